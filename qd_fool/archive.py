@@ -1,0 +1,187 @@
+"""ClassArchive: one cell per class, as one pytree; insertion and statistics are pure functions.
+
+Source: Nguyen, Yosinski & Clune (CVPR 2015), "Deep Neural Networks are Easily Fooled", section 2
+(MAP-Elites with one cell a class), and sferes/modules/map_elite/map_elite.hpp of the original code.
+"""
+
+from typing import Literal
+
+import chex
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+ArchiveRule = Literal["all", "argmax"]
+
+
+@flax.struct.dataclass
+class Offspring:
+    """A batch of individuals that compete for the cells.
+
+    Attributes:
+      genomes: pytree of arrays `(batch, ...)`.
+      id: `(batch,)`, unique within a run: generation * batch_size + index.
+      parent_id: `(batch,)`, -1 for the random individuals of generation 0.
+      parent_class: `(batch,)`, the cell that the parent sat in; -1 likewise.
+    """
+
+    genomes: PyTree[Array]
+    id: Int[Array, " batch"]
+    parent_id: Int[Array, " batch"]
+    parent_class: Int[Array, " batch"]
+
+
+@flax.struct.dataclass
+class ClassArchive:
+    """The best individual found so far for each class.
+
+    Attributes:
+      genomes: pytree of arrays `(cells, ...)`.
+      fitness: `(cells,)` log-odds of the confidence for the cell's class; -inf marks an empty cell.
+      id, parent_id, parent_class: `(cells,)`, as in `Offspring`; -1 in an empty cell.
+      born: `(cells,)` generation in which the elite was made; -1 in an empty cell.
+    """
+
+    genomes: PyTree[Array]
+    fitness: Float[Array, " cells"]
+    id: Int[Array, " cells"]
+    parent_id: Int[Array, " cells"]
+    parent_class: Int[Array, " cells"]
+    born: Int[Array, " cells"]
+
+    @property
+    def occupied(self) -> Bool[Array, " cells"]:
+        """`(cells,)`: which cells hold an elite."""
+        return self.fitness > -jnp.inf
+
+
+def empty_archive(genome_shapes: PyTree[jax.ShapeDtypeStruct], cells: int) -> ClassArchive:
+    """An archive with no elites.
+
+    Args:
+      genome_shapes: shapes and dtypes of *one* genome, without the cell axis.
+      cells: number of classes.
+    """
+
+    def none() -> Array:
+        # One array a field: donated buffers may not be shared.
+        return jnp.full((cells,), -1, jnp.int32)
+
+    return ClassArchive(
+        genomes=jax.tree.map(lambda s: jnp.zeros((cells, *s.shape), s.dtype), genome_shapes),
+        fitness=jnp.full((cells,), -jnp.inf, jnp.float32),
+        id=none(),
+        parent_id=none(),
+        parent_class=none(),
+        born=none(),
+    )
+
+
+def competing_fitness(
+    fitness: Float[Array, "batch cells"], *, rule: ArchiveRule = "all"
+) -> Float[Array, "batch cells"]:
+    """What each individual bids for each cell; -inf where it may not compete.
+
+    NaN and infinities never compete. Rule "all": every individual competes in every cell (the
+    original, map_elite.hpp:240-272). Rule "argmax": only in the cell of its highest bid, the first
+    of equals (what most QD libraries do).
+    """
+    finite = jnp.where(jnp.isfinite(fitness), fitness, -jnp.inf)
+    if rule == "all":
+        return finite
+    home = jnp.argmax(finite, axis=1, keepdims=True)
+    return jnp.where(jnp.arange(fitness.shape[1]) == home, finite, -jnp.inf)
+
+
+def shortlist(
+    fitness: Float[Array, "batch cells"],
+) -> Int[Array, " cells"]:
+    """Indices, ascending, of individuals among which every cell's first best is found.
+
+    Ascending order keeps "the lowest index wins a tie" true when lists of several devices are
+    joined; an index may occur more than once.
+    """
+    return jnp.sort(jnp.argmax(fitness, axis=0))
+
+
+def insert(
+    archive: ClassArchive,
+    offspring: Offspring,
+    *,
+    fitness: Float[Array, "batch cells"],
+    generation: Int[Array, ""],
+) -> tuple[ClassArchive, Bool[Array, " cells"]]:
+    """Let a batch compete for the cells; the same as offering it one by one, in order.
+
+    A cell changes hands iff the challenger is strictly better; ties keep the incumbent, and within
+    the batch the lowest index wins. Only the cells that change are written, so that an archive
+    whose buffers are donated is updated in place.
+
+    Args:
+      archive: the incumbents.
+      offspring: the challengers.
+      fitness: `(batch, cells)` bids from `competing_fitness`: finite, or -inf.
+      generation: the challengers' generation.
+
+    Returns:
+      The new archive, and `(cells,)` which cells changed.
+    """
+    cells = archive.fitness.shape[0]
+    chex.assert_shape(fitness, (offspring.id.shape[0], cells))
+    best = jnp.argmax(fitness, axis=0)
+    best_fitness = jnp.max(fitness, axis=0)
+    improved = best_fitness > archive.fitness
+    (changed,) = jnp.nonzero(improved, size=cells, fill_value=0)
+
+    def write(i: Array, genomes: PyTree[Array]) -> PyTree[Array]:
+        cell = changed[i]
+        return jax.tree.map(lambda a, b: a.at[cell].set(b[best[cell]]), genomes, offspring.genomes)
+
+    def take(new: Array, old: Array) -> Array:
+        return jnp.where(improved, new, old)
+
+    return (
+        ClassArchive(
+            genomes=jax.lax.fori_loop(0, jnp.sum(improved), write, archive.genomes),
+            fitness=take(best_fitness, archive.fitness),
+            id=take(offspring.id[best], archive.id),
+            parent_id=take(offspring.parent_id[best], archive.parent_id),
+            parent_class=take(offspring.parent_class[best], archive.parent_class),
+            born=take(generation, archive.born),
+        ),
+        improved,
+    )
+
+
+@flax.struct.dataclass
+class Statistics:
+    """Scalars over the cells; confidences in [0, 1], an empty cell counting as 0."""
+
+    median_confidence: Float[Array, ""]
+    mean_confidence: Float[Array, ""]
+    min_confidence: Float[Array, ""]
+    max_confidence: Float[Array, ""]
+    cells_over_99: Int[Array, ""]
+    occupied: Int[Array, ""]
+    distinct: Int[Array, ""]
+
+
+def statistics(archive: ClassArchive) -> Statistics:
+    """Summarise an archive: confidences, cells >= 0.99, occupied cells, distinct elites.
+
+    Replacements are a running count, which the evolution state keeps (`map_elites`).
+    """
+    confidence = jax.nn.sigmoid(archive.fitness)
+    ids = jnp.sort(archive.id)
+    first = jnp.concatenate([jnp.ones((1,), bool), ids[1:] != ids[:-1]])
+    return Statistics(
+        median_confidence=jnp.median(confidence),
+        mean_confidence=jnp.mean(confidence),
+        min_confidence=jnp.min(confidence),
+        max_confidence=jnp.max(confidence),
+        # In log-odds, where the threshold is exact at any saturation.
+        cells_over_99=jnp.sum(archive.fitness >= jnp.log(99.0)),
+        occupied=jnp.sum(archive.occupied),
+        distinct=jnp.sum(first & (ids >= 0)),
+    )

@@ -1,0 +1,398 @@
+"""MAP-Elites with one cell a class: ask, render, score, tell, as one compiled function.
+
+Source: paper, section 2.2; sferes/modules/map_elite/map_elite.hpp of the original code: parents
+uniform over the cells, each offspring offered to each cell.
+
+Everything here is pure. `segment` scans generations over a mesh of devices; `step` is one of them.
+Neither reads a clock nor a file; `experiments.evolve_run` does that.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any, get_args
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree, UInt32
+
+from qd_fool.archive import (
+    ArchiveRule,
+    ClassArchive,
+    Offspring,
+    Statistics,
+    competing_fitness,
+    empty_archive,
+    insert,
+    shortlist,
+    statistics,
+)
+from qd_fool.encodings import Encoding
+from qd_fool.errors import UserError
+from qd_fool.kernel import check_crops, log_odds, map_chunks
+from qd_fool.models import Scorer
+
+AXIS = "batch"
+
+
+@dataclasses.dataclass(frozen=True)
+class MapElitesConfig:
+    """What decides the outcome of a run, beside the seed, the encoding and the network.
+
+    Attributes:
+      batch_size: offspring a generation, and random individuals of generation 0.
+      archive_rule: "all", every individual competes in every cell; "argmax", in its own class only.
+      crops: 1 or 10 a picture.
+      chunk: pictures scored at once. Part of the configuration, because XLA's results differ in
+        their last bits between sizes.
+    """
+
+    batch_size: int = 200
+    archive_rule: ArchiveRule = "all"
+    crops: int = 1
+    chunk: int = 50
+
+    def __post_init__(self) -> None:
+        for field in ("batch_size", "chunk"):
+            if getattr(self, field) < 1:
+                raise UserError(f"{field} is {getattr(self, field)}: expected 1 or more")
+        if self.archive_rule not in get_args(ArchiveRule):
+            raise UserError(
+                f"archive rule is {self.archive_rule!r}: expected one of "
+                + ", ".join(get_args(ArchiveRule))
+            )
+
+
+@flax.struct.dataclass
+class EvolutionState:
+    """A run between two generations.
+
+    Attributes:
+      archive: the elites.
+      seed: of all randomness.
+      generation: the next generation to run; 0 is the random batch.
+      replacements: incumbents displaced so far, at most one a cell and generation; filling an
+        empty cell does not count.
+      bad_generation: the first generation in which a score was NaN or infinite; -1 for none.
+    """
+
+    archive: ClassArchive
+    seed: UInt32[Array, ""]
+    generation: Int[Array, ""]
+    replacements: Int[Array, ""]
+    bad_generation: Int[Array, ""]
+
+
+@flax.struct.dataclass
+class GenerationLog:
+    """What one generation leaves for the log.
+
+    Attributes:
+      generation: scalar.
+      statistics: of the archive after it.
+      replacements: running count.
+      inserted: `(cells,)` cells that changed hands, or were filled.
+      id, parent_id, parent_class: `(cells,)` of the archive after it.
+      fitness: `(cells,)` likewise.
+    """
+
+    generation: Int[Array, ""]
+    statistics: Statistics
+    replacements: Int[Array, ""]
+    inserted: Bool[Array, " cells"]
+    id: Int[Array, " cells"]
+    parent_id: Int[Array, " cells"]
+    parent_class: Int[Array, " cells"]
+    fitness: Float[Array, " cells"]
+
+
+def init(encoding: Encoding, cells: int, *, seed: Int[Array, ""] | int) -> EvolutionState:
+    """A run that has not begun: an empty archive, generation 0 to come.
+
+    Args:
+      encoding: of the genomes.
+      cells: number of classes.
+      seed: in 0..2^32-1; an array under `vmap`.
+    """
+    key = jax.ShapeDtypeStruct((1,), jax.eval_shape(lambda: jax.random.key(0)).dtype)
+    shapes = jax.tree.map(
+        lambda s: jax.ShapeDtypeStruct(s.shape[1:], s.dtype), jax.eval_shape(encoding.init, key)
+    )
+    return EvolutionState(
+        archive=empty_archive(shapes, cells),
+        seed=jnp.asarray(seed, jnp.uint32),
+        generation=jnp.int32(0),
+        replacements=jnp.int32(0),
+        bad_generation=jnp.int32(-1),
+    )
+
+
+def _individual_keys(
+    state: EvolutionState, indices: Int[Array, " n"]
+) -> Key[Array, " n"]:
+    """fold_in(fold_in(seed, generation), index): the same for any number of devices."""
+    # Threefry by name: a user's jax_default_prng_impl must not change results.
+    run_key = jax.random.key(state.seed, impl="threefry2x32")
+    generation_key = jax.random.fold_in(run_key, state.generation)
+    return jax.vmap(jax.random.fold_in, (None, 0))(generation_key, indices)
+
+
+def _choose_cells(keys: Key[Array, " n"], occupied: Bool[Array, " cells"]) -> Int[Array, "n 2"]:
+    """Two cells an individual, uniform over the occupied ones, with replacement."""
+    cells = occupied.shape[0]
+    (order,) = jnp.nonzero(occupied, size=cells, fill_value=0)
+    count = jnp.maximum(jnp.sum(occupied), 1)
+    draws = jax.vmap(lambda key: jax.random.randint(key, (2,), 0, count))(keys)
+    return order[draws]
+
+
+def ask(
+    state: EvolutionState,
+    indices: Int[Array, " n"],
+    *,
+    encoding: Encoding,
+    config: MapElitesConfig,
+) -> Offspring:
+    """Make individuals `indices` of the coming generation: random ones first, then offspring.
+
+    Args:
+      state: the run.
+      indices: `(n,)` which of the batch to make; the whole is `arange(batch_size)`.
+      encoding: how genomes vary.
+      config: for the batch size, from which ids follow.
+    """
+    archive = state.archive
+    keys = jax.vmap(lambda key: jax.random.split(key, 2))(_individual_keys(state, indices))
+    cells = _choose_cells(keys[:, 0], archive.occupied)
+    ids = state.generation * config.batch_size + indices.astype(jnp.int32)
+
+    def born_randomly() -> tuple[PyTree[Array], Array, Array]:
+        none = jnp.full_like(ids, -1)
+        return encoding.init(keys[:, 1]), none, none
+
+    def born_of_elites() -> tuple[PyTree[Array], Array, Array]:
+        parents = jax.tree.map(lambda a: a[cells[:, 0]], archive.genomes)
+        mates = jax.tree.map(lambda a: a[cells[:, 1]], archive.genomes)
+        genomes = encoding.vary(keys[:, 1], parents, mates, state.generation)
+        return genomes, archive.id[cells[:, 0]], cells[:, 0].astype(jnp.int32)
+
+    # One program for both, so that a run compiles once.
+    genomes, parent_id, parent_class = jax.lax.cond(
+        state.generation == 0, born_randomly, born_of_elites
+    )
+    return Offspring(genomes, ids, parent_id, parent_class)
+
+
+def tell(
+    state: EvolutionState,
+    offspring: Offspring,
+    *,
+    fitness: Float[Array, "n cells"],
+    bad: Bool[Array, ""] | bool = False,
+) -> tuple[EvolutionState, GenerationLog]:
+    """Let scored individuals compete, and go on to the next generation.
+
+    Args:
+      state: the run, as it was when they were asked for.
+      offspring: `(n, ...)`.
+      fitness: `(n, cells)` bids, from `archive.competing_fitness`.
+      bad: whether any score was NaN or infinite.
+    """
+    before = state.archive
+    archive, inserted = insert(
+        before, offspring, fitness=fitness, generation=state.generation
+    )
+    replacements = state.replacements + jnp.sum(inserted & before.occupied)
+    first_bad = jnp.where(bad & (state.bad_generation < 0), state.generation, state.bad_generation)
+    log = GenerationLog(
+        generation=state.generation,
+        statistics=statistics(archive),
+        replacements=replacements,
+        inserted=inserted,
+        id=archive.id,
+        parent_id=archive.parent_id,
+        parent_class=archive.parent_class,
+        fitness=archive.fitness,
+    )
+    after = EvolutionState(archive, state.seed, state.generation + 1, replacements, first_bad)
+    return after, log
+
+
+def step(
+    state: EvolutionState,
+    params: PyTree[Array],
+    *,
+    scorer: Scorer,
+    encoding: Encoding,
+    config: MapElitesConfig,
+    devices: int = 1,
+    axis: str | None = None,
+) -> tuple[EvolutionState, GenerationLog]:
+    """One generation. Under `shard_map`, this device's share of it.
+
+    The batch is cut into whole chunks, and devices get equally many of them; what that leaves over
+    is filled with individuals that never compete. The state is the same on all devices.
+
+    Args:
+      state: the run.
+      params: the network's parameters.
+      scorer, encoding, config: static.
+      devices: in the mesh.
+      axis: its name; None for a plain call, which may be `vmap`ped (over seeds, or networks).
+    """
+    per_device = -(-config.batch_size // (config.chunk * devices)) * config.chunk
+    start = jax.lax.axis_index(axis) * per_device if axis else 0
+    indices = start + jnp.arange(per_device, dtype=jnp.int32)
+    valid = indices < config.batch_size
+    offspring = ask(state, indices, encoding=encoding, config=config)
+
+    def render_and_score(genomes: PyTree[Array]) -> Float[Array, "chunk cells"]:
+        return log_odds(scorer, params, encoding.render(genomes), crops=config.crops)
+
+    scores = map_chunks(render_and_score, offspring.genomes, chunk=config.chunk)
+    bad = jnp.any(valid[:, None] & ~jnp.isfinite(scores))
+    bids = competing_fitness(scores, rule=config.archive_rule)
+    bids = jnp.where(valid[:, None], bids, -jnp.inf)
+    if axis:
+        cells = bids.shape[1]
+        if per_device > cells:
+            keep = shortlist(bids)
+            offspring, bids = jax.tree.map(lambda a: a[keep], (offspring, bids))
+        offspring, bids = jax.lax.all_gather((offspring, bids), axis, tiled=True)
+        bad = jnp.any(jax.lax.all_gather(bad, axis))
+    return tell(state, offspring, fitness=bids, bad=bad)
+
+
+Segment = Callable[[EvolutionState, PyTree[Array], Any], tuple[EvolutionState, GenerationLog]]
+
+
+def make_mesh(devices: int | None = None) -> Mesh:
+    """A mesh over the first `devices` local devices; all of them by default.
+
+    Raises:
+      UserError: there are not so many.
+    """
+    local = jax.local_devices()
+    count = len(local) if devices is None else devices
+    if not 1 <= count <= len(local):
+        raise UserError(f"devices is {count}: this process has {len(local)} ({local[0].platform})")
+    return Mesh(np.array(local[:count]), (AXIS,), axis_types=(AxisType.Auto,))
+
+
+def make_segment(
+    scorer: Scorer,
+    encoding: Encoding,
+    config: MapElitesConfig,
+    *,
+    mesh: Mesh,
+    length: int,
+) -> Segment:
+    """The compiled part of a run: up to `length` generations in one call.
+
+    Returns:
+      A jitted function `(state, params, generations) -> (state, log)`. `generations`, at most
+      `length`, is a traced number: shorter segments run the same program. Rows of `log` after
+      `generations` hold nothing. The state is donated. Both are replicated over the mesh.
+
+    Raises:
+      UserError: pictures of this encoding can't be cut for this network.
+    """
+    check_crops(scorer, encoding.image_shape, crops=config.crops)
+    devices = mesh.devices.size
+
+    def scan(
+        state: EvolutionState, params: PyTree[Array], generations: Array
+    ) -> tuple[EvolutionState, GenerationLog]:
+        def run(state: EvolutionState) -> tuple[EvolutionState, GenerationLog]:
+            return step(
+                state,
+                params,
+                scorer=scorer,
+                encoding=encoding,
+                config=config,
+                devices=devices,
+                axis=AXIS,
+            )
+
+        nothing = jax.tree.map(
+            lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(lambda s: run(s)[1], state)
+        )
+
+        def body(state: EvolutionState, i: Array) -> tuple[EvolutionState, GenerationLog]:
+            return jax.lax.cond(i < generations, run, lambda s: (s, nothing), state)
+
+        return jax.lax.scan(body, state, jnp.arange(length))
+
+    everywhere = PartitionSpec()
+    # Replication is by construction (all_gather, then the same arithmetic), which the checker
+    # cannot see through a cond.
+    sharded = jax.shard_map(
+        scan,
+        mesh=mesh,
+        in_specs=(everywhere, everywhere, everywhere),
+        out_specs=(everywhere, everywhere),
+        check_vma=False,
+    )
+    return jax.jit(sharded, donate_argnums=0)
+
+
+def replicate(tree: PyTree, mesh: Mesh) -> PyTree[Array]:
+    """A copy of `tree` on each device of the mesh, owned by the result (safe to donate)."""
+    sharding = NamedSharding(mesh, PartitionSpec())
+    return jax.device_put(jax.tree.map(lambda a: np.array(a), tree), sharding, may_alias=False)
+
+
+def evolve(
+    scorer: Scorer,
+    encoding: Encoding,
+    *,
+    generations: int,
+    seed: int = 0,
+    config: MapElitesConfig | None = None,
+    devices: int | None = None,
+) -> EvolutionState:
+    """Evolve an archive of fooling images, in memory.
+
+    Args:
+      scorer: from `load_scorer`.
+      encoding: from `make_encoding`.
+      generations: after the random generation 0.
+      seed: in 0..2^32-1.
+      config: batch size, rule, crops; the scorer's own chunk size by default.
+      devices: how many of the local devices to use; all by default. Does not change the result.
+
+    Raises:
+      UserError: bad settings, or NaN scores.
+    """
+    config = config or MapElitesConfig(chunk=scorer.chunk)
+    mesh = make_mesh(devices)
+    segment = make_segment(scorer, encoding, config, mesh=mesh, length=64)
+    state = replicate(init(encoding, len(scorer.class_names), seed=seed), mesh)
+    params = replicate(scorer.params, mesh)
+    for count in segment_lengths(generations + 1, length=64):
+        state, _ = segment(state, params, np.int32(count))
+        raise_if_bad(state)
+    return jax.device_get(state)
+
+
+def segment_lengths(generations: int, *, length: int) -> Iterator[int]:
+    """Cut a number of generations into full segments and a last, shorter one."""
+    while generations > 0:
+        yield min(length, generations)
+        generations -= length
+
+
+def raise_if_bad(state: EvolutionState) -> None:
+    """Stop a run whose network gave NaN or infinite scores.
+
+    Raises:
+      UserError: names the first generation in which it did.
+    """
+    generation = int(state.bad_generation)
+    if generation >= 0:
+        raise UserError(
+            f"the network gave NaN or infinite scores, first in generation {generation}: "
+            "none entered the archive; check its weights and preprocessing"
+        )

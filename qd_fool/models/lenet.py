@@ -1,0 +1,123 @@
+"""Caffe's LeNet, NHWC.
+
+Source: model/lenet/lenet_image_memory_data.prototxt of the original code. Unlike LeCun's, it has no
+non-linearity after the convolutions. 431,080 parameters; x = pixel / 256, no mean (the data layer
+stored with the shipped weights; the original evaluator's mean costs it 1.8 points of accuracy).
+
+Written in `flax.linen` rather than `flax.nnx`: this project hands parameters to compiled functions
+as arguments, maps over networks (retraining) and differentiates with respect to pictures, and in
+linen a network *is* a pure function of a plain pytree, with no graph to split and merge at each
+boundary. Nothing here holds state between calls, which is what nnx would make easier.
+"""
+
+from collections.abc import Mapping
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+
+from qd_fool.errors import UserError
+
+SHAPES: dict[str, tuple[int, ...]] = {
+    "conv1.weight": (20, 1, 5, 5),
+    "conv1.bias": (20,),
+    "conv2.weight": (50, 20, 5, 5),
+    "conv2.bias": (50,),
+    "ip1.weight": (500, 800),
+    "ip1.bias": (500,),
+    "ip2.weight": (10, 500),
+    "ip2.bias": (10,),
+}
+"""Arrays of a weights file, in the layout of Caffe and PyTorch: OIHW, ip1 over (C, H, W)."""
+
+
+class LeNet(nn.Module):
+    """conv 20 - pool - conv 50 - pool - dense 500 - ReLU - dense `classes`."""
+
+    classes: int = 10
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n 28 28 1"]) -> Float[Array, "n classes"]:
+        def dense(features: int, name: str) -> nn.Dense:
+            return nn.Dense(features, kernel_init=_caffe_xavier(), name=name)
+
+        def conv(features: int, name: str) -> nn.Conv:
+            return nn.Conv(
+                features, (5, 5), padding="VALID", kernel_init=_caffe_xavier(), name=name
+            )
+
+        x = nn.max_pool(conv(20, "conv1")(x), (2, 2), (2, 2))
+        x = nn.max_pool(conv(50, "conv2")(x), (2, 2), (2, 2))
+        x = nn.relu(dense(500, "ip1")(x.reshape(x.shape[0], -1)))
+        return dense(self.classes, "ip2")(x)
+
+
+def _caffe_xavier() -> nn.initializers.Initializer:
+    """Caffe's "xavier" filler: uniform within sqrt(3 / fan_in)."""
+    return nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
+
+
+def preprocess(images: Float[Array, "n 28 28 1"]) -> Float[Array, "n 28 28 1"]:
+    """Pixels 0..255 to x = pixel / 256."""
+    return images * (1 / 256)
+
+
+def params_from_flat(flat: Mapping[str, np.ndarray], *, source: str) -> PyTree[Array]:
+    """The network's parameters from arrays named and laid out as in `SHAPES`.
+
+    Arrays may carry leading axes of length 1, as old Caffe files do (`1 x 1 x 500 x 800`). The
+    number of classes may differ from 10.
+
+    Args:
+      flat: arrays by name; others than those of `SHAPES` are ignored (Caffe's data layers).
+      source: the file's name, for errors.
+
+    Raises:
+      UserError: an array is missing, or has the wrong shape.
+    """
+    arrays = {}
+    for name, shape in SHAPES.items():
+        if name not in flat:
+            have = ", ".join(sorted(flat)) or "none"
+            raise UserError(f"{source}: no array {name!r}, which lenet expects (found: {have})")
+        array = np.asarray(flat[name], np.float32)
+        while array.ndim > len(shape) and array.shape[0] == 1:
+            array = array[0]
+        fits = array.shape == shape
+        if name.startswith("ip2."):
+            fits = array.ndim == len(shape) and array.shape[1:] == shape[1:]
+        if not fits:
+            raise UserError(f"{source}: {name} has shape {array.shape}, lenet expects {shape}")
+        arrays[name] = array
+    if len(arrays["ip2.weight"]) != len(arrays["ip2.bias"]):
+        raise UserError(f"{source}: ip2.weight and ip2.bias differ in the number of classes")
+    # Dense layers here see (H, W, C); the file's ip1 was trained on (C, H, W).
+    ip1 = arrays["ip1.weight"].reshape(500, 50, 4, 4).transpose(2, 3, 1, 0).reshape(800, 500)
+    kernels = {
+        "conv1": arrays["conv1.weight"].transpose(2, 3, 1, 0),
+        "conv2": arrays["conv2.weight"].transpose(2, 3, 1, 0),
+        "ip1": ip1,
+        "ip2": arrays["ip2.weight"].T,
+    }
+    return {
+        "params": {
+            layer: {"kernel": jnp.asarray(kernel), "bias": jnp.asarray(arrays[f"{layer}.bias"])}
+            for layer, kernel in kernels.items()
+        }
+    }
+
+
+def flat_from_params(params: PyTree[Array]) -> dict[str, np.ndarray]:
+    """The inverse of `params_from_flat`: arrays named and laid out as in `SHAPES`."""
+    layers = params["params"]
+    kernels = {layer: np.asarray(layers[layer]["kernel"]) for layer in layers}
+    ip1 = kernels["ip1"].reshape(4, 4, 50, 500).transpose(3, 2, 0, 1).reshape(500, 800)
+    weights = {
+        "conv1": kernels["conv1"].transpose(3, 2, 0, 1),
+        "conv2": kernels["conv2"].transpose(3, 2, 0, 1),
+        "ip1": ip1,
+        "ip2": kernels["ip2"].T,
+    }
+    flat = {f"{layer}.weight": np.ascontiguousarray(w) for layer, w in weights.items()}
+    return flat | {f"{layer}.bias": np.asarray(layers[layer]["bias"]) for layer in layers}

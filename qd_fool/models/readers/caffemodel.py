@@ -1,0 +1,114 @@
+"""Caffe's weight files (V1 and V2 layers) with no Caffe: the fields of caffe.proto that hold them.
+
+The message types are declared at run time from the few field numbers that matter, and decoded by
+the protobuf library; unknown fields are skipped. Field numbers: caffe/src/caffe/proto/caffe.proto.
+"""
+
+import functools
+
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+
+from qd_fool.errors import UserError
+
+_F = descriptor_pb2.FieldDescriptorProto
+
+
+@functools.cache
+def _net_parameter() -> type[message.Message]:
+    """The class of `NetParameter`, in a pool of its own so that no other caffe.proto can clash."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name="qd_fool_caffe.proto", package="qd_fool_caffe", syntax="proto2"
+    )
+
+    def declare(name: str, *fields: tuple[str, int, int, bool, str, bool]) -> None:
+        kind = file.message_type.add(name=name)
+        for field, number, type_, repeated, type_name, packed in fields:
+            entry = kind.field.add(
+                name=field,
+                number=number,
+                type=type_,
+                label=_F.LABEL_REPEATED if repeated else _F.LABEL_OPTIONAL,
+            )
+            if type_name:
+                entry.type_name = f".qd_fool_caffe.{type_name}"
+            if packed:
+                entry.options.packed = True
+
+    declare("BlobShape", ("dim", 1, _F.TYPE_INT64, True, "", True))
+    declare(
+        "Blob",
+        *[
+            (name, i + 1, _F.TYPE_INT32, False, "", False)
+            for i, name in enumerate(("num", "channels", "height", "width"))
+        ],
+        ("data", 5, _F.TYPE_FLOAT, True, "", True),
+        ("shape", 7, _F.TYPE_MESSAGE, False, "BlobShape", False),
+        ("double_data", 8, _F.TYPE_DOUBLE, True, "", True),
+    )
+    declare(
+        "V1Layer",
+        ("name", 4, _F.TYPE_BYTES, False, "", False),
+        ("blobs", 6, _F.TYPE_MESSAGE, True, "Blob", False),
+    )
+    declare(
+        "Layer",
+        ("name", 1, _F.TYPE_BYTES, False, "", False),
+        ("blobs", 7, _F.TYPE_MESSAGE, True, "Blob", False),
+    )
+    declare(
+        "Net",
+        ("layers", 2, _F.TYPE_MESSAGE, True, "V1Layer", False),
+        ("layer", 100, _F.TYPE_MESSAGE, True, "Layer", False),
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("qd_fool_caffe.Net"))
+
+
+def _blob_array(blob: message.Message, source: str, name: str) -> np.ndarray:
+    data = blob.data or blob.double_data  # type: ignore[attr-defined]
+    values = np.fromiter(data, np.float32, len(data))
+    if blob.HasField("shape"):
+        shape = tuple(blob.shape.dim)  # type: ignore[attr-defined]
+    else:
+        shape = tuple(getattr(blob, axis) for axis in ("num", "channels", "height", "width"))
+    if min(shape, default=1) < 0 or values.size != np.prod(shape, dtype=np.int64):
+        raise UserError(
+            f"weights {source}: layer {name} holds {values.size} numbers for a shape of {shape}"
+        )
+    return values.reshape(shape)
+
+
+def parse_caffemodel(data: bytes, *, source: str) -> dict[str, np.ndarray]:
+    """Arrays of each layer that has any: `NAME.weight`, `NAME.bias`, then `NAME.2` and on.
+
+    Old files state four axes for all: an inner product's weight is `(1, 1, out, in)`.
+
+    Args:
+      data: the file's bytes.
+      source: the file's name, for errors.
+
+    Raises:
+      UserError: not a Caffe file, or cut short.
+    """
+    net = _net_parameter()()
+    try:
+        net.ParseFromString(data)
+    except message.DecodeError as error:
+        raise UserError(
+            f"weights {source}: neither safetensors nor npz nor a whole Caffe model "
+            f"({len(data)} bytes)"
+        ) from error
+    arrays: dict[str, np.ndarray] = {}
+    for layer in [*net.layers, *net.layer]:  # type: ignore[attr-defined]
+        layer_name = layer.name.decode("utf-8", "replace")
+        for i, blob in enumerate(layer.blobs):
+            part = ("weight", "bias")[i] if i < 2 else str(i)
+            arrays[f"{layer_name}.{part}"] = _blob_array(blob, source, layer_name)
+    if not arrays:
+        raise UserError(
+            f"weights {source}: expected safetensors, npz or a Caffe model with trained layers, "
+            f"found {len(data)} bytes without any"
+        )
+    return arrays

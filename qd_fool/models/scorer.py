@@ -1,0 +1,37 @@
+"""The seam between pictures and networks: the facts of a network."""
+
+import dataclasses
+from collections.abc import Callable
+
+from jaxtyping import Array, Float, PyTree
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scorer:
+    """A classifier, with all that is needed to show it 8-bit pictures.
+
+    It alone knows means, scales and channel order; genomes and images know nothing of them.
+
+    Attributes:
+      name: as in the zoo.
+      params: pytree of arrays; handed to `apply` as an argument.
+      apply: `(params, x (n, size, size, channels)) -> logits (n, classes)`.
+      preprocess: crops in units of 0..255, `(n, size, size, channels)` RGB or gray, to `x`.
+      image_shape: `(height, width, channels)`, the default size of a genome's picture.
+      input_size: side of the network's square input, in pixels.
+      class_names: a name a class, in order of index.
+      chunk: pictures scored at once unless told otherwise; a good size for a CPU core.
+      weights: where `params` came from, for people.
+      weights_sha256: of the file that `params` were read from.
+    """
+
+    name: str
+    params: PyTree[Array]
+    apply: Callable[[PyTree[Array], Float[Array, "n size size channels"]], Array]
+    preprocess: Callable[[Float[Array, "n size size channels"]], Array]
+    image_shape: tuple[int, int, int]
+    input_size: int
+    class_names: tuple[str, ...]
+    chunk: int
+    weights: str = ""
+    weights_sha256: str = ""
