@@ -173,7 +173,8 @@ def statistics(archive: ClassArchive) -> Statistics:
     Replacements are a running count, which the evolution state keeps (`map_elites`).
     """
     confidence = jax.nn.sigmoid(archive.fitness)
-    ids = jnp.sort(archive.id)
+    nobody = jnp.iinfo(jnp.int32).min
+    ids = jnp.sort(jnp.where(archive.occupied, archive.id, nobody))
     first = jnp.concatenate([jnp.ones((1,), bool), ids[1:] != ids[:-1]])
     return Statistics(
         median_confidence=jnp.median(confidence),
@@ -183,5 +184,5 @@ def statistics(archive: ClassArchive) -> Statistics:
         # In log-odds, where the threshold is exact at any saturation.
         cells_over_99=jnp.sum(archive.fitness >= jnp.log(99.0)),
         occupied=jnp.sum(archive.occupied),
-        distinct=jnp.sum(first & (ids >= 0)),
+        distinct=jnp.sum(first & (ids != nobody)),
     )

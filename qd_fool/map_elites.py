@@ -129,9 +129,7 @@ def init(encoding: Encoding, cells: int, *, seed: Int[Array, ""] | int) -> Evolu
     )
 
 
-def _individual_keys(
-    state: EvolutionState, indices: Int[Array, " n"]
-) -> Key[Array, " n"]:
+def _individual_keys(state: EvolutionState, indices: Int[Array, " n"]) -> Key[Array, " n"]:
     """fold_in(fold_in(seed, generation), index): the same for any number of devices."""
     # Threefry by name: a user's jax_default_prng_impl must not change results.
     run_key = jax.random.key(state.seed, impl="threefry2x32")
@@ -201,9 +199,7 @@ def tell(
       bad: whether any score was NaN or infinite.
     """
     before = state.archive
-    archive, inserted = insert(
-        before, offspring, fitness=fitness, generation=state.generation
-    )
+    archive, inserted = insert(before, offspring, fitness=fitness, generation=state.generation)
     replacements = state.replacements + jnp.sum(inserted & before.occupied)
     first_bad = jnp.where(bad & (state.bad_generation < 0), state.generation, state.bad_generation)
     log = GenerationLog(

@@ -11,10 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-
-# TODO: import from qd_fool.errors instead.
-class UserError(Exception):
-    """Something the user can put right; the message says how."""
+from qd_fool.errors import UserError
 
 
 StrPath = str | os.PathLike[str]

@@ -42,7 +42,9 @@ class DirectSettings:
 
     def __post_init__(self) -> None:
         if self.genes not in get_args(Genes):
-            raise UserError(f"genes is {self.genes!r}: expected one of {', '.join(get_args(Genes))}")
+            raise UserError(
+                f"genes is {self.genes!r}: expected one of {', '.join(get_args(Genes))}"
+            )
         for field in ("mutation_rate", "crossover_rate"):
             if not 0.0 <= getattr(self, field) <= 1.0:
                 raise UserError(f"{field} is {getattr(self, field)}: expected 0 to 1")

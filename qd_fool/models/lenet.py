@@ -33,24 +33,54 @@ SHAPES: dict[str, tuple[int, ...]] = {
 
 
 class LeNet(nn.Module):
-    """conv 20 - pool - conv 50 - pool - dense 500 - ReLU - dense `classes`."""
+    """conv 20 - pool - conv 50 - pool - dense 500 - ReLU - dense `classes`.
+
+    Attributes:
+      classes: 10, or more when fooling images have a class of their own.
+      for_training: compute the same from matrix products over patches, whose gradients with respect
+        to the weights XLA's CPU backend computes ten times as fast as those of convolutions.
+    """
 
     classes: int = 10
+    for_training: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, "n 28 28 1"]) -> Float[Array, "n classes"]:
+        """Images, preprocessed, to logits."""
+
+        def pool(x: Array) -> Array:
+            if self.for_training:
+                n, height, width, channels = x.shape
+                return x.reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
+            return nn.max_pool(x, (2, 2), (2, 2))
+
         def dense(features: int, name: str) -> nn.Dense:
             return nn.Dense(features, kernel_init=_caffe_xavier(), name=name)
 
         def conv(features: int, name: str) -> nn.Conv:
             return nn.Conv(
-                features, (5, 5), padding="VALID", kernel_init=_caffe_xavier(), name=name
+                features,
+                (5, 5),
+                padding="VALID",
+                kernel_init=_caffe_xavier(),
+                conv_general_dilated=_patch_convolution if self.for_training else None,
+                name=name,
             )
 
-        x = nn.max_pool(conv(20, "conv1")(x), (2, 2), (2, 2))
-        x = nn.max_pool(conv(50, "conv2")(x), (2, 2), (2, 2))
+        x = pool(conv(20, "conv1")(x))
+        x = pool(conv(50, "conv2")(x))
         x = nn.relu(dense(500, "ip1")(x.reshape(x.shape[0], -1)))
         return dense(self.classes, "ip2")(x)
+
+
+def _patch_convolution(x: Array, kernel: Array, *_: object, **__: object) -> Array:
+    """A valid convolution of stride 1, NHWC and HWIO, as one matrix product over patches."""
+    n, height, width, _ = x.shape
+    side, _, _, features = kernel.shape
+    rows, columns = height - side + 1, width - side + 1
+    shifts = [x[:, i : i + rows, j : j + columns] for i in range(side) for j in range(side)]
+    patches = jnp.concatenate(shifts, axis=-1).reshape(n * rows * columns, -1)
+    return (patches @ kernel.reshape(-1, features)).reshape(n, rows, columns, features)
 
 
 def _caffe_xavier() -> nn.initializers.Initializer:

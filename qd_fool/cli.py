@@ -1,0 +1,112 @@
+"""The `qd-fool` command: parses into configuration dataclasses, and nothing else."""
+
+import dataclasses
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import tyro
+from rich.console import Console
+
+from qd_fool.errors import UserError
+from qd_fool.experiments.evolve_config import EvolveConfig, stored_config
+from qd_fool.experiments.evolve_run import evolve_run
+from qd_fool.experiments.export import ExportConfig, export_run
+from qd_fool.experiments.models import ModelsConfig, list_models
+from qd_fool.experiments.score import ScoreConfig, score_files
+from qd_fool.experiments.train import TrainConfig, train_run
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+      argv: without the program's name; `sys.argv[1:]` by default.
+
+    Returns:
+      The exit code: 0; 2 for bad input, told in one sentence; 130 after Ctrl-C.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    console = Console(stderr=True)
+    try:
+        return _dispatch(words, console)
+    except UserError as error:
+        console.print(f"qd-fool: {error}", markup=False, highlight=False, soft_wrap=True)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        console.print("qd-fool: interrupted", highlight=False)
+        return EXIT_INTERRUPTED
+
+
+def _dispatch(words: list[str], console: Console) -> int:
+    config = _parse(words)
+    match config:
+        case EvolveConfig():
+            _make_cores_devices(config.devices)
+            return EXIT_INTERRUPTED if evolve_run(config, console=console).interrupted else 0
+        case ScoreConfig():
+            score_files(config)
+        case ExportConfig():
+            export_run(config, console=console)
+        case TrainConfig():
+            train_run(config, console=console)
+        case ModelsConfig():
+            list_models(config, console=Console())
+    return 0
+
+
+def _parse(
+    words: list[str],
+) -> EvolveConfig | ScoreConfig | ExportConfig | TrainConfig | ModelsConfig:
+    sub = tyro.conf.subcommand
+    evolve = Annotated[EvolveConfig, sub("evolve", default=_evolve_defaults(words))]
+    score = Annotated[ScoreConfig, sub("score")]
+    export = Annotated[ExportConfig, sub("export")]
+    train = Annotated[TrainConfig, sub("train")]
+    models = Annotated[ModelsConfig, sub("models")]
+    return tyro.cli(
+        evolve | score | export | train | models,  # type: ignore[operator, arg-type]
+        args=words,
+        prog="qd-fool",
+        description="Find fooling images: pictures that look like nothing, "
+        "which a classifier is almost certain about.",
+        config=(tyro.conf.ConsolidateSubcommandArgs, tyro.conf.OmitArgPrefixes),
+    )
+
+
+def _evolve_defaults(words: list[str]) -> EvolveConfig:
+    """What holds where a flag is not given: under --resume, what the run was started with."""
+    if words[:1] == ["evolve"] and "--resume" in words:
+        run_dir = _value_of(words, "--run-dir")
+        if run_dir is None:
+            raise UserError("--resume needs --run-dir: which run is to go on?")
+        if (run_dir / "run.json").exists():
+            return dataclasses.replace(stored_config(run_dir), resume=False)
+    return EvolveConfig()
+
+
+def _value_of(words: list[str], flag: str) -> Path | None:
+    for i, word in enumerate(words):
+        if word in (flag, flag.replace("-", "_").replace("__", "--")):
+            return Path(words[i + 1]) if i + 1 < len(words) else None
+        if word.startswith(f"{flag}="):
+            return Path(word.removeprefix(f"{flag}="))
+    return None
+
+
+def _make_cores_devices(devices: int | None) -> None:
+    """Make each CPU core a device of JAX's, before it starts; accelerators are left as they are."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    jax.config.update("jax_num_cpu_devices", devices or cores or 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

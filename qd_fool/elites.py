@@ -1,0 +1,171 @@
+"""From an archive to pictures on disk, and back: rendering, saving and re-scoring elites."""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, Integer, UInt8
+from PIL import Image
+
+from qd_fool.archive import ClassArchive
+from qd_fool.encodings import Encoding
+from qd_fool.errors import UserError
+from qd_fool.files import replacing
+from qd_fool.kernel import evaluate, map_chunks
+from qd_fool.map_elites import EvolutionState
+from qd_fool.models import Scorer
+from qd_fool.runs import confidence_of
+
+COLUMNS = (
+    "class_index",
+    "label",
+    "confidence",
+    "fitness",
+    "born_generation",
+    "id",
+    "parent_id",
+    "parent_class",
+    "png",
+    "top5",
+)
+
+
+def render_elites(
+    archive: ClassArchive, encoding: Encoding, *, chunk: int
+) -> UInt8[np.ndarray, "cells height width channels"]:
+    """The picture of every cell; of an empty one, whatever its blank genome shows."""
+    render = jax.jit(lambda genomes: map_chunks(encoding.render, genomes, chunk=chunk))
+    return np.asarray(render(archive.genomes))
+
+
+def score_images(
+    scorer: Scorer, images: UInt8[np.ndarray, "n height width channels"], *, crops: int, chunk: int
+) -> Float[np.ndarray, "n classes"]:
+    """Log-odds of 8-bit pictures, scored as evolution scores them."""
+    score = jax.jit(lambda p, x: evaluate(scorer, p, x, crops=crops, chunk=chunk))
+    return np.asarray(score(scorer.params, images))
+
+
+def read_image(path: Path, *, channels: int) -> UInt8[np.ndarray, "height width channels"]:
+    """A picture's bytes, exactly as stored: no conversion, no resizing.
+
+    Raises:
+      UserError: not a readable picture, or not 8-bit gray (1 channel) or RGB (3).
+    """
+    want = {1: "L", 3: "RGB"}[channels]
+    try:
+        with Image.open(path) as image:
+            image.load()
+            mode, pixels = image.mode, np.asarray(image)
+    except OSError as error:
+        raise UserError(f"image {path}: cannot be read ({error})") from error
+    except (ValueError, Image.DecompressionBombError, SyntaxError) as error:
+        raise UserError(f"image {path}: not a picture that Pillow can read ({error})") from error
+    if mode != want:
+        name = "8-bit gray" if want == "L" else "8-bit RGB"
+        raise UserError(f"image {path}: its mode is {mode}, expected {want} ({name})")
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def write_image(path: Path, image: UInt8[np.ndarray, "height width channels"]) -> None:
+    """Save as PNG, lossless."""
+    with replacing(path) as partial:
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(partial)
+
+
+def png_name(class_index: int, label: str) -> str:
+    """`0291_lion.png`: sorts by class, readable, safe on any file system."""
+    first = label.split(",")[0]
+    safe = re.sub(r"[^0-9A-Za-z]+", "_", first).strip("_") or "class"
+    return f"{class_index:04d}_{safe}.png"
+
+
+def top_classes(
+    log_odds: Float[np.ndarray, " classes"], names: tuple[str, ...], *, count: int
+) -> list[dict[str, Any]]:
+    """The most confident classes, best first: `class_index`, `label`, `confidence`."""
+    order = np.argsort(-log_odds, kind="stable")[:count]
+    confidence = confidence_of(log_odds)
+    return [
+        {"class_index": int(k), "label": names[k], "confidence": float(confidence[k])}
+        for k in order
+    ]
+
+
+def write_elites(
+    directory: Path,
+    state: EvolutionState,
+    *,
+    scorer: Scorer,
+    encoding: Encoding,
+    crops: int,
+    chunk: int,
+) -> float:
+    """Write `elites/` and `elites.csv`, then read every PNG back from disk and score it again.
+
+    Args:
+      directory: of the run.
+      state: on the host.
+      scorer, encoding, crops, chunk: as evolved with.
+
+    Returns:
+      The largest absolute difference, over elites, between the confidence that the archive holds
+      and that of the PNG as read from disk. 0.0 for an empty archive.
+    """
+    archive = state.archive
+    cells: Integer[np.ndarray, " n"] = np.flatnonzero(np.asarray(archive.fitness) > -np.inf)
+    folder = directory / "elites"
+    folder.mkdir(exist_ok=True)
+    images = render_elites(archive, encoding, chunk=chunk)
+    names = [png_name(int(k), scorer.class_names[k]) for k in cells]
+    for cell, name in zip(cells, names, strict=True):
+        write_image(folder / name, images[cell])
+    if not len(cells):
+        return 0.0
+    read = [read_image(folder / name, channels=encoding.image_shape[2]) for name in names]
+    again = score_images(scorer, np.stack(read), crops=crops, chunk=chunk)
+    archived = np.asarray(archive.fitness)[cells]
+    rescored = again[np.arange(len(cells)), cells]
+    difference = np.abs(confidence_of(archived) - confidence_of(rescored)).max()
+    with (
+        replacing(directory / "elites.csv") as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for i, cell in enumerate(cells):
+            top = top_classes(again[i], scorer.class_names, count=5)
+            writer.writerow(
+                (
+                    int(cell),
+                    scorer.class_names[cell],
+                    f"{confidence_of(archived[i]):.9g}",
+                    f"{archived[i]:.9g}",
+                    *(int(np.asarray(getattr(archive, f))[cell]) for f in ("born", "id")),
+                    *(
+                        int(np.asarray(getattr(archive, f))[cell])
+                        for f in ("parent_id", "parent_class")
+                    ),
+                    f"elites/{names[i]}",
+                    json.dumps([[t["class_index"], round(t["confidence"], 9)] for t in top]),
+                )
+            )
+    return float(difference)
+
+
+def read_elites(directory: Path) -> list[dict[str, str]]:
+    """Rows of `elites.csv`.
+
+    Raises:
+      UserError: there is none.
+    """
+    path = directory / "elites.csv"
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error

@@ -1,0 +1,200 @@
+"""What `qd-fool evolve` can be told, and what follows from it."""
+
+import dataclasses
+import datetime
+import re
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from qd_fool.archive import ArchiveRule
+from qd_fool.encodings import Encoding, make_encoding
+from qd_fool.encodings.direct import Genes
+from qd_fool.errors import UserError
+from qd_fool.map_elites import MapElitesConfig
+from qd_fool.models import Scorer, load_scorer
+from qd_fool.runs import differences, read_run
+
+Flag = tyro.conf.FlagCreatePairsOff
+
+
+@dataclasses.dataclass(frozen=True)
+class EvolveConfig:
+    """Evolve an archive of fooling images, one cell a class, into a run directory.
+
+    Stop with Ctrl-C at any time: the run is saved and can be resumed, bit for bit.
+    """
+
+    model: str = "lenet"
+    """The network to fool; `qd-fool models` lists them."""
+    encoding: str = "direct"
+    """How genomes make pictures: direct (a gene a pixel)."""
+    generations: int = 200
+    """Generations after the random generation 0; under --resume, the total."""
+    batch_size: int = 200
+    """Offspring a generation."""
+    seed: int = 0
+    """Of all randomness: same seed, same pictures."""
+    run_dir: Path | None = None
+    """Where to write; a new directory under runs/, named by time, if not given."""
+    weights: Path | None = None
+    """A weights file for the model instead of its own: .safetensors, .npz or .caffemodel."""
+    crops: int = 1
+    """Crops averaged a picture: 1 (centre) or 10 (needs images larger than the network's input)."""
+    resume: Flag[bool] = False
+    """Go on with the run in --run-dir; its settings hold where none are given."""
+    init_from: Path | None = None
+    """A finished run whose elites, scored anew, are this run's first archive."""
+    checkpoint_every: int | None = None
+    """Generations between checkpoints; about every 30 seconds if not given."""
+    log_every: int = 1
+    """Generations between rows of metrics.csv."""
+    archive_rule: ArchiveRule = "all"
+    """all: each picture competes in every class; argmax: in its most confident class only."""
+    image_size: int | None = None
+    """Side of the square pictures in pixels; the model's own if not given."""
+    devices: int | None = None
+    """Devices to use: accelerators, or CPU cores; all if not given. Does not change the result."""
+    chunk: int | None = None
+    """Pictures scored at once, which bounds memory; the model's own if not given."""
+    genes: Genes = "int"
+    """Direct encoding: 8-bit integers (the paper) or floats (the original code)."""
+    mutation_rate: float = 0.1
+    """Direct encoding: probability that a gene mutates, halved every 1000 generations."""
+    crossover_rate: float = 0.0
+    """Direct encoding: probability of simulated binary crossover (the original code: 0.5)."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no run could mean.
+
+        Raises:
+          UserError: a number out of range.
+        """
+        low: dict[str, int] = {
+            "generations": 0,
+            "batch_size": 1,
+            "seed": 0,
+            "checkpoint_every": 1,
+            "log_every": 1,
+            "image_size": 1,
+            "devices": 1,
+            "chunk": 1,
+        }
+        for name, least in low.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UserError(f"--{_flag(name)} is {value}: expected {least} or more")
+        if self.seed >= 2**32:
+            raise UserError(f"--seed is {self.seed}: expected less than 2^32")
+        if (self.generations + 1) * self.batch_size >= 2**31:
+            raise UserError("--generations times --batch-size: expected less than 2^31 evaluations")
+
+
+# Free to differ between the parts of a resumed run: none of them touches the outcome.
+NOT_COMPARED = (
+    "generations",
+    "run_dir",
+    "resume",
+    "devices",
+    "checkpoint_every",
+    "log_every",
+    "weights",
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EvolvePlan:
+    """An `EvolveConfig` with its names looked up and its defaults filled in.
+
+    Attributes:
+      config: as given, with `chunk` and `image_size` filled in.
+      scorer, encoding, map_elites: what it stands for.
+      record: plain values for `run.json`; those that decide the outcome are compared on resume.
+    """
+
+    config: EvolveConfig
+    scorer: Scorer
+    encoding: Encoding
+    map_elites: MapElitesConfig
+    record: dict[str, Any]
+
+
+def plan(config: EvolveConfig) -> EvolvePlan:
+    """Look up names, read weights, fill in defaults.
+
+    Raises:
+      UserError: unknown names, unreadable weights, settings out of range.
+    """
+    scorer = load_scorer(config.model, weights=config.weights)
+    height, width, channels = scorer.image_shape
+    if config.image_size is not None:
+        height = width = config.image_size
+    config = dataclasses.replace(
+        config, chunk=config.chunk or scorer.chunk, image_size=config.image_size or height
+    )
+    encoding = make_encoding(
+        config.encoding,
+        (height, width, channels),
+        genes=config.genes,
+        mutation_rate=config.mutation_rate,
+        crossover_rate=config.crossover_rate,
+    )
+    map_elites = MapElitesConfig(
+        batch_size=config.batch_size,
+        archive_rule=config.archive_rule,
+        crops=config.crops,
+        chunk=config.chunk or scorer.chunk,
+    )
+    record = {
+        **{k: str(v) if isinstance(v, Path) else v for k, v in vars(config).items()},
+        "weights_sha256": scorer.weights_sha256,
+    }
+    return EvolvePlan(config, scorer, encoding, map_elites, record)
+
+
+def stored_config(run_dir: Path) -> EvolveConfig:
+    """The configuration that a run was started with, as a default for resuming it.
+
+    Raises:
+      UserError: no run there, or one of other fields than this version's.
+    """
+    record = dict(read_run(run_dir)["config"])
+    fields = {f.name for f in dataclasses.fields(EvolveConfig)}
+    paths = {"weights", "init_from"}
+    known = {
+        k: Path(v) if k in paths and v is not None else v for k, v in record.items() if k in fields
+    }
+    missing = sorted(fields - set(known))
+    if missing:
+        raise UserError(f"{run_dir / 'run.json'}: its config lacks {', '.join(missing)}")
+    return EvolveConfig(**{**known, "run_dir": run_dir, "resume": True})
+
+
+def check_resumable(run_dir: Path, wanted: EvolvePlan) -> dict[str, Any]:
+    """The `run.json` of a run that is to go on.
+
+    Raises:
+      UserError: it was run with another configuration; names each difference.
+    """
+    run = read_run(run_dir)
+
+    def outcome(record: dict[str, Any]) -> dict[str, Any]:
+        return {k: v for k, v in record.items() if k not in NOT_COMPARED}
+
+    different = differences(outcome(run["config"]), outcome(wanted.record))
+    if different:
+        raise UserError(f"cannot resume {run_dir}: {'; '.join(different)}")
+    return run
+
+
+def new_run_dir(config: EvolveConfig) -> Path:
+    """The directory asked for, or `runs/<time>-<model>-<encoding>`."""
+    if config.run_dir is not None:
+        return config.run_dir
+    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
+    return Path("runs") / re.sub(r"[^\w.-]", "_", f"{now}-{config.model}-{config.encoding}")
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")

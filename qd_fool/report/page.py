@@ -1,0 +1,110 @@
+"""`report.html`: one page for a run, that opens from disk; reads the run directory only."""
+
+import base64
+import io
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib
+import matplotlib.figure
+import numpy as np
+from markupsafe import Markup
+from PIL import Image
+
+from qd_fool.elites import read_elites
+from qd_fool.files import replacing
+from qd_fool.report.sheet import percent, write_contact_sheet
+from qd_fool.runs import read_metrics, read_run
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write `report.html`, and the contact sheet that it links to.
+
+    Raises:
+      UserError: not a run directory, or one without elites.
+    """
+    run = read_run(run_dir)
+    metrics = read_metrics(run_dir)
+    elites = [_elite(run_dir, row) for row in read_elites(run_dir)]
+    write_contact_sheet(run_dir)
+    template = resources.files("qd_fool.report").joinpath("page.html.j2").read_text("utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    page = environment.from_string(template).render(
+        name=run_dir.resolve().name,
+        run=run,
+        elites=elites,
+        last={name: column[-1] for name, column in metrics.items() if len(column)},
+        percent=percent,
+        chart=_chart(metrics),
+        median=percent(float(np.median(_all_confidences(run, elites)))),
+    )
+    path = run_dir / "report.html"
+    with replacing(path) as partial:
+        partial.write_text(page, encoding="utf-8")
+    return path
+
+
+def _all_confidences(run: dict[str, Any], elites: list[dict[str, Any]]) -> np.ndarray:
+    """Of every cell, an empty one counting as 0."""
+    confidences = np.zeros(max(int(run["classes"]), 1))
+    for i, elite in enumerate(elites):
+        confidences[i] = elite["confidence"]
+    return confidences
+
+
+def _elite(run_dir: Path, row: dict[str, str]) -> dict[str, Any]:
+    confidence = float(row["confidence"])
+    return {
+        **row,
+        "confidence": confidence,
+        "percent": percent(confidence),
+        "thumbnail": _thumbnail(run_dir / row["png"]),
+    }
+
+
+def _thumbnail(path: Path, *, side: int = 96) -> str:
+    """A PNG of at most `side` pixels as a data URI; small pictures as they are."""
+    with Image.open(path) as image:
+        if max(image.size) > side:
+            image.thumbnail((side, side))
+        data = io.BytesIO()
+        image.save(data, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+
+
+def _chart(metrics: dict[str, np.ndarray]) -> Markup:
+    """Doubt (1 - confidence) of the best, median, mean and worst cell over evaluations, as SVG."""
+    with matplotlib.rc_context({"svg.hashsalt": "qd_fool", "svg.fonttype": "none"}):
+        figure = matplotlib.figure.Figure(figsize=(7.5, 3.2), layout="constrained")
+        axes = figure.add_subplot()
+        x = metrics["evaluations"]
+        for name, colour in (
+            ("min", "#c44"),
+            ("mean", "#a80"),
+            ("median", "#26a"),
+            ("max", "#383"),
+        ):
+            # Confidence is logged in float32: what rounds to 1 is drawn at its resolution.
+            doubt = np.maximum(1 - metrics[f"{name}_confidence"], 2.0**-24)
+            label = {"min": "least confident cell", "max": "most confident cell"}.get(name, name)
+            axes.plot(x, doubt, color=colour, label=label, linewidth=1.5)
+        axes.set(xlabel="evaluations", ylabel="1 - confidence", yscale="log")
+        axes.axhline(1e-4, color="#888", linewidth=0.8, linestyle=":")
+        axes.annotate(
+            "confidence 0.9999",
+            (0.99, 1e-4),
+            xycoords=("axes fraction", "data"),
+            ha="right",
+            va="bottom",
+            fontsize=8,
+            color="#666",
+        )
+        axes.legend(fontsize=8)
+        axes.grid(alpha=0.3)
+        svg = io.StringIO()
+        figure.savefig(svg, format="svg", metadata={"Date": None}, transparent=True)
+    text = svg.getvalue()
+    # Made here from numbers only: safe to put into the page as markup.
+    return Markup(text[text.index("<svg") :])  # noqa: S704

@@ -1,0 +1,46 @@
+"""A contact sheet: all elites on one picture, label and confidence under each."""
+
+import math
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from qd_fool.elites import read_elites
+from qd_fool.files import replacing
+
+
+def write_contact_sheet(run_dir: Path, *, cell: int = 112, margin: int = 8) -> Path:
+    """Write `contact_sheet.png` from `elites.csv` and the PNGs that it names.
+
+    Args:
+      run_dir: of a run that has been finished or stopped.
+      cell: side of a thumbnail in pixels, enlarged without smoothing.
+      margin: between thumbnails, in pixels.
+
+    Raises:
+      UserError: no `elites.csv`.
+    """
+    elites = read_elites(run_dir)
+    columns = max(1, math.ceil(math.sqrt(len(elites) * 1.6)))
+    rows = max(1, math.ceil(len(elites) / columns))
+    font = ImageFont.load_default(size=12)
+    pitch_x, pitch_y = cell + margin, cell + margin + 32
+    sheet = Image.new("RGB", (columns * pitch_x + margin, rows * pitch_y + margin), "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, elite in enumerate(elites):
+        x = margin + (i % columns) * pitch_x
+        y = margin + (i // columns) * pitch_y
+        with Image.open(run_dir / elite["png"]) as image:
+            thumb = image.convert("RGB").resize((cell, cell), Image.Resampling.NEAREST)
+        sheet.paste(thumb, (x, y))
+        caption = f"{elite['label'].split(',')[0][:16]}\n{percent(float(elite['confidence']))}"
+        draw.multiline_text((x, y + cell + 2), caption, fill="black", font=font)
+    path = run_dir / "contact_sheet.png"
+    with replacing(path) as partial:
+        sheet.save(partial)
+    return path
+
+
+def percent(confidence: float) -> str:
+    """`99.9987%`: never rounded up to 100."""
+    return f"{math.floor(confidence * 1e6) / 1e4:.4f}%"
