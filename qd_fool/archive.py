@@ -79,7 +79,7 @@ def empty_archive(genome_shapes: PyTree[jax.ShapeDtypeStruct], cells: int) -> Cl
 
 
 def competing_fitness(
-    fitness: Float[Array, "batch cells"], *, rule: ArchiveRule = "all"
+    fitness: Float[Array, "batch cells"], *, rule: str = "all"
 ) -> Float[Array, "batch cells"]:
     """What each individual bids for each cell; -inf where it may not compete.
 
@@ -91,7 +91,7 @@ def competing_fitness(
     if rule == "all":
         return finite
     home = jnp.argmax(finite, axis=1, keepdims=True)
-    return jnp.where(jnp.arange(fitness.shape[1]) == home, finite, -jnp.inf)
+    return jnp.where(jnp.arange(fitness.shape[1])[None] == home, finite, -jnp.inf)
 
 
 def shortlist(

@@ -131,6 +131,7 @@ def write_elites(
     archived = np.asarray(archive.fitness)[cells]
     rescored = again[np.arange(len(cells)), cells]
     difference = np.abs(confidence_of(archived) - confidence_of(rescored)).max()
+    lineage = (archive.born, archive.id, archive.parent_id, archive.parent_class)
     with (
         replacing(directory / "elites.csv") as partial,
         partial.open("w", newline="", encoding="utf-8") as file,
@@ -143,15 +144,11 @@ def write_elites(
                 (
                     int(cell),
                     scorer.class_names[cell],
-                    f"{confidence_of(archived[i]):.9g}",
-                    f"{archived[i]:.9g}",
-                    *(int(np.asarray(getattr(archive, f))[cell]) for f in ("born", "id")),
-                    *(
-                        int(np.asarray(getattr(archive, f))[cell])
-                        for f in ("parent_id", "parent_class")
-                    ),
+                    repr(float(confidence_of(archived[i]))),
+                    repr(float(archived[i])),
+                    *(int(np.asarray(field)[cell]) for field in lineage),
                     f"elites/{names[i]}",
-                    json.dumps([[t["class_index"], round(t["confidence"], 9)] for t in top]),
+                    json.dumps([[t["class_index"], t["confidence"]] for t in top]),
                 )
             )
     return float(difference)

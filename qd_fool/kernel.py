@@ -27,7 +27,7 @@ def log_odds_from_logits(logits: Float[Array, "n classes"]) -> Float[Array, "n c
     if logits.shape[-1] < 2:
         raise UserError(f"the network has {logits.shape[-1]} class: log-odds need at least 2")
     winner = jnp.argmax(logits, axis=-1, keepdims=True)
-    is_winner = jnp.arange(logits.shape[-1]) == winner
+    is_winner = jnp.arange(logits.shape[-1])[None] == winner
     top = jnp.max(logits, axis=-1, keepdims=True)
     others = jax.nn.logsumexp(logits, axis=-1, keepdims=True, where=~is_winner)
     shares = jnp.exp(logits - top)

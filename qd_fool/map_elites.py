@@ -50,7 +50,7 @@ class MapElitesConfig:
     """
 
     batch_size: int = 200
-    archive_rule: ArchiveRule = "all"
+    archive_rule: str = "all"
     crops: int = 1
     chunk: int = 50
 

@@ -34,7 +34,7 @@ class DirectSettings:
       crossover_eta: distribution index of the crossover; the original code has 10.
     """
 
-    genes: Genes = "int"
+    genes: str = "int"
     mutation_rate: float = 0.1
     eta: float = 15.0
     crossover_rate: float = 0.0

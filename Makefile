@@ -1,0 +1,67 @@
+# Each target sets up .venv by itself where it is missing: plain `python3 -m venv` and pip will do.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+MODEL ?= lenet
+ENCODING ?= direct
+GENERATIONS ?= 200
+SEED ?= 0
+RUN_DIR ?=
+ARGS ?=
+SEEDS ?= 5
+
+.DEFAULT_GOAL := help
+.PHONY: help install run-mnist test check format train-lenet oracle check-faults benchmark clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.run: pyproject.toml
+	$(if $(wildcard $(BIN)/python),,$(PYTHON) -m venv $(VENV))
+	@if command -v uv >/dev/null; then uv pip install --python $(BIN)/python -e .; \
+	else $(BIN)/python -m pip install -e .; fi
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml
+	$(if $(wildcard $(BIN)/python),,$(PYTHON) -m venv $(VENV))
+	@if command -v uv >/dev/null; then uv pip install --python $(BIN)/python -e ".[data,dev]"; \
+	else $(BIN)/python -m pip install -e ".[data,dev]"; fi
+	@touch $@ $(VENV)/.run
+
+install: $(VENV)/.run ## set up .venv with what a run needs
+
+run-mnist: $(VENV)/.run ## evolve ten fooling digits against LeNet (MODEL, ENCODING, GENERATIONS, SEED, RUN_DIR, ARGS)
+	$(BIN)/qd-fool evolve --model $(MODEL) --encoding $(ENCODING) --generations $(GENERATIONS) \
+		--seed $(SEED) $(if $(RUN_DIR),--run-dir $(RUN_DIR)) $(ARGS)
+
+test: $(VENV)/.dev ## run the tests, with coverage (ARGS for pytest)
+	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+check: $(VENV)/.dev ## lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+train-lenet: $(VENV)/.dev ## train the two shipped networks anew, into build/ (needs MNIST: see README)
+	@mkdir -p build
+	$(BIN)/qd-fool train --seed 0 --out build/lenet.safetensors
+	$(BIN)/qd-fool train --seed 1 --out build/lenet-b.safetensors
+
+oracle: $(VENV)/.dev ## make the fixtures of tests/fixtures anew, with PyTorch (a large download)
+	$(BIN)/python -m pip install "torch>=2.5"
+	$(BIN)/python tests/make_oracle.py
+
+check-faults: $(VENV)/.dev ## kill a run at 20 random moments; each must resume to the same bits
+	$(BIN)/python benchmarks/check_faults.py --kills 20 $(ARGS)
+
+benchmark: $(VENV)/.dev ## the tables of benchmarks/ (about ten minutes)
+	$(BIN)/python benchmarks/lenet_forward.py
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/mnist_direct.py --seeds $(SEEDS) $(ARGS)
+
+clean: ## remove build products, not runs
+	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .coverage

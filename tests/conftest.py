@@ -1,0 +1,52 @@
+"""Strict settings for all tests: four CPU devices, no silent rank promotion, shapes checked."""
+
+import os
+import warnings
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from jaxtyping import install_import_hook
+
+jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+with warnings.catch_warnings(), install_import_hook("qd_fool", "beartype.beartype"):
+    import qd_fool  # noqa: F401
+    import qd_fool.cli
+
+REQUIRE_DATA = os.environ.get("QD_FOOL_REQUIRE_DATA") == "1"
+
+
+def _missing(what: str) -> None:
+    if REQUIRE_DATA:
+        pytest.fail(f"{what}, and QD_FOOL_REQUIRE_DATA is set")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def mnist_test() -> tuple[np.ndarray, np.ndarray]:
+    """The 10,000 test digits, `(n, 28, 28, 1)` uint8, and their labels."""
+    from qd_fool.data.mnist import load_mnist
+    from qd_fool.errors import UserError
+
+    try:
+        return load_mnist("test", download=False)
+    except UserError as error:
+        _missing(f"MNIST is not prepared: {error}")
+        raise
+
+
+@pytest.fixture(scope="session")
+def original_lenet() -> Path:
+    """The paper's LeNet, a Caffe file that is not part of this project."""
+    named = os.environ.get("QD_FOOL_LENET_CAFFEMODEL")
+    data_dir = os.environ.get("TFDS_DATA_DIR", "")
+    path = Path(named) if named else Path(data_dir).parent / "weights" / "lenet_iter_10000"
+    if not path.is_file():
+        _missing(
+            "the original lenet_iter_10000 is neither named by QD_FOOL_LENET_CAFFEMODEL "
+            "nor in weights/ beside TFDS_DATA_DIR"
+        )
+    return path

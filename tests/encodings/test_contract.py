@@ -1,0 +1,121 @@
+"""One suite for all encodings: a new one is tested by being registered."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from qd_fool.encodings import ENCODINGS, make_encoding
+from qd_fool.errors import UserError
+
+SHAPES = [(28, 28, 1), (9, 14, 3)]
+EXTRA = {"direct": [{"genes": "float"}, {"crossover_rate": 0.5}]}
+CASES = [(name, {}) for name in ENCODINGS] + [
+    (name, settings) for name in ENCODINGS for settings in EXTRA.get(name, [])
+]
+
+
+def keys(n: int, seed: int = 0):
+    return jax.random.split(jax.random.key(seed), n)
+
+
+@pytest.fixture(params=SHAPES, ids=str)
+def image_shape(request):
+    return request.param
+
+
+@pytest.fixture(params=CASES, ids=str)
+def encoding(request, image_shape):
+    name, settings = request.param
+    return make_encoding(name, image_shape, **settings)
+
+
+def equal(a, b) -> bool:
+    return all(map(np.array_equal, jax.tree.leaves(a), jax.tree.leaves(b)))
+
+
+def offspring_of(encoding, n=6, generation=1, seed=1):
+    parents = encoding.init(keys(n))
+    mates = encoding.init(keys(n, 7))
+    return parents, encoding.vary(keys(n, seed), parents, mates, jnp.int32(generation))
+
+
+def test_render_gives_8_bit_pictures_of_the_shape(encoding, image_shape):
+    images = encoding.render(encoding.init(keys(5)))
+    assert images.shape == (5, *image_shape)
+    assert images.dtype == jnp.uint8
+
+
+def test_random_individuals_differ_and_show_something(encoding):
+    images = np.asarray(encoding.render(encoding.init(keys(16))))
+    assert len({image.tobytes() for image in images}) > 8
+    assert images.std() > 0
+
+
+def test_vary_keeps_structure_shapes_and_dtypes(encoding):
+    parents, children = offspring_of(encoding)
+    shapes = jax.tree.map(lambda a: (a.shape, a.dtype), parents)
+    assert shapes == jax.tree.map(lambda a: (a.shape, a.dtype), children)
+
+
+def test_vary_changes_genomes(encoding):
+    parents, children = offspring_of(encoding)
+    assert not equal(parents, children)
+
+
+def test_same_keys_same_result_jitted_or_not(encoding):
+    _, once = offspring_of(encoding)
+    with jax.disable_jit():
+        _, plain = offspring_of(encoding)
+    init = jax.jit(encoding.init)
+    assert equal(init(keys(6)), encoding.init(keys(6)))
+    assert equal(once, offspring_of(encoding)[1])
+    assert equal(encoding.render(once), jax.jit(encoding.render)(once))
+    for a, b in zip(jax.tree.leaves(once), jax.tree.leaves(plain), strict=True):
+        # Compiled float arithmetic may fuse: bytes may fall on the other side of a rounding.
+        assert np.mean(np.abs(a.astype(float) - b.astype(float)) > 1e-5) < 1e-3
+
+
+def test_an_individual_depends_on_its_own_key_only(encoding):
+    both = keys(6)
+    parents = encoding.init(both)
+    half = jax.tree.map(lambda a: a[3:], parents)
+    assert equal(encoding.init(both[3:]), half)
+    whole = encoding.vary(both, parents, parents, jnp.int32(3))
+    part = encoding.vary(both[3:], half, half, jnp.int32(3))
+    assert equal(jax.tree.map(lambda a: a[3:], whole), part)
+    assert np.array_equal(encoding.render(parents)[3:], encoding.render(half))
+
+
+def test_generation_does_not_trigger_recompilation(encoding):
+    traces = 0
+
+    @jax.jit
+    def vary(k, p, g):
+        nonlocal traces
+        traces += 1
+        return encoding.vary(k, p, p, g)
+
+    parents = encoding.init(keys(4))
+    for generation in (1, 999, 1000, 5000):
+        vary(keys(4), parents, jnp.int32(generation))
+    assert traces == 1
+
+
+def test_float_render_agrees_with_bytes_and_has_a_gradient(encoding):
+    if encoding.render_float is None:
+        pytest.skip("this encoding has no gradient")
+    genomes = encoding.init(keys(4))
+    unrounded = encoding.render_float(genomes)
+    gap = np.asarray(unrounded) - np.asarray(encoding.render(genomes), np.float32)
+    assert gap.min() >= -0.51
+    assert gap.max() < 1.0
+    floats = jax.tree.map(lambda a: a.astype(jnp.float32), genomes)
+    gradient = jax.grad(lambda g: jnp.sum(encoding.render_float(g)))(floats)
+    assert all(np.isfinite(g).all() for g in jax.tree.leaves(gradient))
+    assert any(np.any(g != 0) for g in jax.tree.leaves(gradient))
+
+
+def test_unknown_encoding_is_told_with_those_there_are():
+    with pytest.raises(UserError, match="unknown encoding 'wavelet': expected one of direct"):
+        make_encoding("wavelet", (28, 28, 1))
