@@ -4,7 +4,7 @@ Source: Nguyen, Yosinski & Clune (CVPR 2015), "Deep Neural Networks are Easily F
 (MAP-Elites with one cell a class), and sferes/modules/map_elite/map_elite.hpp of the original code.
 """
 
-from typing import Literal
+from typing import Literal, no_type_check
 
 import chex
 import flax.struct
@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 ArchiveRule = Literal["all", "argmax"]
 
 
+@no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
 @flax.struct.dataclass
 class Offspring:
     """A batch of individuals that compete for the cells.
@@ -32,6 +33,7 @@ class Offspring:
     parent_class: Int[Array, " batch"]
 
 
+@no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
 @flax.struct.dataclass
 class ClassArchive:
     """The best individual found so far for each class.
@@ -154,6 +156,7 @@ def insert(
     )
 
 
+@no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
 @flax.struct.dataclass
 class Statistics:
     """Scalars over the cells; confidences in [0, 1], an empty cell counting as 0."""

@@ -72,7 +72,7 @@ def restore_newest(
       checkpoints, or no whole one: then nothing is known that could be gone on from.
     """
     host = jax.tree.map(lambda a: np.array(a), jax.device_get(template))
-    problems = []
+    problems: list[str] = []
     for step in sorted(manager.all_steps(), reverse=True):
         try:
             restored = manager.restore(

@@ -73,7 +73,7 @@ def _parse(
     train = Annotated[TrainConfig, sub("train")]
     models = Annotated[ModelsConfig, sub("models")]
     return tyro.cli(
-        evolve | score | export | train | models,  # type: ignore[operator, arg-type]
+        evolve | score | export | train | models,
         args=words,
         prog="qd-fool",
         description="Find fooling images: pictures that look like nothing, "
@@ -105,7 +105,12 @@ def _value_of(words: list[str], flag: str) -> Path | None:
 def _make_cores_devices(devices: int | None) -> None:
     """Make each CPU core a device of JAX's, before it starts; accelerators are left as they are."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    jax.config.update("jax_num_cpu_devices", devices or cores or 1)
+    try:
+        jax.config.update("jax_num_cpu_devices", devices or cores or 1)
+    except RuntimeError as error:
+        # Called from a program that has used JAX already: its devices are what there is, and
+        # `make_mesh` tells if they are too few.
+        logging.getLogger(__name__).debug("devices are left as they are: %s", error)
 
 
 if __name__ == "__main__":

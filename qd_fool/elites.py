@@ -110,7 +110,10 @@ def write_elites(
     Args:
       directory: of the run.
       state: on the host.
-      scorer, encoding, crops, chunk: as evolved with.
+      scorer: the network.
+      encoding: of the genomes.
+      crops: as evolved with.
+      chunk: likewise.
 
     Returns:
       The largest absolute difference, over elites, between the confidence that the archive holds

@@ -28,11 +28,11 @@ def log_odds_from_logits(logits: Float[Array, "n classes"]) -> Float[Array, "n c
         raise UserError(f"the network has {logits.shape[-1]} class: log-odds need at least 2")
     winner = jnp.argmax(logits, axis=-1, keepdims=True)
     is_winner = jnp.arange(logits.shape[-1])[None] == winner
-    top = jnp.max(logits, axis=-1, keepdims=True)
-    others = jax.nn.logsumexp(logits, axis=-1, keepdims=True, where=~is_winner)
-    shares = jnp.exp(logits - top)
+    below = logits - jnp.max(logits, axis=-1, keepdims=True)
+    others = jax.nn.logsumexp(below, axis=-1, keepdims=True, where=~is_winner)
+    shares = jnp.exp(below)
     rest = jnp.sum(shares, axis=-1, keepdims=True) - jnp.where(is_winner, 0.0, shares)
-    return logits - jnp.where(is_winner, others, top + jnp.log(rest))
+    return below - jnp.where(is_winner, others, jnp.log(rest))
 
 
 def mean_confidence_log_odds(
@@ -44,8 +44,8 @@ def mean_confidence_log_odds(
     return log_p - log_not_p
 
 
-def check_crops(scorer: Scorer, image_shape: tuple[int, int, int], *, crops: int) -> None:
-    """See that pictures of a shape can be cut for a network.
+def check_crops(scorer: Scorer, image_shape: tuple[int, ...], *, crops: int) -> None:
+    """See that pictures of a shape `(height, width, channels)` can be cut for a network.
 
     Raises:
       UserError: too small, the wrong number of channels, or crops other than 1 and 10.

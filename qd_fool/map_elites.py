@@ -9,7 +9,7 @@ Neither reads a clock nor a file; `experiments.evolve_run` does that.
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, get_args
+from typing import Any, get_args, no_type_check
 
 import flax.struct
 import jax
@@ -65,6 +65,7 @@ class MapElitesConfig:
             )
 
 
+@no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
 @flax.struct.dataclass
 class EvolutionState:
     """A run between two generations.
@@ -85,6 +86,7 @@ class EvolutionState:
     bad_generation: Int[Array, ""]
 
 
+@no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
 @flax.struct.dataclass
 class GenerationLog:
     """What one generation leaves for the log.
@@ -234,7 +236,9 @@ def step(
     Args:
       state: the run.
       params: the network's parameters.
-      scorer, encoding, config: static.
+      scorer: the network's facts; static, as are all that follow.
+      encoding: of the genomes.
+      config: of the run.
       devices: in the mesh.
       axis: its name; None for a plain call, which may be `vmap`ped (over seeds, or networks).
     """

@@ -11,6 +11,7 @@ report.html   and contact_sheet.png
 """
 
 import csv
+import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -113,11 +114,18 @@ def append_metrics(directory: Path, rows: Sequence[Sequence[Any]]) -> None:
         writer.writerows(rows)
 
 
+def _metrics_body(path: Path) -> list[list[str]]:
+    """Rows of `metrics.csv` without the header; a line torn by a crash is left out."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    return [row for row in rows[1:] if len(row) == len(METRICS)]
+
+
 def read_metrics(directory: Path) -> dict[str, np.ndarray]:
     """`metrics.csv` as columns of float64; a last line cut short by a crash is left out."""
-    path = directory / "metrics.csv"
-    rows = list(csv.reader(path.open(newline="", encoding="utf-8"))) if path.exists() else []
-    body = [row for row in rows[1:] if len(row) == len(METRICS)]
+    body = _metrics_body(directory / "metrics.csv")
     table = np.array(body, np.float64).reshape(len(body), len(METRICS))
     return dict(zip(METRICS, table.T, strict=True))
 
@@ -127,8 +135,7 @@ def truncate_metrics(directory: Path, *, before: int) -> None:
     path = directory / "metrics.csv"
     if not path.exists():
         return
-    rows = list(csv.reader(path.open(newline="", encoding="utf-8")))
-    keep = [row for row in rows[1:] if len(row) == len(METRICS) and int(row[0]) < before]
+    keep = [row for row in _metrics_body(path) if int(row[0]) < before]
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([METRICS, *keep])
 
@@ -182,7 +189,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
       UserError: missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: expected a whole .npz file ({error})") from error

@@ -6,14 +6,16 @@ batches of 64, 10,000 steps, no augmentation.
 """
 
 import dataclasses
+from typing import no_type_check
 
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
-from qd_fool.models.lenet import LeNet, preprocess
+from qd_fool.models.lenet import LeNet, forward, preprocess
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +39,7 @@ class TrainingRecipe:
     weight_decay: float = 5e-4
 
 
+@no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
 @flax.struct.dataclass
 class TrainingState:
     """Training between two steps.
@@ -91,7 +94,7 @@ def loss(
     labels: Int[Array, " n"],
 ) -> Float[Array, ""]:
     """Mean cross-entropy."""
-    logits = network.apply(params, preprocess(images.astype(jnp.float32)))
+    logits = forward(network, params, preprocess(images.astype(jnp.float32)))
     return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
 
 
@@ -126,18 +129,17 @@ def train_steps(
 
 def accuracy(
     params: PyTree[Array],
-    images: UInt8[Array, "n 28 28 1"],
-    labels: Int[Array, " n"],
+    images: UInt8[Array | np.ndarray, "n 28 28 1"],
+    labels: Int[Array | np.ndarray, " n"],
     *,
     network: LeNet,
     chunk: int = 500,
 ) -> float:
     """Share of images, in [0, 1], whose class is the network's first choice."""
 
-    def classify(params: PyTree, batch: Array) -> Array:
-        return jnp.argmax(network.apply(params, preprocess(batch.astype(jnp.float32))), axis=-1)
+    def classify(image: Array) -> Array:
+        logits = forward(network, params, preprocess(image[None].astype(jnp.float32)))
+        return jnp.argmax(logits[0])
 
-    run = jax.jit(
-        lambda p, x: jax.lax.map(lambda one: classify(p, one[None])[0], x, batch_size=chunk)
-    )
-    return float(jnp.mean(run(params, images) == labels))
+    classes = jax.jit(lambda x: jax.lax.map(classify, x, batch_size=chunk))(images)
+    return float(jnp.mean(classes == labels))

@@ -14,7 +14,6 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 with warnings.catch_warnings(), install_import_hook("qd_fool", "beartype.beartype"):
     import qd_fool  # noqa: F401
-    import qd_fool.cli
 
 REQUIRE_DATA = os.environ.get("QD_FOOL_REQUIRE_DATA") == "1"
 

@@ -69,8 +69,9 @@ def test_insert_equals_offering_one_by_one(cells, rule, seed):
     shape = jax.ShapeDtypeStruct((GENES,), jnp.uint8)
     archive = empty_archive(shape, cells)
     oracle: dict = {}
-    step = jax.jit(lambda a, o, f, g: insert(a, o, fitness=competing_fitness(f, rule=rule),
-                                             generation=g))
+    step = jax.jit(
+        lambda a, o, f, g: insert(a, o, fitness=competing_fitness(f, rule=rule), generation=g)
+    )
     for generation in range(5):
         offspring, fitness = make_batch(rng, 24, cells, generation)
         archive, changed = step(archive, offspring, fitness, jnp.int32(generation))

@@ -85,7 +85,9 @@ def test_ten_crops_are_the_originals():
     expected = [image[0, y : y + 227, x : x + 227] for y, x in places]
     expected += [cut[:, ::-1] for cut in expected]
     assert cuts.shape == (10, 1, 227, 227, 3)
-    assert {c.tobytes() for c in cuts[:, 0]} == {np.ascontiguousarray(e).tobytes() for e in expected}
+    assert {c.tobytes() for c in cuts[:, 0]} == {
+        np.ascontiguousarray(e).tobytes() for e in expected
+    }
 
 
 def test_centre_crop_rounds_down():

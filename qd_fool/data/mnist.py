@@ -13,7 +13,6 @@ from PIL import Image
 
 from qd_fool.errors import UserError
 
-
 StrPath = str | os.PathLike[str]
 
 # Where TFDS puts MNIST within its data folder: name and version of its builder.

@@ -86,7 +86,8 @@ def direct(
 
     Args:
       image_shape: `(height, width, channels)`.
-      settings: or its fields as keywords.
+      settings: how genes are born and vary.
+      **fields: of `DirectSettings`, where `settings` is not given.
 
     Raises:
       UserError: a setting is out of range.

@@ -22,7 +22,8 @@ def polynomial_step(
 
     With u uniform in [0, 1), the original's two branches, (2u)^a - 1 below one half and
     1 - (2(1-u))^a above, a = 1 / (eta + 1), are a fair sign and a step 1 - v^a with v uniform.
-    Deb's basic form: it does not look at the bounds, the caller clips (evo_float_image.hpp:128-141).
+    Deb's basic form: it does not look at the bounds, the caller clips
+    (evo_float_image.hpp:128-141).
 
     Args:
       magnitude: v, uniform in (0, 1).
@@ -93,7 +94,8 @@ def sbx(
 
     Args:
       keys: one a child.
-      first, second: parents in the unit range.
+      first: parents, in the unit range.
+      second: likewise.
       eta: distribution index.
     """
     chex.assert_equal_shape([first, second])
@@ -111,7 +113,7 @@ def sbx(
     power = 1.0 / (eta + 1.0)
 
     def spread_factor(room: Array) -> Array:
-        """How far the child goes beyond or within the parents, `room` being what the bound leaves."""
+        """How far the child lies from the parents' middle; `room` is what the bound leaves."""
         alpha = 2.0 - (1.0 + 2.0 * room / safe_gap) ** -(eta + 1.0)
         inside = r * alpha <= 1.0
         return jnp.where(

@@ -1,0 +1,1 @@
+"""The commands: run directories, progress, files; around the pure core."""

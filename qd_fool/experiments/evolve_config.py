@@ -16,8 +16,6 @@ from qd_fool.map_elites import MapElitesConfig
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.runs import differences, read_run
 
-Flag = tyro.conf.FlagCreatePairsOff
-
 
 @dataclasses.dataclass(frozen=True)
 class EvolveConfig:
@@ -42,7 +40,7 @@ class EvolveConfig:
     """A weights file for the model instead of its own: .safetensors, .npz or .caffemodel."""
     crops: int = 1
     """Crops averaged a picture: 1 (centre) or 10 (needs images larger than the network's input)."""
-    resume: Flag[bool] = False
+    resume: tyro.conf.FlagCreatePairsOff[bool] = False
     """Go on with the run in --run-dir; its settings hold where none are given."""
     init_from: Path | None = None
     """A finished run whose elites, scored anew, are this run's first archive."""
@@ -162,13 +160,17 @@ def stored_config(run_dir: Path) -> EvolveConfig:
     record = dict(read_run(run_dir)["config"])
     fields = {f.name for f in dataclasses.fields(EvolveConfig)}
     paths = {"weights", "init_from"}
-    known = {
+    known: dict[str, Any] = {
         k: Path(v) if k in paths and v is not None else v for k, v in record.items() if k in fields
     }
     missing = sorted(fields - set(known))
     if missing:
         raise UserError(f"{run_dir / 'run.json'}: its config lacks {', '.join(missing)}")
-    return EvolveConfig(**{**known, "run_dir": run_dir, "resume": True})
+    known |= {"run_dir": run_dir, "resume": True}
+    try:
+        return EvolveConfig(**known)
+    except TypeError as error:
+        raise UserError(f"{run_dir / 'run.json'}: its config is damaged ({error})") from error
 
 
 def check_resumable(run_dir: Path, wanted: EvolvePlan) -> dict[str, Any]:

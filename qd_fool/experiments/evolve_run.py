@@ -8,10 +8,12 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from rich.console import Console
@@ -96,18 +98,19 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
     stored = check_resumable(run_dir, planned) if resuming else None
     mesh = make_mesh(planned.config.devices)
     _say_what(planned, mesh, run_dir, console)
-    # Whatever this raises about shapes, it raises before the directory is touched.
+    # Whatever these raise about bad input, they raise before the directory is touched.
     segment = make_segment(
         planned.scorer, planned.encoding, planned.map_elites, mesh=mesh, length=SEGMENT_LENGTH
     )
+    state = None if stored else _first_state(planned)
     run_dir.mkdir(parents=True, exist_ok=True)
     with open_checkpoints(run_dir / "checkpoints") as checkpoints:
         carried = _Progress(seconds=0.0, compile_seconds=0.0, events=[])
-        restored = _restore(run_dir, checkpoints, planned, console) if stored else None
-        if restored is not None:
+        if stored and (restored := _restore(run_dir, checkpoints, planned, console)):
             state, carried = restored
-        else:
+        elif state is None:
             state = _first_state(planned)
+        if int(state.generation) == 0:
             write_json(run_dir / "run.json", _run_record(planned, mesh, "running"))
         total = planned.config.generations + 1
         if int(state.generation) > total:
@@ -180,15 +183,16 @@ def _first_state(planned: EvolvePlan) -> EvolutionState:
     # An elite keeps its cell, and starts a line of its own: ids of another run mean nothing here.
     donor_id = np.asarray(donor.id)
     first_cell = np.argmax(donor_id[None, :] == donor_id[:, None], axis=1)
-    none = np.full(len(cells), -1, np.int32)
-    archive = donor.replace(
-        fitness=np.where(held, scores[cells, cells], -np.inf).astype(np.float32),
-        id=np.where(held, -2 - first_cell, -1).astype(np.int32),
+    none = jnp.full(len(cells), -1, jnp.int32)
+    archive = dataclasses.replace(
+        donor,
+        fitness=jnp.where(held, scores[cells, cells], -jnp.inf),
+        id=jnp.where(held, -2 - first_cell, -1).astype(jnp.int32),
         parent_id=none,
         parent_class=none,
         born=none,
     )
-    return state.replace(archive=archive)
+    return dataclasses.replace(state, archive=archive)
 
 
 def _restore(
@@ -249,7 +253,7 @@ def _loop(
         progress.update(
             done=done,
             rate=count * config.batch_size / elapsed,
-            statistics=jax.tree.map(lambda a: a[count - 1], log.statistics),
+            statistics=jax.tree.map(itemgetter(count - 1), log.statistics),
             cells=len(planned.scorer.class_names),
             last=done == total or bool(stop),
         )

@@ -1,4 +1,4 @@
-"""`qd-fool export`: write a run's pictures and pages again, or those of one cut off in the middle."""
+"""`qd-fool export`: write a run's files again, or those of one that was cut off."""
 
 import dataclasses
 from pathlib import Path

@@ -3,10 +3,9 @@
 import dataclasses
 import json
 
+import tyro
 from rich.console import Console
 from rich.table import Table
-
-import tyro
 
 from qd_fool.models import ZOO
 

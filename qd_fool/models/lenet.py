@@ -11,6 +11,7 @@ boundary. Nothing here holds state between calls, which is what nnx would make e
 """
 
 from collections.abc import Mapping
+from typing import cast
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -73,10 +74,10 @@ class LeNet(nn.Module):
         return dense(self.classes, "ip2")(x)
 
 
-def _patch_convolution(x: Array, kernel: Array, *_: object, **__: object) -> Array:
+def _patch_convolution(x: Array, kernel: Array, *_args: object, **_kwargs: object) -> Array:
     """A valid convolution of stride 1, NHWC and HWIO, as one matrix product over patches."""
-    n, height, width, _ = x.shape
-    side, _, _, features = kernel.shape
+    n, height, width = x.shape[:3]
+    side, features = kernel.shape[0], kernel.shape[-1]
     rows, columns = height - side + 1, width - side + 1
     shifts = [x[:, i : i + rows, j : j + columns] for i in range(side) for j in range(side)]
     patches = jnp.concatenate(shifts, axis=-1).reshape(n * rows * columns, -1)
@@ -93,11 +94,22 @@ def preprocess(images: Float[Array, "n 28 28 1"]) -> Float[Array, "n 28 28 1"]:
     return images * (1 / 256)
 
 
+def apply(params: PyTree[Array], x: Float[Array, "n 28 28 1"]) -> Float[Array, "n classes"]:
+    """Preprocessed images to logits; the number of classes is the parameters' own."""
+    return forward(LeNet(classes=params["params"]["ip2"]["bias"].shape[0]), params, x)
+
+
+def forward(
+    network: LeNet, params: PyTree[Array], x: Float[Array, "n 28 28 1"]
+) -> Float[Array, "n classes"]:
+    """`network.apply`, whose declared type covers mutable collections that LeNet has none of."""
+    return cast(Array, network.apply(params, x))
+
+
 def params_from_flat(flat: Mapping[str, np.ndarray], *, source: str) -> PyTree[Array]:
     """The network's parameters from arrays named and laid out as in `SHAPES`.
 
-    Arrays may carry leading axes of length 1, as old Caffe files do (`1 x 1 x 500 x 800`). The
-    number of classes may differ from 10.
+    Arrays may carry leading axes of length 1, as old Caffe files do (`1 x 1 x 500 x 800`).
 
     Args:
       flat: arrays by name; others than those of `SHAPES` are ignored (Caffe's data layers).
@@ -114,14 +126,9 @@ def params_from_flat(flat: Mapping[str, np.ndarray], *, source: str) -> PyTree[A
         array = np.asarray(flat[name], np.float32)
         while array.ndim > len(shape) and array.shape[0] == 1:
             array = array[0]
-        fits = array.shape == shape
-        if name.startswith("ip2."):
-            fits = array.ndim == len(shape) and array.shape[1:] == shape[1:]
-        if not fits:
+        if array.shape != shape:
             raise UserError(f"{source}: {name} has shape {array.shape}, lenet expects {shape}")
         arrays[name] = array
-    if len(arrays["ip2.weight"]) != len(arrays["ip2.bias"]):
-        raise UserError(f"{source}: ip2.weight and ip2.bias differ in the number of classes")
     # Dense layers here see (H, W, C); the file's ip1 was trained on (C, H, W).
     ip1 = arrays["ip1.weight"].reshape(500, 50, 4, 4).transpose(2, 3, 1, 0).reshape(800, 500)
     kernels = {

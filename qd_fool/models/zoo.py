@@ -87,14 +87,16 @@ def _lenet(name: str, seed: int, accuracy: str) -> None:
             class_names=tuple(str(digit) for digit in range(10)),
             chunk=50,
             params_from_flat=lenet.params_from_flat,
-            apply=lenet.LeNet().apply,
+            apply=lenet.apply,
             preprocess=lenet.preprocess,
         )
     )
 
 
 _lenet("lenet", seed=0, accuracy="99.08% on the MNIST test set (qd-fool train --seed 0 --out FILE)")
-_lenet("lenet-b", seed=1, accuracy="99.15% on the MNIST test set (qd-fool train --seed 1 --out FILE)")
+_lenet(
+    "lenet-b", seed=1, accuracy="99.15% on the MNIST test set (qd-fool train --seed 1 --out FILE)"
+)
 
 
 def load_scorer(name: str, *, weights: str | Path | None = None) -> Scorer:

@@ -170,7 +170,7 @@ def test_prepare_refuses_a_folder_in_use(tmp_path: Path, idx_dir: Path) -> None:
     folder = tmp_path / "tfds" / mnist.FOLDER
     folder.mkdir(parents=True)
     (folder / "mnist-test.tfrecord-00000-of-00001").touch()
-    with pytest.raises(mnist.UserError, match="no other files"):
+    with pytest.raises(mnist.UserError, match=r"no other files"):
         mnist.prepare_mnist(tmp_path / "tfds", idx_dir=idx_dir)
     assert len(list(folder.iterdir())) == 1
     assert [path.name for path in (tmp_path / "tfds").iterdir()] == ["mnist"]
@@ -205,7 +205,7 @@ def test_load_prepares_a_missing_dataset_with_a_notice(
 
 @pytest.mark.usefixtures("no_network")
 def test_no_network_is_a_user_error(tmp_path: Path) -> None:
-    with pytest.raises(mnist.UserError, match="cannot download .*TFDS_DATA_DIR") as raised:
+    with pytest.raises(mnist.UserError, match=r"cannot download .*TFDS_DATA_DIR") as raised:
         mnist.load_mnist("test", data_dir=tmp_path / "none")
     assert str(tmp_path / "none") in str(raised.value)
     assert isinstance(raised.value.__cause__, ConnectionError)
@@ -230,13 +230,13 @@ def test_download_asks_for_the_stated_hashes(
 
 
 def test_missing_without_download_is_a_user_error(tmp_path: Path) -> None:
-    with pytest.raises(mnist.UserError, match="dataset_info.json.*TFDS_DATA_DIR") as raised:
+    with pytest.raises(mnist.UserError, match=r"dataset_info.json.*TFDS_DATA_DIR") as raised:
         mnist.load_mnist("train", data_dir=tmp_path, download=False)
     assert str(tmp_path) in str(raised.value)
 
 
 def test_unknown_split_is_a_user_error() -> None:
-    with pytest.raises(mnist.UserError, match="'validation'.*train.*test"):
+    with pytest.raises(mnist.UserError, match=r"'validation'.*train.*test"):
         mnist.load_mnist("validation")
 
 
@@ -244,7 +244,7 @@ def test_truncated_records_are_a_user_error(tmp_path: Path, idx_dir: Path) -> No
     folder = mnist.prepare_mnist(tmp_path, idx_dir=idx_dir)
     path = folder / "mnist-test.array_record-00000-of-00001"
     path.write_bytes(path.read_bytes()[:70_000])
-    with pytest.raises(mnist.UserError, match="remove that folder") as raised:
+    with pytest.raises(mnist.UserError, match=r"remove that folder") as raised:
         mnist.load_mnist("test", data_dir=tmp_path, download=False)
     assert str(folder) in str(raised.value)
 

@@ -33,7 +33,9 @@ def test_float_birth_is_uniform_and_renders_by_truncation():
     assert np.asarray(encoding.render(jnp.ones((1, 784)))).min() == 255
 
 
-@pytest.mark.parametrize(("generation", "rate"), [(1, 0.1), (999, 0.1), (1000, 0.05), (3500, 0.0125)])
+@pytest.mark.parametrize(
+    ("generation", "rate"), [(1, 0.1), (999, 0.1), (1000, 0.05), (3500, 0.0125)]
+)
 def test_rate_is_halved_every_1000_generations(generation, rate):
     # Float genes: each mutation shows, while an 8-bit gene can round back to itself.
     encoding = make_encoding("direct", SHAPE, genes="float")
@@ -70,8 +72,7 @@ def test_8_bit_mutation_equals_rounding_the_formula():
         if start == 0:
             expected[0] = cdf[1] * children.size
         keep = expected > 5
-        pooled = lambda a: np.append(a[keep], a[~keep].sum())  # noqa: E731
-        o, e = pooled(observed.astype(float)), pooled(expected)
+        o, e = (np.append(a[keep], a[~keep].sum()) for a in (observed.astype(float), expected))
         if e[-1] < 5:
             o, e = o[:-1], e[:-1]
         assert scipy.stats.chisquare(o, e * o.sum() / e.sum()).pvalue > ALPHA, start

@@ -89,8 +89,10 @@ def test_sbx_distribution_equals_the_originals(y1, y2):
     keys = jax.random.split(jax.random.key(3), n)
     ours = np.asarray(sbx(keys, jnp.full((n, genes), y1), jnp.full((n, genes), y2))).ravel()
     theirs = np.array(
-        [original_sbx(y1, y2, r, 10.0)[c] for r, c in zip(rng.random(40_000),
-         rng.integers(0, 2, 40_000), strict=True)]
+        [
+            original_sbx(y1, y2, r, 10.0)[c]
+            for r, c in zip(rng.random(40_000), rng.integers(0, 2, 40_000), strict=True)
+        ]
     )
     assert scipy.stats.ks_2samp(ours, theirs.astype(np.float32)).pvalue > 1e-4
 

@@ -1,4 +1,4 @@
-"""Weight readers: a file, told apart by its content, to a flat `{name: array}`. Nothing executes."""
+"""Weight readers: a file, told apart by its content, to a flat `{name: array}`."""
 
 import hashlib
 import io

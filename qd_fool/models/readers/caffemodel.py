@@ -67,10 +67,10 @@ def _net_parameter() -> type[message.Message]:
 
 
 def _blob_array(blob: message.Message, source: str, name: str) -> np.ndarray:
-    data = blob.data or blob.double_data  # type: ignore[attr-defined]
+    data = blob.data or blob.double_data
     values = np.fromiter(data, np.float32, len(data))
     if blob.HasField("shape"):
-        shape = tuple(blob.shape.dim)  # type: ignore[attr-defined]
+        shape = tuple(blob.shape.dim)
     else:
         shape = tuple(getattr(blob, axis) for axis in ("num", "channels", "height", "width"))
     if min(shape, default=1) < 0 or values.size != np.prod(shape, dtype=np.int64):
@@ -101,7 +101,7 @@ def parse_caffemodel(data: bytes, *, source: str) -> dict[str, np.ndarray]:
             f"({len(data)} bytes)"
         ) from error
     arrays: dict[str, np.ndarray] = {}
-    for layer in [*net.layers, *net.layer]:  # type: ignore[attr-defined]
+    for layer in [*net.layers, *net.layer]:
         layer_name = layer.name.decode("utf-8", "replace")
         for i, blob in enumerate(layer.blobs):
             part = ("weight", "bias")[i] if i < 2 else str(i)

@@ -78,15 +78,17 @@ def test_a_truncated_file(original_lenet, tmp_path, keep):
     data = original_lenet.read_bytes()
     path = tmp_path / "cut.caffemodel"
     path.write_bytes(data[: int(len(data) * keep)])
-    with pytest.raises(UserError, match="cut.caffemodel"):
+    with pytest.raises(UserError, match=r"cut.caffemodel"):
         read_weights(path)
 
 
-@pytest.mark.parametrize("data", [b"", b"hello world, this is text", b"\x80\x02}q\x00.", b"\x00" * 99])
+@pytest.mark.parametrize(
+    "data", [b"", b"hello world, this is text", b"\x80\x02}q\x00.", b"\x00" * 99]
+)
 def test_other_files(data, tmp_path):
     path = tmp_path / "other.bin"
     path.write_bytes(data)
-    with pytest.raises(UserError, match="other.bin"):
+    with pytest.raises(UserError, match=r"other.bin"):
         read_weights(path)
 
 

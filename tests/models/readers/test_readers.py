@@ -40,10 +40,10 @@ def test_cut_short(kind, tmp_path):
 def test_objects_are_not_unpickled(tmp_path):
     path = tmp_path / "evil.npz"
     np.savez(path, a=np.array([print], dtype=object))
-    with pytest.raises(UserError, match="damaged npz file"):
+    with pytest.raises(UserError, match=r"damaged npz file"):
         read_weights(path)
 
 
 def test_no_such_file(tmp_path):
-    with pytest.raises(UserError, match="none.npz: cannot be read"):
+    with pytest.raises(UserError, match=r"none.npz: cannot be read"):
         read_weights(tmp_path / "none.npz")

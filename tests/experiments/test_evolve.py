@@ -1,0 +1,344 @@
+"""`qd-fool evolve` end to end, with the shipped LeNet: files, resume, faults, bad input."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from qd_fool.cli import main
+from qd_fool.runs import METRICS, read_lineage, read_metrics, read_npz
+
+SMALL = ("--generations", "6", "--batch-size", "20", "--chunk", "10", "--devices", "2")
+
+
+def evolve(run_dir, *flags):
+    return main(["evolve", "--run-dir", str(run_dir), *map(str, flags)])
+
+
+def archive(run_dir):
+    return read_npz(run_dir / "archive.npz")
+
+
+def assert_same_archive(a, b):
+    left, right = archive(a), archive(b)
+    assert set(left) == set(right)
+    for name in left:
+        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A finished small run; tests only read it."""
+    path = tmp_path_factory.mktemp("runs") / "small"
+    assert evolve(path, *SMALL) == 0
+    return path
+
+
+def refused(capsys, *argv) -> str:
+    """The one sentence with which a command is refused; exit code 2, no traceback."""
+    capsys.readouterr()
+    assert main(list(map(str, argv))) == 2
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+    lines = [line for line in captured.err.splitlines() if line.startswith("qd-fool: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_the_run_directory_holds_what_it_should(run_dir):
+    names = {path.name for path in run_dir.iterdir()}
+    assert names == {
+        "run.json",
+        "metrics.csv",
+        "elites.csv",
+        "lineage.npz",
+        "elites",
+        "archive.npz",
+        "checkpoints",
+        "report.html",
+        "contact_sheet.png",
+    }
+    run = json.loads((run_dir / "run.json").read_text())
+    assert run["status"] == "finished"
+    assert (run["generations_done"], run["evaluations"]) == (6, 140)
+    assert run["config"]["chunk"] == 10
+    assert len(run["config"]["weights_sha256"]) == 64
+
+
+def test_metrics_count_evaluations_and_never_fall(run_dir):
+    lines = (run_dir / "metrics.csv").read_text().splitlines()
+    assert lines[0] == ",".join(METRICS)
+    assert lines[0].startswith(
+        "generation,evaluations,seconds,median_confidence,mean_confidence,min_confidence,"
+        "max_confidence,cells_over_99,replacements,distinct"
+    )
+    metrics = read_metrics(run_dir)
+    assert list(metrics["generation"]) == list(range(7))
+    assert list(metrics["evaluations"]) == [20 * (g + 1) for g in range(7)]
+    for name in ("seconds", "min_confidence", "max_confidence", "mean_confidence", "replacements"):
+        assert np.all(np.diff(metrics[name]) >= 0), name
+
+
+def test_pngs_are_the_scored_bytes_and_score_the_same_again(run_dir, capsys):
+    genomes = archive(run_dir)["archive.genomes"]
+    with (run_dir / "elites.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 10
+    for row in rows:
+        with Image.open(run_dir / row["png"]) as image:
+            pixels = np.asarray(image)
+        np.testing.assert_array_equal(pixels.ravel(), genomes[int(row["class_index"])])
+    capsys.readouterr()
+    pngs = [str(run_dir / row["png"]) for row in rows]
+    assert main(["score", *pngs, "--model", "lenet", "--top", "10", "--json"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for row, line in zip(rows, told, strict=True):
+        by_class = {t["class_index"]: t["confidence"] for t in line["top"]}
+        again = by_class[int(row["class_index"])]
+        assert abs(again - float(row["confidence"])) <= 1e-5
+        assert json.loads(row["top5"])[0][0] == line["top"][0]["class_index"]
+
+
+def test_lineage_ends_in_the_archive(run_dir):
+    events, final = read_lineage(run_dir), archive(run_dir)
+    assert np.all(np.diff(events["generation"]) >= 0)
+    for cell in range(10):
+        last = np.flatnonzero(events["class_index"] == cell)[-1]
+        assert events["id"][last] == final["archive.id"][cell]
+        assert events["parent_id"][last] == final["archive.parent_id"][cell]
+        assert events["fitness"][last] == final["archive.fitness"][cell]
+        assert events["generation"][last] == final["archive.born"][cell]
+    known = set(events["id"]) | {-1}
+    assert set(events["parent_id"]) <= known
+
+
+def test_same_archive_for_1_2_and_4_devices(run_dir, tmp_path):
+    for devices in (1, 4):
+        other = tmp_path / str(devices)
+        assert evolve(other, *SMALL[:-1], devices) == 0
+        assert_same_archive(run_dir, other)
+
+
+def test_resume_in_pieces_gives_the_same(run_dir, tmp_path):
+    path = tmp_path / "pieces"
+    assert evolve(path, *SMALL, "--generations", 2) == 0
+    assert evolve(path, "--resume", "--generations", 5) == 0
+    assert evolve(path, "--resume", "--generations", 6) == 0
+    assert_same_archive(run_dir, path)
+    for name in METRICS:
+        if name != "seconds":
+            np.testing.assert_array_equal(read_metrics(path)[name], read_metrics(run_dir)[name])
+    for name, column in read_lineage(run_dir).items():
+        np.testing.assert_array_equal(column, read_lineage(path)[name])
+
+
+def test_resuming_a_finished_run_does_nothing(run_dir, tmp_path):
+    path = tmp_path / "done"
+    assert evolve(path, *SMALL) == 0
+    before = archive(path)
+    assert evolve(path, "--resume") == 0
+    np.testing.assert_array_equal(before["archive.id"], archive(path)["archive.id"])
+
+
+def test_a_cut_checkpoint_falls_back_and_says_so(run_dir, tmp_path, capsys):
+    path = tmp_path / "cut"
+    assert evolve(path, *SMALL, "--generations", 4, "--checkpoint-every", 2) == 0
+    newest = path / "checkpoints" / "generation_4" / "state"
+    for file in [f for f in newest.rglob("*") if f.is_file()]:
+        file.write_bytes(file.read_bytes()[:20])
+    capsys.readouterr()
+    assert evolve(path, "--resume", "--generations", 6) == 0
+    told = capsys.readouterr().err
+    assert "checkpoint of generation 4 is damaged" in told
+    assert_same_archive(run_dir, path)
+
+
+def test_all_checkpoints_damaged_is_refused_and_nothing_lost(tmp_path, capsys):
+    path = tmp_path / "lost"
+    assert evolve(path, *SMALL, "--generations", 2) == 0
+    for file in (path / "checkpoints").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"")
+    before = (path / "archive.npz").read_bytes()
+    assert "each of its checkpoints is damaged" in refused(
+        capsys, "evolve", "--resume", "--run-dir", path
+    )
+    assert (path / "archive.npz").read_bytes() == before
+
+
+def test_init_from_seeds_a_new_run(run_dir, tmp_path):
+    path = tmp_path / "seeded"
+    flags = (*SMALL, "--generations", 0, "--seed", 7, "--init-from", run_dir)
+    assert evolve(path, *flags) == 0
+    seeded, donor = archive(path), archive(run_dir)
+    assert np.all(seeded["archive.fitness"] >= donor["archive.fitness"] - 1e-5)
+    kept = seeded["archive.id"] < 0
+    assert kept.any()
+    np.testing.assert_array_equal(seeded["archive.genomes"][kept], donor["archive.genomes"][kept])
+
+
+def test_argmax_rule_and_float_genes_run(tmp_path):
+    path = tmp_path / "options"
+    assert (
+        evolve(
+            path,
+            *SMALL,
+            "--archive-rule",
+            "argmax",
+            "--genes",
+            "float",
+            "--crossover-rate",
+            0.5,
+            "--log-every",
+            3,
+        )
+        == 0
+    )
+    assert list(read_metrics(path)["generation"]) == [0, 3, 6]
+
+
+def test_larger_pictures_with_ten_crops(tmp_path):
+    path = tmp_path / "crops"
+    assert evolve(path, *SMALL, "--generations", 1, "--image-size", 32, "--crops", 10) == 0
+    with Image.open(next((path / "elites").iterdir())) as image:
+        assert image.size == (32, 32)
+    run = json.loads((path / "run.json").read_text())
+    assert run["png_rescored_max_difference"] <= 1e-5
+
+
+def command(*argv):
+    return [sys.executable, "-m", "qd_fool.cli", *map(str, argv)]
+
+
+LONG = (
+    "evolve",
+    "--generations",
+    120,
+    "--batch-size",
+    50,
+    "--chunk",
+    25,
+    "--devices",
+    2,
+    "--checkpoint-every",
+    5,
+)
+
+
+def start_and_signal(run_dir, wait, number):
+    """Start a run, wait until `wait(run_dir)`, send a signal; its exit code and words."""
+    process = subprocess.Popen(
+        command(*LONG, "--run-dir", run_dir),
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    deadline = time.monotonic() + 120
+    while not wait(run_dir) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(number)
+    _, words = process.communicate(timeout=120)
+    return process.returncode, words
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "whole"
+    assert main([*map(str, LONG), "--run-dir", str(path)]) == 0
+    return path
+
+
+def generations_logged(run_dir):
+    path = run_dir / "metrics.csv"
+    return path.read_text().count("\n") - 1 if path.exists() else 0
+
+
+@pytest.mark.parametrize("logged", [1, 40])
+def test_sigkill_then_resume_gives_the_same_bits(whole, tmp_path, logged):
+    """Before the first checkpoint is sure to be there, and between two."""
+    path = tmp_path / "killed"
+    code, _ = start_and_signal(path, lambda d: generations_logged(d) >= logged, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert main([*map(str, LONG), "--resume", "--run-dir", str(path)]) == 0
+    assert_same_archive(whole, path)
+    for name, column in read_lineage(whole).items():
+        np.testing.assert_array_equal(column, read_lineage(path)[name])
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(whole, tmp_path):
+    path = tmp_path / "stopped"
+    code, words = start_and_signal(path, lambda d: generations_logged(d) >= 3, signal.SIGINT)
+    assert code == 130
+    assert f"qd-fool evolve --resume --run-dir {path}" in " ".join(words.split())
+    assert json.loads((path / "run.json").read_text())["status"] == "interrupted"
+    assert (path / "report.html").exists()
+    assert main(["evolve", "--resume", "--run-dir", str(path)]) == 0
+    assert_same_archive(whole, path)
+
+
+def test_resume_of_nothing_starts_a_run(tmp_path, capsys):
+    assert evolve(tmp_path / "new", *SMALL, "--generations", 0, "--resume") == 0
+    assert "nothing to resume" in capsys.readouterr().err
+
+
+def test_a_run_directory_in_use_is_refused_untouched(run_dir, capsys):
+    before = {p: p.stat().st_mtime_ns for p in run_dir.rglob("*")}
+    told = refused(capsys, "evolve", "--run-dir", run_dir, *SMALL)
+    assert "exists and is not empty: pass --resume" in told
+    assert {p: p.stat().st_mtime_ns for p in run_dir.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--seed", 5), "seed is 5, the run has 0"),
+        (("--batch-size", 30), "batch-size is 30, the run has 20"),
+        (("--model", "lenet-b"), "model is 'lenet-b', the run has 'lenet'"),
+        (("--generations", 1), "--generations is 1: the run in"),
+    ],
+)
+def test_resume_with_another_config_names_what_differs(run_dir, capsys, flags, message):
+    before = (run_dir / "run.json").read_bytes()
+    assert message in refused(capsys, "evolve", "--resume", "--run-dir", run_dir, *flags)
+    assert (run_dir / "run.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--model", "resnet"), "unknown model 'resnet': expected one of lenet"),
+        (("--encoding", "fourier"), "unknown encoding 'fourier': expected one of direct"),
+        (("--batch-size", 0), "--batch-size is 0: expected 1 or more"),
+        (("--devices", 0), "--devices is 0: expected 1 or more"),
+        (("--image-size", 20), "images are 20x20: lenet expects at least 28x28"),
+        (("--crops", 10), "ten crops need images larger than the network's 28x28"),
+        (("--crops", 4), "crops is 4: expected 1"),
+        (("--weights", "none.caffemodel"), "none.caffemodel: cannot be read"),
+        (("--mutation-rate", 2), "mutation_rate is 2.0: expected 0 to 1"),
+        (("--init-from", "nowhere"), "nowhere is not a run directory"),
+    ],
+)
+def test_bad_settings_are_one_sentence_and_leave_no_directory(tmp_path, capsys, flags, message):
+    path = tmp_path / "never"
+    assert message in refused(capsys, "evolve", "--run-dir", path, *flags)
+    assert not path.exists()
+
+
+def test_nan_weights_stop_the_run_and_are_told(tmp_path, capsys):
+    from qd_fool.models import load_scorer
+    from qd_fool.models.lenet import flat_from_params
+
+    flat = flat_from_params(load_scorer("lenet").params)
+    flat["ip2.bias"] = np.full(10, np.nan, np.float32)
+    weights = tmp_path / "nan.npz"
+    np.savez(weights, **flat)
+    told = refused(capsys, "evolve", "--run-dir", tmp_path / "r", *SMALL, "--weights", weights)
+    assert "NaN or infinite scores, first in generation 0" in told

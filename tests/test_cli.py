@@ -1,0 +1,139 @@
+"""The command: help that teaches, models, score, export, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from qd_fool.cli import main
+
+
+def refused(capsys, *argv) -> str:
+    capsys.readouterr()
+    assert main(list(map(str, argv))) == 2
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return captured.err
+
+
+@pytest.mark.parametrize("command", [[], ["evolve"], ["score"], ["export"], ["models"], ["train"]])
+def test_help_teaches(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    assert "usage: qd-fool" in capsys.readouterr().out
+
+
+def test_evolve_has_the_flags_that_scripts_rely_on(capsys):
+    with pytest.raises(SystemExit):
+        main(["evolve", "--help"])
+    told = capsys.readouterr().out
+    for flag in (
+        "--model",
+        "--encoding",
+        "--generations",
+        "--batch-size",
+        "--seed",
+        "--run-dir",
+        "--weights",
+        "--crops",
+        "--resume",
+        "--init-from",
+        "--checkpoint-every",
+        "--log-every",
+        "--archive-rule",
+        "--image-size",
+        "--devices",
+        "--chunk",
+    ):
+        assert flag in told
+
+
+def test_an_unknown_flag_exits_with_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["evolve", "--generation-count", "3"])
+    assert stop.value.code == 2
+
+
+def test_models_lists_the_zoo(capsys):
+    assert main(["models", "--json"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [m["name"] for m in told] == ["lenet", "lenet-b"]
+    assert all(m["parameters"] == 431_080 for m in told)
+    assert main(["models"]) == 0
+    assert "431,080" in capsys.readouterr().out
+
+
+@pytest.fixture
+def digit(tmp_path, mnist_test):
+    images, labels = mnist_test
+    path = tmp_path / "digit.png"
+    Image.fromarray(images[0, :, :, 0]).save(path)
+    return path, int(labels[0])
+
+
+def test_score_reads_a_real_digit(digit, capsys):
+    path, label = digit
+    assert main(["score", str(path), "--model", "lenet", "--top", "3", "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    told = json.loads(line)
+    assert told["image"] == str(path)
+    assert len(told["top"]) == 3
+    assert set(told["top"][0]) == {"class_index", "label", "confidence"}
+    assert told["top"][0]["class_index"] == label
+    assert told["top"][0]["label"] == str(label)
+    assert told["top"][0]["confidence"] > 0.9
+    assert main(["score", str(path)]) == 0
+    assert capsys.readouterr().out.startswith(f"{path}: {label} 1.000000  ")
+
+
+def test_score_with_the_papers_lenet(digit, original_lenet, capsys):
+    path, label = digit
+    assert main(["score", str(path), "--weights", str(original_lenet), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["top"][0]["class_index"] == label
+
+
+def picture(tmp_path, name="p.png", size=(28, 28), mode="L"):
+    path = tmp_path / name
+    Image.new(mode, size).save(path)
+    return path
+
+
+def test_score_refuses_what_it_would_have_to_change(tmp_path, capsys):
+    assert "its mode is RGB, expected L (8-bit gray)" in refused(
+        capsys, "score", picture(tmp_path, mode="RGB")
+    )
+    assert "its mode is 1, expected L" in refused(capsys, "score", picture(tmp_path, mode="1"))
+    small = refused(capsys, "score", picture(tmp_path, "small.png", size=(27, 28)))
+    assert "small.png: images are 28x27: lenet expects at least 28x28" in small
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    assert "text.png: cannot be read" in refused(capsys, "score", text)
+    cut = picture(tmp_path, "cut.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)).save(cut)
+    cut.write_bytes(cut.read_bytes()[:300])
+    assert "cut.png" in refused(capsys, "score", cut)
+    assert "none.png: cannot be read" in refused(capsys, "score", tmp_path / "none.png")
+    assert "--top is 0" in refused(capsys, "score", picture(tmp_path), "--top", 0)
+    assert "unknown model 'x'" in refused(capsys, "score", picture(tmp_path), "--model", "x")
+
+
+def test_resume_needs_a_directory(capsys):
+    assert "--resume needs --run-dir" in refused(capsys, "evolve", "--resume")
+
+
+def test_export_writes_a_killed_runs_files_again(tmp_path, capsys):
+    path = tmp_path / "r"
+    flags = ["--generations", "3", "--batch-size", "20", "--chunk", "20", "--devices", "1"]
+    assert main(["evolve", "--run-dir", str(path), *flags]) == 0
+    images = {p.name: p.read_bytes() for p in (path / "elites").iterdir()}
+    for name in ("archive.npz", "elites.csv", "report.html", "contact_sheet.png"):
+        (path / name).unlink()
+    for png in (path / "elites").iterdir():
+        png.unlink()
+    assert main(["export", str(path)]) == 0
+    assert {p.name: p.read_bytes() for p in (path / "elites").iterdir()} == images
+    for name in ("archive.npz", "elites.csv", "report.html", "contact_sheet.png"):
+        assert (path / name).exists()
+    assert "nowhere is not a run directory" in refused(capsys, "export", "nowhere")

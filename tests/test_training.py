@@ -1,0 +1,48 @@
+"""Training: the optimiser against Caffe's update by hand, and real learning on real digits."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qd_fool.models.lenet import LeNet
+from qd_fool.training import TrainingRecipe, accuracy, init_training, make_optimiser, train_steps
+
+
+def test_optimiser_equals_caffes_rule():
+    """v = momentum v + (g + wd w); w -= rate(t) lr_mult v, biases at twice the rate."""
+    recipe = TrainingRecipe()
+    params = {"params": {"a": {"kernel": jnp.array([2.0]), "bias": jnp.array([-1.0])}}}
+    optimiser = make_optimiser(recipe)
+    memory = optimiser.init(params)
+    w = {"kernel": 2.0, "bias": -1.0}
+    v = {"kernel": 0.0, "bias": 0.0}
+    for t in range(4):
+        gradient = {"params": {"a": {"kernel": jnp.array([0.5]), "bias": jnp.array([0.25])}}}
+        updates, memory = optimiser.update(gradient, memory, params)
+        params = jax.tree.map(jnp.add, params, updates)
+        rate = 0.01 * (1 + 1e-4 * t) ** -0.75
+        for name, g, mult in (("kernel", 0.5, 1), ("bias", 0.25, 2)):
+            v[name] = 0.9 * v[name] + g + 5e-4 * w[name]
+            w[name] -= rate * mult * v[name]
+            np.testing.assert_allclose(params["params"]["a"][name][0], w[name], rtol=1e-6)
+
+
+def test_a_short_training_learns_real_digits(mnist_test):
+    images, labels = map(jnp.asarray, mnist_test)
+    network, recipe = LeNet(for_training=True), TrainingRecipe()
+    state = init_training(network, recipe, seed=0)
+    run = jax.jit(partial(train_steps, network=network, recipe=recipe), static_argnames="steps")
+    state, losses = run(state, images[:8000], labels[:8000], steps=120)
+    assert np.mean(losses[-20:]) < 0.5 * np.mean(losses[:5])
+    assert accuracy(state.params, images[8000:], labels[8000:], network=network) > 0.85
+
+
+def test_same_seed_same_network():
+    network, recipe = LeNet(), TrainingRecipe()
+    a, b, c = (init_training(network, recipe, seed=s).params for s in (0, 0, 1))
+    kernel = lambda p: p["params"]["conv1"]["kernel"]
+    np.testing.assert_array_equal(kernel(a), kernel(b))
+    assert not np.array_equal(kernel(a), kernel(c))
+    assert np.abs(kernel(a)).max() <= np.sqrt(3 / 25)
