@@ -29,6 +29,7 @@ from qd_fool.archive import (
     shortlist,
     statistics,
 )
+from qd_fool.collectives import all_gather_packed
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.kernel import check_crops, log_odds, map_chunks
@@ -260,8 +261,9 @@ def step(
         if per_device > cells:
             keep = shortlist(bids)
             offspring, bids = jax.tree.map(lambda a: a[keep], (offspring, bids))
-        offspring, bids = jax.lax.all_gather((offspring, bids), axis, tiled=True)
-        bad = jnp.any(jax.lax.all_gather(bad, axis))
+        flags = jnp.broadcast_to(bad, bids.shape[:1])
+        offspring, bids, flags = all_gather_packed((offspring, bids, flags), axis)
+        bad = jnp.any(flags)
     return tell(state, offspring, fitness=bids, bad=bad)
 
 

@@ -15,6 +15,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 with warnings.catch_warnings(), install_import_hook("qd_fool", "beartype.beartype"):
     import qd_fool  # noqa: F401
 
+jax.devices()  # starts JAX with these settings, which a command under test then leaves alone
+
 REQUIRE_DATA = os.environ.get("QD_FOOL_REQUIRE_DATA") == "1"
 
 

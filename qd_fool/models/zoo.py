@@ -85,7 +85,7 @@ def _lenet(name: str, seed: int, accuracy: str) -> None:
             image_shape=(28, 28, 1),
             input_size=28,
             class_names=tuple(str(digit) for digit in range(10)),
-            chunk=50,
+            chunk=100,
             params_from_flat=lenet.params_from_flat,
             apply=lenet.apply,
             preprocess=lenet.preprocess,

@@ -15,8 +15,8 @@ _F = descriptor_pb2.FieldDescriptorProto
 
 
 @functools.cache
-def _net_parameter() -> type[message.Message]:
-    """The class of `NetParameter`, in a pool of its own so that no other caffe.proto can clash."""
+def _message_class(wanted: str) -> type[message.Message]:
+    """ "Net" (NetParameter) or "Blob", in a pool of its own: no other caffe.proto can clash."""
     file = descriptor_pb2.FileDescriptorProto(
         name="qd_fool_caffe.proto", package="qd_fool_caffe", syntax="proto2"
     )
@@ -63,7 +63,7 @@ def _net_parameter() -> type[message.Message]:
     )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("qd_fool_caffe.Net"))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"qd_fool_caffe.{wanted}"))
 
 
 def _blob_array(blob: message.Message, source: str, name: str) -> np.ndarray:
@@ -80,6 +80,24 @@ def _blob_array(blob: message.Message, source: str, name: str) -> np.ndarray:
     return values.reshape(shape)
 
 
+def parse_blob(data: bytes, *, source: str) -> np.ndarray:
+    """The array of a file that holds one blob, such as a `mean.binaryproto`.
+
+    Args:
+      data: the file's bytes.
+      source: the file's name, for errors.
+
+    Raises:
+      UserError: not a Caffe blob, or cut short.
+    """
+    blob = _message_class("Blob")()
+    try:
+        blob.ParseFromString(data)
+    except message.DecodeError as error:
+        raise UserError(f"{source}: not a whole Caffe blob ({len(data)} bytes)") from error
+    return _blob_array(blob, source, "mean")
+
+
 def parse_caffemodel(data: bytes, *, source: str) -> dict[str, np.ndarray]:
     """Arrays of each layer that has any: `NAME.weight`, `NAME.bias`, then `NAME.2` and on.
 
@@ -92,7 +110,7 @@ def parse_caffemodel(data: bytes, *, source: str) -> dict[str, np.ndarray]:
     Raises:
       UserError: not a Caffe file, or cut short.
     """
-    net = _net_parameter()()
+    net = _message_class("Net")()
     try:
         net.ParseFromString(data)
     except message.DecodeError as error:

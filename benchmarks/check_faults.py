@@ -1,0 +1,94 @@
+"""Kill a run with SIGKILL at random moments; each must resume to the same bits."""
+
+import argparse
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from common import report
+from rich.progress import track
+
+RUN = ("--generations", "150", "--batch-size", "100", "--chunk", "50", "--checkpoint-every", "7")
+
+
+def evolve(run_dir: Path, *flags: str) -> subprocess.Popen:
+    """Start a run of its own process group, its words kept out of ours."""
+    command = [sys.executable, "-m", "qd_fool.cli", "evolve", *RUN, *flags]
+    return subprocess.Popen(
+        [*command, "--run-dir", str(run_dir)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+def finish(process: subprocess.Popen) -> float:
+    """Wait; seconds it took. Raises if the run failed."""
+    started = time.perf_counter()
+    _, words = process.communicate(timeout=600)
+    if process.returncode:
+        raise SystemExit(f"a run failed ({process.returncode}):\n{words.decode()}")
+    return time.perf_counter() - started
+
+
+def same(a: Path, b: Path) -> bool:
+    """Whether two runs have the same archive and lineage, bit for bit."""
+    for name in ("archive.npz", "lineage.npz"):
+        with np.load(a / name) as left, np.load(b / name) as right:
+            if set(left.files) != set(right.files):
+                return False
+            if any(left[k].tobytes() != right[k].tobytes() for k in left.files):
+                return False
+    return True
+
+
+def main() -> int:
+    """Exit code 1 unless every resumed run equals the uninterrupted one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    arguments = parser.parse_args()
+    moments = random.Random(arguments.seed)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "whole"
+        length = finish(evolve(whole))
+        for i in track(range(arguments.kills), description="kills"):
+            run_dir = Path(folder) / f"killed-{i}"
+            process = evolve(run_dir)
+            # From before the first file to past the last: importing and compiling, too.
+            after = moments.uniform(0.05, 1.0) * length
+            time.sleep(after)
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            metrics = run_dir / "metrics.csv"
+            logged = max(metrics.read_text().count("\n") - 1, 0) if metrics.exists() else 0
+            names = [p.name.split("_")[1] for p in run_dir.glob("checkpoints/generation_*")]
+            saved = sorted(int(name) for name in names if name.isdigit())
+            finish(evolve(run_dir, "--resume"))
+            rows.append(
+                {
+                    "kill": i,
+                    "after s": round(after, 2),
+                    "generations logged": logged,
+                    "newest checkpoint": saved[-1] if saved else "-",
+                    "killed": process.returncode == -signal.SIGKILL,
+                    "same bits": same(whole, run_dir),
+                }
+            )
+            shutil.rmtree(run_dir)
+    good = sum(row["same bits"] for row in rows)
+    report(
+        "check_faults",
+        rows,
+        words=f"A run of 150 generations killed with SIGKILL, then resumed: {good} of {len(rows)} "
+        "end in the archive and lineage of the uninterrupted run, bit for bit.",
+    )
+    return 0 if good == len(rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

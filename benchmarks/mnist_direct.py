@@ -1,0 +1,83 @@
+"""MNIST, direct encoding: how many generations until the ten cells are at 0.9999?"""
+
+import os
+
+import jax
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+jax.config.update("jax_num_cpu_devices", CORES)
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from common import report
+
+from qd_fool import MapElitesConfig, load_scorer, make_encoding
+from qd_fool.map_elites import init, make_mesh, make_segment, replicate
+from qd_fool.models.readers.caffemodel import parse_blob
+
+TARGET = np.log(0.9999 / 0.0001)
+
+
+def first(passed: np.ndarray) -> int | str:
+    """The first generation at which a condition holds; "-" if at none."""
+    return int(np.argmax(passed)) if passed.any() else "-"
+
+
+def main():
+    """One row a seed and setting."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", help="weights for lenet instead of the shipped ones")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--generations", type=int, default=400)
+    parser.add_argument(
+        "--mean", type=Path, help="mnist_mean.binaryproto: also with the original's mean"
+    )
+    arguments = parser.parse_args()
+    scorer = load_scorer("lenet", weights=arguments.weights)
+    mesh = make_mesh()
+    settings = {
+        "paper: 8-bit genes": ({}, "all"),
+        "code: float genes, SBX 0.5": ({"genes": "float", "crossover_rate": 0.5}, "all"),
+        "argmax rule": ({}, "argmax"),
+    }
+    scorers = dict.fromkeys(settings, scorer)
+    if arguments.mean:
+        mean = parse_blob(arguments.mean.read_bytes(), source=str(arguments.mean))
+        mean = mean.reshape(28, 28, 1)[None]
+        name = "original evaluator's mean"
+        settings[name] = ({}, "all")
+        scorers[name] = dataclasses.replace(scorer, preprocess=lambda x: (x - mean) * (1 / 256))
+    rows = []
+    for name, (fields, rule) in settings.items():
+        encoding = make_encoding("direct", scorer.image_shape, **fields)
+        config = MapElitesConfig(batch_size=200, chunk=scorer.chunk, archive_rule=rule)
+        length = arguments.generations + 1
+        segment = make_segment(scorers[name], encoding, config, mesh=mesh, length=length)
+        params = replicate(scorer.params, mesh)
+        for seed in range(arguments.seeds):
+            state = replicate(init(encoding, 10, seed=seed), mesh)
+            _, log = segment(state, params, np.int32(length))
+            fitness = np.asarray(log.fitness)
+            rows.append(
+                {
+                    "setting": name,
+                    "seed": seed,
+                    "median >= .9999 at": first(np.median(fitness, axis=1) >= TARGET),
+                    "all ten >= .99 at": first(fitness.min(axis=1) >= np.log(99)),
+                    "all ten >= .9999 at": first(fitness.min(axis=1) >= TARGET),
+                    "empty at the end": int(np.isneginf(fitness[-1]).sum()),
+                }
+            )
+    report(
+        "mnist_direct",
+        rows,
+        words="LeNet on MNIST, direct encoding, batch 200: first generation (0 is the random "
+        f"batch; {arguments.generations} were run) at which confidences pass.",
+    )
+
+
+if __name__ == "__main__":
+    main()
