@@ -16,7 +16,7 @@ _F = descriptor_pb2.FieldDescriptorProto
 
 @functools.cache
 def _message_class(wanted: str) -> type[message.Message]:
-    """ "Net" (NetParameter) or "Blob", in a pool of its own: no other caffe.proto can clash."""
+    """The class of message Net or Blob, in a pool of its own: no other caffe.proto clashes."""
     file = descriptor_pb2.FileDescriptorProto(
         name="qd_fool_caffe.proto", package="qd_fool_caffe", syntax="proto2"
     )
