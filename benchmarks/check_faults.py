@@ -58,12 +58,16 @@ def main() -> int:
         length = finish(evolve(whole))
         for i in track(range(arguments.kills), description="kills"):
             run_dir = Path(folder) / f"killed-{i}"
-            process = evolve(run_dir)
-            # From before the first file to past the last: importing and compiling, too.
-            after = moments.uniform(0.05, 1.0) * length
-            time.sleep(after)
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+            killed = False
+            while not killed:  # a run that was over before its moment came is no kill
+                shutil.rmtree(run_dir, ignore_errors=True)
+                process = evolve(run_dir)
+                # From before the first file to the last: importing and compiling, too.
+                after = moments.uniform(0.05, 1.0) * length
+                time.sleep(after)
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+                killed = process.returncode == -signal.SIGKILL
             metrics = run_dir / "metrics.csv"
             logged = max(metrics.read_text().count("\n") - 1, 0) if metrics.exists() else 0
             names = [p.name.split("_")[1] for p in run_dir.glob("checkpoints/generation_*")]
@@ -75,7 +79,6 @@ def main() -> int:
                     "after s": round(after, 2),
                     "generations logged": logged,
                     "newest checkpoint": saved[-1] if saved else "-",
-                    "killed": process.returncode == -signal.SIGKILL,
                     "same bits": same(whole, run_dir),
                 }
             )

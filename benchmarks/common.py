@@ -58,7 +58,7 @@ def report(name: str, rows: Sequence[Mapping[str, Any]], *, words: str) -> None:
         "",
         words,
         "",
-        f"`{shlex.join(['python', f'benchmarks/{name}.py', *sys.argv[1:]])}`  ",
+        f"`{shlex.join(['python', f'benchmarks/{Path(sys.argv[0]).name}', *sys.argv[1:]])}`  ",
         f"{machine()}; {datetime.date.today().isoformat()}",
         "",
         "| " + " | ".join(columns) + " |",

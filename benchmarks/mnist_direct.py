@@ -50,6 +50,8 @@ def main():
         name = "original evaluator's mean"
         settings[name] = ({}, "all")
         scorers[name] = dataclasses.replace(scorer, preprocess=lambda x: (x - mean) * (1 / 256))
+    if arguments.settings:
+        settings = {name: settings[name] for name in arguments.settings}
     rows = []
     for name, (fields, rule) in settings.items():
         encoding = make_encoding("direct", scorer.image_shape, **fields)
@@ -72,7 +74,7 @@ def main():
                 }
             )
     report(
-        "mnist_direct",
+        arguments.table,
         rows,
         words="LeNet on MNIST, direct encoding, batch 200: first generation (0 is the random "
         f"batch; {arguments.generations} were run) at which confidences pass.",
