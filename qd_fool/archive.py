@@ -185,7 +185,7 @@ def statistics(archive: ClassArchive) -> Statistics:
         min_confidence=jnp.min(confidence),
         max_confidence=jnp.max(confidence),
         # In log-odds, where the threshold is exact at any saturation.
-        cells_over_99=jnp.sum(archive.fitness >= jnp.log(99.0)),
-        occupied=jnp.sum(archive.occupied),
-        distinct=jnp.sum(first & (ids != nobody)),
+        cells_over_99=jnp.sum(archive.fitness >= jnp.log(99.0), dtype=jnp.int32),
+        occupied=jnp.sum(archive.occupied, dtype=jnp.int32),
+        distinct=jnp.sum(first & (ids != nobody), dtype=jnp.int32),
     )

@@ -41,6 +41,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         console.print(f"qd-fool: {error}", markup=False, highlight=False, soft_wrap=True)
         return EXIT_BAD_INPUT
+    except OSError as error:  # what no check can foresee: a full disk, a vanished directory
+        console.print(f"qd-fool: {error}", markup=False, highlight=False, soft_wrap=True)
+        return EXIT_BAD_INPUT
+    except (jax.errors.JaxRuntimeError, OverflowError, MemoryError) as error:
+        if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        reason = str(error).splitlines()[0]
+        console.print(
+            f"qd-fool: out of memory: a smaller --chunk, --batch-size or --image-size may do "
+            f"({reason})",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         console.print("qd-fool: interrupted", highlight=False)
         return EXIT_INTERRUPTED

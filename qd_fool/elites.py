@@ -18,20 +18,7 @@ from qd_fool.files import replacing
 from qd_fool.kernel import evaluate, map_chunks
 from qd_fool.map_elites import EvolutionState
 from qd_fool.models import Scorer
-from qd_fool.runs import confidence_of
-
-COLUMNS = (
-    "class_index",
-    "label",
-    "confidence",
-    "fitness",
-    "born_generation",
-    "id",
-    "parent_id",
-    "parent_class",
-    "png",
-    "top5",
-)
+from qd_fool.runs import ELITES, confidence_of
 
 
 def render_elites(
@@ -127,20 +114,20 @@ def write_elites(
     names = [png_name(int(k), scorer.class_names[k]) for k in cells]
     for cell, name in zip(cells, names, strict=True):
         write_image(folder / name, images[cell])
-    if not len(cells):
-        return 0.0
     read = [read_image(folder / name, channels=encoding.image_shape[2]) for name in names]
-    again = score_images(scorer, np.stack(read), crops=crops, chunk=chunk)
+    # With no elites, one blank picture is scored for nothing, and no row is written.
+    stack = np.stack(read) if read else images[:1]
+    again = score_images(scorer, stack, crops=crops, chunk=chunk)
     archived = np.asarray(archive.fitness)[cells]
     rescored = again[np.arange(len(cells)), cells]
-    difference = np.abs(confidence_of(archived) - confidence_of(rescored)).max()
+    differences = np.abs(confidence_of(archived) - confidence_of(rescored))
     lineage = (archive.born, archive.id, archive.parent_id, archive.parent_class)
     with (
         replacing(directory / "elites.csv") as partial,
         partial.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        writer.writerow(ELITES)
         for i, cell in enumerate(cells):
             top = top_classes(again[i], scorer.class_names, count=5)
             writer.writerow(
@@ -154,18 +141,4 @@ def write_elites(
                     json.dumps([[t["class_index"], t["confidence"]] for t in top]),
                 )
             )
-    return float(difference)
-
-
-def read_elites(directory: Path) -> list[dict[str, str]]:
-    """Rows of `elites.csv`.
-
-    Raises:
-      UserError: there is none.
-    """
-    path = directory / "elites.csv"
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    return float(differences.max(initial=0.0))

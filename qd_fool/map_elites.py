@@ -119,7 +119,7 @@ def init(encoding: Encoding, cells: int, *, seed: Int[Array, ""] | int) -> Evolu
       cells: number of classes.
       seed: in 0..2^32-1; an array under `vmap`.
     """
-    key = jax.ShapeDtypeStruct((1,), jax.eval_shape(lambda: jax.random.key(0)).dtype)
+    key = jax.ShapeDtypeStruct((1,), jax.eval_shape(lambda: _run_key(0)).dtype)
     shapes = jax.tree.map(
         lambda s: jax.ShapeDtypeStruct(s.shape[1:], s.dtype), jax.eval_shape(encoding.init, key)
     )
@@ -132,11 +132,14 @@ def init(encoding: Encoding, cells: int, *, seed: Int[Array, ""] | int) -> Evolu
     )
 
 
+def _run_key(seed: Array | int) -> Key[Array, ""]:
+    # Threefry by name: a user's jax_default_prng_impl must not change results.
+    return jax.random.key(seed, impl="threefry2x32")
+
+
 def _individual_keys(state: EvolutionState, indices: Int[Array, " n"]) -> Key[Array, " n"]:
     """fold_in(fold_in(seed, generation), index): the same for any number of devices."""
-    # Threefry by name: a user's jax_default_prng_impl must not change results.
-    run_key = jax.random.key(state.seed, impl="threefry2x32")
-    generation_key = jax.random.fold_in(run_key, state.generation)
+    generation_key = jax.random.fold_in(_run_key(state.seed), state.generation)
     return jax.vmap(jax.random.fold_in, (None, 0))(generation_key, indices)
 
 
@@ -144,8 +147,8 @@ def _choose_cells(keys: Key[Array, " n"], occupied: Bool[Array, " cells"]) -> In
     """Two cells an individual, uniform over the occupied ones, with replacement."""
     cells = occupied.shape[0]
     (order,) = jnp.nonzero(occupied, size=cells, fill_value=0)
-    count = jnp.maximum(jnp.sum(occupied), 1)
-    draws = jax.vmap(lambda key: jax.random.randint(key, (2,), 0, count))(keys)
+    count = jnp.maximum(jnp.sum(occupied, dtype=jnp.int32), 1)
+    draws = jax.vmap(lambda key: jax.random.randint(key, (2,), 0, count, jnp.int32))(keys)
     return order[draws]
 
 
@@ -203,7 +206,7 @@ def tell(
     """
     before = state.archive
     archive, inserted = insert(before, offspring, fitness=fitness, generation=state.generation)
-    replacements = state.replacements + jnp.sum(inserted & before.occupied)
+    replacements = state.replacements + jnp.sum(inserted & before.occupied, dtype=jnp.int32)
     first_bad = jnp.where(bad & (state.bad_generation < 0), state.generation, state.bad_generation)
     log = GenerationLog(
         generation=state.generation,
@@ -369,6 +372,7 @@ def evolve(
       UserError: bad settings, or NaN scores.
     """
     config = config or MapElitesConfig(chunk=scorer.chunk)
+    check_extent(generations=generations, batch_size=config.batch_size, seed=seed)
     mesh = make_mesh(devices)
     segment = make_segment(scorer, encoding, config, mesh=mesh, length=64)
     state = replicate(init(encoding, len(scorer.class_names), seed=seed), mesh)
@@ -377,6 +381,22 @@ def evolve(
         state, _ = segment(state, params, np.int32(count))
         raise_if_bad(state)
     return jax.device_get(state)
+
+
+def check_extent(*, generations: int, batch_size: int, seed: int) -> None:
+    """See that a run can be counted and seeded in 32 bits.
+
+    Raises:
+      UserError: it can't.
+    """
+    if generations < 0:
+        raise UserError(f"generations is {generations}: expected 0 or more")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed is {seed}: expected 0 to {2**32 - 1}")
+    if (generations + 1) * batch_size >= 2**31:
+        raise UserError(
+            f"{generations} generations of {batch_size}: expected fewer than 2^31 evaluations"
+        )
 
 
 def segment_lengths(generations: int, *, length: int) -> Iterator[int]:

@@ -13,7 +13,6 @@ report.html   and contact_sheet.png
 import csv
 import io
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import PyTree
+from PIL import Image
 
 from qd_fool.errors import UserError
 from qd_fool.files import replacing
@@ -41,6 +41,19 @@ METRICS = (
     "occupied",
 )
 LINEAGE = ("generation", "class_index", "id", "parent_id", "parent_class", "confidence", "fitness")
+
+ELITES = (
+    "class_index",
+    "label",
+    "confidence",
+    "fitness",
+    "born_generation",
+    "id",
+    "parent_id",
+    "parent_class",
+    "png",
+    "top5",
+)
 
 Events = dict[str, np.ndarray]
 
@@ -63,10 +76,13 @@ def read_run(directory: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{directory} is not a run directory: no readable run.json") from error
     except ValueError as error:
-        raise UserError(f"{path}: expected JSON ({error})") from error
+        raise UserError(f"{path}: expected JSON in UTF-8 ({error})") from error
     if not isinstance(run, dict) or run.get("schema") != SCHEMA:
         found = run.get("schema") if isinstance(run, dict) else type(run).__name__
         raise UserError(f"{path}: schema is {found!r}, this version reads {SCHEMA}")
+    for key, kind in (("config", dict), ("classes", int), ("device", dict), ("versions", dict)):
+        if not isinstance(run.get(key), kind):
+            raise UserError(f"{path}: {key} is {run.get(key)!r}, expected a {kind.__name__}")
     return run
 
 
@@ -115,16 +131,36 @@ def append_metrics(directory: Path, rows: Sequence[Sequence[Any]]) -> None:
 
 
 def _metrics_body(path: Path) -> list[list[str]]:
-    """Rows of `metrics.csv` without the header; a line torn by a crash is left out."""
+    """Rows of `metrics.csv` without the header; a last line torn by a crash is left out.
+
+    Raises:
+      UserError: any other line is not one of numbers.
+    """
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    return [row for row in rows[1:] if len(row) == len(METRICS)]
+    # Bytes, since a crash may cut a line anywhere: what has no line end is not a row.
+    text = path.read_bytes().decode("utf-8", "replace")
+    rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))[1:]
+    for row in rows:
+        if len(row) != len(METRICS) or not all(map(_is_number, row)):
+            raise UserError(f"{path}: expected {len(METRICS)} numbers a line, found {row}")
+    return rows
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_metrics(directory: Path) -> dict[str, np.ndarray]:
-    """`metrics.csv` as columns of float64; a last line cut short by a crash is left out."""
+    """`metrics.csv` as columns of float64; a last line torn by a crash is left out.
+
+    Raises:
+      UserError: the file is damaged.
+    """
     body = _metrics_body(directory / "metrics.csv")
     table = np.array(body, np.float64).reshape(len(body), len(METRICS))
     return dict(zip(METRICS, table.T, strict=True))
@@ -191,7 +227,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile, zlib, tokenize and NumPy each raise their own
         raise UserError(f"{path}: expected a whole .npz file ({error})") from error
 
 
@@ -241,3 +277,38 @@ def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
         for name in names
         if stored.get(name) != wanted.get(name)
     ]
+
+
+def read_elites(directory: Path) -> list[dict[str, str]]:
+    """Rows of `elites.csv`.
+
+    Raises:
+      UserError: there is none, or it is damaged.
+    """
+    path = directory / "elites.csv"
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: expected CSV in UTF-8 ({error})") from error
+    for row in rows:
+        if any(row.get(name) is None for name in ELITES) or not _is_number(row["confidence"]):
+            raise UserError(f"{path}: expected columns {', '.join(ELITES)}, found {row}")
+    return rows
+
+
+def open_elite(directory: Path, png: str) -> Image.Image:
+    """A picture that `elites.csv` names, loaded.
+
+    Raises:
+      UserError: it is missing or damaged.
+    """
+    path = directory / png
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image.copy()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{path}: expected a picture ({error})") from error

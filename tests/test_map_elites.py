@@ -258,3 +258,28 @@ def test_pictures_too_small_are_refused_before_compiling():
     small = qd_fool.make_encoding("direct", (SIZE - 1, SIZE, 1))
     with pytest.raises(UserError, match="images are 5x6"):
         me.make_segment(scorer, small, config, mesh=me.make_mesh(1), length=2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"generations": -1}, "generations is -1"),
+        ({"generations": 2**31}, "fewer than 2\\^31"),
+        ({"generations": 1, "seed": 2**32}, "seed is 4294967296"),
+    ],
+)
+def test_runs_that_32_bits_cannot_count(fields, message):
+    scorer, encoding, config = tiny()
+    with pytest.raises(UserError, match=message):
+        qd_fool.evolve(scorer, encoding, config=config, **fields)
+
+
+def test_a_users_jax_settings_do_not_matter():
+    setup = tiny()
+    plain, _ = run(*setup)
+    with jax.enable_x64(True):
+        wide, _ = run(*setup)
+    with jax.default_prng_impl("rbg"):
+        other, _ = run(*setup)
+    assert_equal(plain, wide)
+    assert_equal(plain, other)

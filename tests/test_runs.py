@@ -29,8 +29,13 @@ def test_metrics_of_a_torn_number_are_dropped(tmp_path):
     runs.append_metrics(tmp_path, [row(0)])
     with (tmp_path / "metrics.csv").open("a") as file:
         file.write(",".join(map(str, row(1))))  # whole to look at, yet without its line end
-    runs.truncate_metrics(tmp_path, before=1)
     assert list(runs.read_metrics(tmp_path)["generation"]) == [0]
+
+
+def test_damaged_metrics_are_told(tmp_path):
+    runs.append_metrics(tmp_path, [row(0), ["x", *row(1)[1:]], row(2)])
+    with pytest.raises(UserError, match=r"metrics.csv: expected 11 numbers a line"):
+        runs.read_metrics(tmp_path)
 
 
 def test_lineage_comes_back_cut(tmp_path):

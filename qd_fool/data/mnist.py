@@ -1,6 +1,7 @@
 """MNIST as NumPy arrays: read through tensorflow-datasets (TFDS), without TensorFlow."""
 
 import gzip
+import importlib.util
 import io
 import os
 import sys
@@ -28,6 +29,7 @@ SHA256 = {
     "t10k-images-idx3-ubyte": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     "t10k-labels-idx1-ubyte": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
+EXTRA = ("tensorflow_datasets", "array_record", "pooch")
 SPLIT_PREFIX = {"train": "train", "test": "t10k"}
 # PNG signature and IHDR chunk of an image of 28 x 28, 8-bit grey, not interlaced.
 PNG_HEADER = bytes.fromhex("89504e470d0a1a0a0000000d494844520000001c0000001c080000000057668048")
@@ -49,6 +51,11 @@ def load_mnist(
     Raises:
         UserError: unknown split; MNIST missing and not obtainable; unreadable files.
     """
+    if missing := [name for name in EXTRA if importlib.util.find_spec(name) is None]:
+        raise UserError(
+            f"reading MNIST needs the extra 'data' (not installed: {', '.join(missing)}): "
+            'pip install "qd-fool[data]"'
+        )
     if split not in SPLIT_PREFIX:
         raise UserError(f"Unknown MNIST split {split!r}: expected one of {list(SPLIT_PREFIX)}.")
     root = _data_root(data_dir)

@@ -100,12 +100,12 @@ def direct(
         if s.genes == "int":
             words = _random_words(keys, -(-count // 4))
             return jax.lax.bitcast_convert_type(words, jnp.uint8).reshape(len(keys), -1)[:, :count]
-        return jax.vmap(lambda key: jax.random.uniform(key, (count,)))(keys)
+        return jax.vmap(lambda key: jax.random.uniform(key, (count,), jnp.float32))(keys)
 
     def cross(keys: Key[Array, " n"], parents: Array, mates: Array) -> Array:
         def coin(key: Array) -> tuple[Array, Array]:
             mate_key, sbx_key = jax.random.split(key)
-            return jax.random.bernoulli(mate_key, s.crossover_rate), sbx_key
+            return jax.random.bernoulli(mate_key, jnp.float32(s.crossover_rate)), sbx_key
 
         crossed, sbx_keys = jax.vmap(coin)(keys)
         children = sbx(sbx_keys, _to_unit(parents), _to_unit(mates), eta=s.crossover_eta)

@@ -103,7 +103,9 @@ def sbx(
 
     def draw(key: Array) -> tuple[Array, Array]:
         spread, coin = jax.random.split(key)
-        return jax.random.uniform(spread, shape), jax.random.bernoulli(coin, shape=shape)
+        return jax.random.uniform(spread, shape, jnp.float32), jax.random.bernoulli(
+            coin, shape=shape
+        )
 
     r, take_low = jax.vmap(draw)(keys)
     low, high = jnp.minimum(first, second), jnp.maximum(first, second)

@@ -12,7 +12,7 @@ from qd_fool.archive import ArchiveRule
 from qd_fool.encodings import Encoding, make_encoding
 from qd_fool.encodings.direct import Genes
 from qd_fool.errors import UserError
-from qd_fool.map_elites import MapElitesConfig
+from qd_fool.map_elites import MapElitesConfig, check_extent
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.runs import differences, read_run
 
@@ -70,9 +70,7 @@ class EvolveConfig:
           UserError: a number out of range.
         """
         low: dict[str, int] = {
-            "generations": 0,
             "batch_size": 1,
-            "seed": 0,
             "checkpoint_every": 1,
             "log_every": 1,
             "image_size": 1,
@@ -83,10 +81,7 @@ class EvolveConfig:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UserError(f"--{_flag(name)} is {value}: expected {least} or more")
-        if self.seed >= 2**32:
-            raise UserError(f"--seed is {self.seed}: expected less than 2^32")
-        if (self.generations + 1) * self.batch_size >= 2**31:
-            raise UserError("--generations times --batch-size: expected less than 2^31 evaluations")
+        check_extent(generations=self.generations, batch_size=self.batch_size, seed=self.seed)
 
 
 # Free to differ between the parts of a resumed run: none of them touches the outcome.
@@ -129,7 +124,10 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     if config.image_size is not None:
         height = width = config.image_size
     config = dataclasses.replace(
-        config, chunk=config.chunk or scorer.chunk, image_size=config.image_size or height
+        config,
+        # A chunk beyond the batch would be filled up with pictures that nobody wants scored.
+        chunk=min(config.chunk or scorer.chunk, config.batch_size),
+        image_size=config.image_size or height,
     )
     encoding = make_encoding(
         config.encoding,
@@ -157,18 +155,19 @@ def stored_config(run_dir: Path) -> EvolveConfig:
     Raises:
       UserError: no run there, or one of other fields than this version's.
     """
-    record = dict(read_run(run_dir)["config"])
+    record = read_run(run_dir)["config"]
     fields = {f.name for f in dataclasses.fields(EvolveConfig)}
     paths = {"weights", "init_from"}
-    known: dict[str, Any] = {
-        k: Path(v) if k in paths and v is not None else v for k, v in record.items() if k in fields
-    }
-    missing = sorted(fields - set(known))
+    missing = sorted(fields - set(record))
     if missing:
         raise UserError(f"{run_dir / 'run.json'}: its config lacks {', '.join(missing)}")
-    known |= {"run_dir": run_dir, "resume": True}
     try:
-        return EvolveConfig(**known)
+        known: dict[str, Any] = {
+            k: Path(v) if k in paths and v is not None else v
+            for k, v in record.items()
+            if k in fields
+        }
+        return EvolveConfig(**(known | {"run_dir": run_dir, "resume": True}))
     except TypeError as error:
         raise UserError(f"{run_dir / 'run.json'}: its config is damaged ({error})") from error
 

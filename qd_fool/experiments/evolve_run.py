@@ -1,8 +1,6 @@
 """`qd-fool evolve`: MAP-Elites with a run directory, progress, checkpoints and resume."""
 
 import dataclasses
-import importlib.metadata
-import platform
 import shlex
 import signal
 import time
@@ -18,8 +16,8 @@ import numpy as np
 from jax.sharding import Mesh
 from rich.console import Console
 
-from qd_fool.checkpoints import open_checkpoints, restore_newest, save_checkpoint
-from qd_fool.elites import render_elites, score_images, write_elites
+from qd_fool.checkpoints import digest, open_checkpoints, restore_newest, save_checkpoint
+from qd_fool.elites import render_elites, score_images
 from qd_fool.errors import UserError
 from qd_fool.experiments.evolve_config import (
     EvolveConfig,
@@ -29,6 +27,7 @@ from qd_fool.experiments.evolve_config import (
     plan,
 )
 from qd_fool.experiments.progress import EvolveProgress, evolve_progress
+from qd_fool.experiments.results import run_record, sole_user, write_results
 from qd_fool.files import write_json
 from qd_fool.map_elites import (
     EvolutionState,
@@ -39,9 +38,7 @@ from qd_fool.map_elites import (
     raise_if_bad,
     replicate,
 )
-from qd_fool.report.page import write_report
 from qd_fool.runs import (
-    SCHEMA,
     Events,
     append_metrics,
     events_of,
@@ -51,7 +48,6 @@ from qd_fool.runs import (
     read_lineage,
     read_run,
     truncate_metrics,
-    write_archive,
     write_lineage,
 )
 
@@ -102,22 +98,29 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
     segment = make_segment(
         planned.scorer, planned.encoding, planned.map_elites, mesh=mesh, length=SEGMENT_LENGTH
     )
-    state = None if stored else _first_state(planned)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    with open_checkpoints(run_dir / "checkpoints") as checkpoints:
+    state, donor = (None, None) if stored else _first_state(planned)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--run-dir {run_dir}: cannot be made ({error.strerror})") from error
+    with sole_user(run_dir), open_checkpoints(run_dir / "checkpoints") as checkpoints:
         carried = _Progress(seconds=0.0, compile_seconds=0.0, events=[])
-        if stored and (restored := _restore(run_dir, checkpoints, planned, console)):
+        restored = _restore(run_dir, checkpoints, planned, console) if stored else None
+        if restored:
             state, carried = restored
-        elif state is None:
-            state = _first_state(planned)
-        if int(state.generation) == 0:
-            write_json(run_dir / "run.json", _run_record(planned, mesh, "running"))
+        if state is None:
+            state, donor = _first_state(planned)
+            if donor != (stored or {}).get("init_from_digest"):
+                raise UserError(
+                    f"cannot resume {run_dir}: the archive of {planned.config.init_from}, which it "
+                    "is to start from, is not what it was"
+                )
+            truncate_metrics(run_dir, before=0)
+        record = run_record(planned, mesh) | {"init_from_digest": donor}
+        if stored:
+            record["init_from_digest"] = stored.get("init_from_digest")
+        write_json(run_dir / "run.json", record)
         total = planned.config.generations + 1
-        if int(state.generation) > total:
-            raise UserError(
-                f"--generations is {total - 1}: the run in {run_dir} has done "
-                f"{int(state.generation) - 1} already"
-            )
         state = replicate(state, mesh)
         params = replicate(planned.scorer.params, mesh)
         started = time.perf_counter()
@@ -131,19 +134,29 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
             state = _loop(
                 planned, compiled, state, params, carried, checkpoints, run_dir, stop, progress
             )
-        interrupted = int(state.generation) < total
-        return _finish(planned, mesh, run_dir, state, carried, interrupted, console)
+        return _finish(planned, run_dir, state, carried, console)
 
 
 def _is_resumable(run_dir: Path, *, resume: bool, console: Console) -> bool:
     """Whether there is a run to go on with; refuses what would overwrite something."""
-    if run_dir.exists() and not run_dir.is_dir():
-        raise UserError(f"--run-dir {run_dir} is a file: expected a directory")
-    empty = not run_dir.exists() or not any(run_dir.iterdir())
-    if resume and empty:
-        console.print(f"nothing to resume in {run_dir}: starting a new run", highlight=False)
-    if resume or empty:
-        return not empty
+    try:
+        names = {path.name for path in run_dir.iterdir()}
+    except FileNotFoundError:
+        names = set()
+    except NotADirectoryError as error:
+        raise UserError(
+            f"--run-dir {run_dir} is, or is in, a file: expected a directory"
+        ) from error
+    except OSError as error:
+        raise UserError(f"--run-dir {run_dir}: cannot be read ({error.strerror})") from error
+    # What a run that was killed before its first write leaves behind is as good as nothing.
+    nothing = {".lock", "checkpoints", ".run.partial.json"}
+    if names <= nothing and not any(run_dir.glob("checkpoints/generation_*")):
+        if resume:
+            console.print(f"nothing to resume in {run_dir}: starting a new run", highlight=False)
+        return False
+    if resume:
+        return True
     raise UserError(
         f"--run-dir {run_dir} exists and is not empty: pass --resume to go on with the run in it, "
         "or choose another"
@@ -167,11 +180,15 @@ def _blank_state(planned: EvolvePlan) -> EvolutionState:
     return jax.device_get(init(planned.encoding, cells, seed=planned.config.seed))
 
 
-def _first_state(planned: EvolvePlan) -> EvolutionState:
-    """Generation 0 to come: from nothing, or from the elites of another run, scored anew."""
+def _first_state(planned: EvolvePlan) -> tuple[EvolutionState, str | None]:
+    """Generation 0 to come: from nothing, or from the elites of another run, scored anew.
+
+    Returns:
+      The state, and a digest of the other run's archive.
+    """
     state, source = _blank_state(planned), planned.config.init_from
     if source is None:
-        return state
+        return state, None
     wanted, found = planned.encoding.name, read_run(source)["config"].get("encoding")
     if found != wanted:
         raise UserError(f"--init-from {source}: its encoding is {found}, expected {wanted}")
@@ -179,44 +196,56 @@ def _first_state(planned: EvolvePlan) -> EvolutionState:
     crops, chunk = planned.map_elites.crops, planned.map_elites.chunk
     images = render_elites(donor, planned.encoding, chunk=chunk)
     scores = score_images(planned.scorer, images, crops=crops, chunk=chunk)
-    held, cells = np.asarray(donor.occupied), np.arange(len(scores))
+    cells = np.arange(len(scores))
+    own = scores[cells, cells]
+    held = np.asarray(donor.occupied) & np.isfinite(own)
     # An elite keeps its cell, and starts a line of its own: ids of another run mean nothing here.
     donor_id = np.asarray(donor.id)
     first_cell = np.argmax(donor_id[None, :] == donor_id[:, None], axis=1)
     none = jnp.full(len(cells), -1, jnp.int32)
     archive = dataclasses.replace(
         donor,
-        fitness=jnp.where(held, scores[cells, cells], -jnp.inf),
+        fitness=jnp.where(held, own, -jnp.inf),
         id=jnp.where(held, -2 - first_cell, -1).astype(jnp.int32),
         parent_id=none,
         parent_class=none,
         born=none,
     )
-    return dataclasses.replace(state, archive=archive)
+    return dataclasses.replace(state, archive=archive), digest(donor)
 
 
 def _restore(
     run_dir: Path, checkpoints: Any, planned: EvolvePlan, console: Console
 ) -> tuple[EvolutionState, _Progress] | None:
-    """The newest whole checkpoint, with the log cut back to it; None where there is none yet."""
+    """The newest whole checkpoint, with the log cut back to it; None where there is none yet.
+
+    Raises:
+      UserError: the run can't go on; before anything is changed.
+    """
     restored = restore_newest(checkpoints, _blank_state(planned))
     if restored is None and checkpoints.all_steps():
         raise UserError(f"cannot resume {run_dir}: each of its checkpoints is damaged")
     if restored is None:
         console.print(f"no checkpoint in {run_dir} yet: starting over", highlight=False)
-        truncate_metrics(run_dir, before=0)
         return None
     state, meta, problems = restored
+    generation = int(state.generation)
+    if generation > planned.config.generations + 1:
+        raise UserError(
+            f"--generations is {planned.config.generations}: the run in {run_dir} has done "
+            f"{generation - 1} already"
+        )
+    events = read_lineage(run_dir, before=generation)
+    if events is None:
+        raise UserError(f"cannot resume {run_dir}: its lineage.npz is missing")
+    truncate_metrics(run_dir, before=generation)
     for problem in problems:
         console.print(f"{problem}; falling back to the one before", highlight=False)
-    generation = int(state.generation)
     for step in checkpoints.all_steps():
         if step >= generation:
             checkpoints.delete(step)  # damaged: it would stand in the way of its successor
-    truncate_metrics(run_dir, before=generation)
-    events = read_lineage(run_dir, before=generation)
     console.print(f"resuming after generation {generation - 1}", highlight=False)
-    return state, _Progress(float(meta["seconds"]), 0.0, [events] if events else [])
+    return state, _Progress(float(meta["seconds"]), 0.0, [events])
 
 
 def _loop(
@@ -234,18 +263,19 @@ def _loop(
     config = planned.config
     total = config.generations + 1
     done = int(state.generation)
-    saved_at, saved_time = done, time.monotonic()
+    # Generation 0 is no step of the count: `--checkpoint-every 100` saves after 100, 200, ...
+    counted_from, saved_at, saved_time = max(done, 1), done, time.monotonic()
     count = 1
     while done < total and not stop:
         ends = total
         if config.checkpoint_every:
-            ends = min(total, saved_at + config.checkpoint_every)
+            ends = min(total, counted_from + config.checkpoint_every)
         count = min(count, ends - done)
         started = time.perf_counter()
         state, log = compiled(state, params, np.int32(count))
         log = jax.device_get(log)
         elapsed = time.perf_counter() - started
-        raise_if_bad(state)
+        _stop_if_bad(state, run_dir)
         times = carried.seconds + elapsed * np.arange(1, count + 1) / count
         _record(planned, log, count, times, carried, run_dir)
         done += count
@@ -258,18 +288,29 @@ def _loop(
             last=done == total or bool(stop),
         )
         due = (
-            done - saved_at >= config.checkpoint_every
+            done - counted_from >= config.checkpoint_every
             if config.checkpoint_every
             else time.monotonic() - saved_time >= CHECKPOINT_SECONDS
         )
         if due or done == total or stop:
             _checkpoint(checkpoints, state, carried, run_dir, done)
-            saved_at, saved_time = done, time.monotonic()
+            counted_from, saved_at, saved_time = max(done, 1), done, time.monotonic()
         # Segments of about a second: Ctrl-C and NaN scores are met soon, the host seldom asks.
         wanted = int(SEGMENT_SECONDS / max(elapsed / count, 1e-6))
         count = max(1, min(wanted, SEGMENT_LENGTH))
+    if done > saved_at:  # a signal that came after the last look
+        _checkpoint(checkpoints, state, carried, run_dir, done)
     checkpoints.wait_until_finished()
     return jax.device_get(state)
+
+
+def _stop_if_bad(state: EvolutionState, run_dir: Path) -> None:
+    try:
+        raise_if_bad(state)
+    except UserError:
+        facts = {"status": "failed", "bad_generation": int(state.bad_generation)}
+        write_json(run_dir / "run.json", read_run(run_dir) | facts)
+        raise
 
 
 def _record(
@@ -302,69 +343,31 @@ def _checkpoint(
 
 def _finish(
     planned: EvolvePlan,
-    mesh: Mesh,
     run_dir: Path,
     state: EvolutionState,
     carried: _Progress,
-    interrupted: bool,
     console: Console,
 ) -> EvolveResult:
-    write_archive(run_dir, state)
-    difference = write_elites(
-        run_dir,
-        state,
-        scorer=planned.scorer,
-        encoding=planned.encoding,
-        crops=planned.map_elites.crops,
-        chunk=planned.map_elites.chunk,
-    )
-    record = _run_record(planned, mesh, "interrupted" if interrupted else "finished")
-    done = int(state.generation)
-    record |= {
-        "generations_done": done - 1,
-        "evaluations": done * planned.config.batch_size,
+    facts = {
         "seconds": round(carried.seconds, 3),
         "compile_seconds": round(carried.compile_seconds, 3),
-        "png_rescored_max_difference": difference,
     }
-    write_json(run_dir / "run.json", record)
-    write_report(run_dir)
+    difference = write_results(run_dir, planned, state, facts=facts)
+    evaluations = int(state.generation) * planned.config.batch_size
     console.print(
-        f"{record['evaluations']:,} evaluations in {carried.seconds:.1f} s (compile time apart); "
-        f"PNGs scored again from disk: confidence differs by at most {difference:.1e}\n"
+        f"{evaluations:,} evaluations in {carried.seconds:.1f} s (compile time apart); "
+        f"PNGs scored again from disk: confidence differs by at most {difference:.1g}\n"
         f"look at {run_dir / 'report.html'}",
         highlight=False,
         soft_wrap=True,
     )
+    interrupted = int(state.generation) <= planned.config.generations
     if interrupted:
         command = shlex.join(["qd-fool", "evolve", "--resume", "--run-dir", str(run_dir)])
-        console.print(f"interrupted, and saved; go on with: {command}", highlight=False)
+        console.print(
+            f"interrupted, and saved; go on with: {command}", highlight=False, soft_wrap=True
+        )
     return EvolveResult(run_dir, state, interrupted, difference)
-
-
-def _run_record(planned: EvolvePlan, mesh: Mesh, status: str) -> dict[str, Any]:
-    """`run.json`: what was run, on what, with which versions."""
-    packages = ("qd-fool", "jax", "jaxlib", "flax", "numpy", "orbax-checkpoint", "pillow")
-    device = mesh.devices.flat[0]
-    return {
-        "schema": SCHEMA,
-        "status": status,
-        "config": planned.record,
-        "encoding_settings": dataclasses.asdict(planned.encoding.settings),
-        "image_shape": planned.encoding.image_shape,
-        "classes": len(planned.scorer.class_names),
-        "weights": planned.scorer.weights,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in packages},
-        },
-        "device": {
-            "kind": device.device_kind,
-            "platform": device.platform,
-            "count": mesh.devices.size,
-            "machine": platform.machine(),
-        },
-    }
 
 
 @contextmanager

@@ -62,6 +62,8 @@ def score_files(config: ScoreConfig) -> None:
     for members in by_shape.values():
         batch = np.stack([pictures[i] for i in members])
         out = score_images(scorer, batch, crops=config.crops, chunk=scorer.chunk)
+        if not np.isfinite(out).all():
+            raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
         for i, row in zip(members, out, strict=True):
             scores[i] = row
     for path, row in zip(config.images, scores, strict=True):

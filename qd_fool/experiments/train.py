@@ -1,6 +1,7 @@
 """`qd-fool train`: a LeNet on MNIST, saved as safetensors."""
 
 import dataclasses
+import os
 import time
 from functools import partial
 from pathlib import Path
@@ -48,8 +49,11 @@ def train_run(config: TrainConfig, *, console: Console) -> float:
     """
     if config.steps < 1:
         raise UserError(f"--steps is {config.steps}: expected 1 or more")
-    if not config.out.parent.is_dir():
-        raise UserError(f"--out {config.out}: {config.out.parent} is not a directory")
+    folder = config.out.parent
+    if config.out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UserError(
+            f"--out {config.out}: expected a file in a directory that can be written to"
+        )
     data_dir = None if config.data_dir is None else str(config.data_dir)
     images, labels = jax.device_put(load_mnist("train", data_dir=data_dir))
     recipe, network = TrainingRecipe(steps=config.steps), LeNet(for_training=True)

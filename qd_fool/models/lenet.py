@@ -123,6 +123,8 @@ def params_from_flat(flat: Mapping[str, np.ndarray], *, source: str) -> PyTree[A
         if name not in flat:
             have = ", ".join(sorted(flat)) or "none"
             raise UserError(f"{source}: no array {name!r}, which lenet expects (found: {have})")
+        if flat[name].dtype.kind not in "fiu":
+            raise UserError(f"{source}: {name} holds {flat[name].dtype}, expected numbers")
         array = np.asarray(flat[name], np.float32)
         while array.ndim > len(shape) and array.shape[0] == 1:
             array = array[0]

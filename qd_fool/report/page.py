@@ -13,10 +13,9 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from qd_fool.elites import read_elites
 from qd_fool.files import replacing
 from qd_fool.report.sheet import percent, write_contact_sheet
-from qd_fool.runs import read_metrics, read_run
+from qd_fool.runs import open_elite, read_elites, read_metrics, read_run
 
 
 def write_report(run_dir: Path) -> Path:
@@ -30,12 +29,11 @@ def write_report(run_dir: Path) -> Path:
     elites = [_elite(run_dir, row) for row in read_elites(run_dir)]
     write_contact_sheet(run_dir)
     template = resources.files("qd_fool.report").joinpath("page.html.j2").read_text("utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(autoescape=True)
     page = environment.from_string(template).render(
         name=run_dir.resolve().name,
         run=run,
         elites=elites,
-        last={name: column[-1] for name, column in metrics.items() if len(column)},
         percent=percent,
         chart=_chart(metrics),
         median=percent(float(np.median(_all_confidences(run, elites)))),
@@ -60,17 +58,16 @@ def _elite(run_dir: Path, row: dict[str, str]) -> dict[str, Any]:
         **row,
         "confidence": confidence,
         "percent": percent(confidence),
-        "thumbnail": _thumbnail(run_dir / row["png"]),
+        "thumbnail": _thumbnail(open_elite(run_dir, row["png"])),
     }
 
 
-def _thumbnail(path: Path, *, side: int = 96) -> str:
+def _thumbnail(image: Image.Image, *, side: int = 96) -> str:
     """A PNG of at most `side` pixels as a data URI; small pictures as they are."""
-    with Image.open(path) as image:
-        if max(image.size) > side:
-            image.thumbnail((side, side))
-        data = io.BytesIO()
-        image.save(data, "PNG", optimize=True)
+    if max(image.size) > side:
+        image.thumbnail((side, side))
+    data = io.BytesIO()
+    image.save(data, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
 
 

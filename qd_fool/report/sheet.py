@@ -5,8 +5,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from qd_fool.elites import read_elites
 from qd_fool.files import replacing
+from qd_fool.runs import open_elite, read_elites
 
 
 def write_contact_sheet(run_dir: Path, *, cell: int = 112, margin: int = 8) -> Path:
@@ -30,8 +30,8 @@ def write_contact_sheet(run_dir: Path, *, cell: int = 112, margin: int = 8) -> P
     for i, elite in enumerate(elites):
         x = margin + (i % columns) * pitch_x
         y = margin + (i // columns) * pitch_y
-        with Image.open(run_dir / elite["png"]) as image:
-            thumb = image.convert("RGB").resize((cell, cell), Image.Resampling.NEAREST)
+        image = open_elite(run_dir, elite["png"]).convert("RGB")
+        thumb = image.resize((cell, cell), Image.Resampling.NEAREST)
         sheet.paste(thumb, (x, y))
         caption = f"{elite['label'].split(',')[0][:16]}\n{percent(float(elite['confidence']))}"
         draw.multiline_text((x, y + cell + 2), caption, fill="black", font=font)

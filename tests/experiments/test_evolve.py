@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from qd_fool.cli import main
+from qd_fool.experiments.results import sole_user
 from qd_fool.runs import METRICS, read_lineage, read_metrics, read_npz
 
 SMALL = ("--generations", "6", "--batch-size", "20", "--chunk", "10", "--devices", "2")
@@ -54,7 +56,7 @@ def refused(capsys, *argv) -> str:
 
 
 def test_the_run_directory_holds_what_it_should(run_dir):
-    names = {path.name for path in run_dir.iterdir()}
+    names = {path.name for path in run_dir.iterdir() if not path.name.startswith(".")}
     assert names == {
         "run.json",
         "metrics.csv",
@@ -127,10 +129,12 @@ def test_same_archive_for_1_2_and_4_devices(run_dir, tmp_path):
         assert_same_archive(run_dir, other)
 
 
-def test_resume_in_pieces_gives_the_same(run_dir, tmp_path):
+def test_resume_in_pieces_gives_the_same(run_dir, tmp_path, capsys):
     path = tmp_path / "pieces"
     assert evolve(path, *SMALL, "--generations", 2) == 0
+    capsys.readouterr()
     assert evolve(path, "--resume", "--generations", 5) == 0
+    assert "resuming after generation 2" in capsys.readouterr().err
     assert evolve(path, "--resume", "--generations", 6) == 0
     assert_same_archive(run_dir, path)
     for name in METRICS:
@@ -140,12 +144,99 @@ def test_resume_in_pieces_gives_the_same(run_dir, tmp_path):
         np.testing.assert_array_equal(column, read_lineage(path)[name])
 
 
-def test_resuming_a_finished_run_does_nothing(run_dir, tmp_path):
+def test_resuming_a_finished_run_changes_nothing(run_dir, tmp_path):
     path = tmp_path / "done"
     assert evolve(path, *SMALL) == 0
-    before = archive(path)
     assert evolve(path, "--resume") == 0
-    np.testing.assert_array_equal(before["archive.id"], archive(path)["archive.id"])
+    assert_same_archive(run_dir, path)
+    assert list(read_metrics(path)["generation"]) == list(range(7))
+
+
+def test_a_run_killed_before_its_first_file_can_start_again(tmp_path):
+    path = tmp_path / "early"
+    (path / "checkpoints").mkdir(parents=True)
+    (path / ".run.partial.json").write_text("{")
+    assert evolve(path, *SMALL, "--generations", 0) == 0
+
+
+def test_a_refused_resume_leaves_a_longer_run_as_it_was(tmp_path, capsys):
+    path = tmp_path / "longer"
+    assert evolve(path, *SMALL, "--generations", 4, "--checkpoint-every", 2) == 0
+    biggest = max(
+        (path / "checkpoints" / "generation_4").rglob("*"), key=lambda p: p.stat().st_size
+    )
+    biggest.write_bytes(b"")  # as if damaged: it must not be cleared away either
+
+    def everything():
+        return {p: p.read_bytes() for p in path.rglob("*") if p.is_file()}
+
+    before = everything()
+    assert "has done 2 already" in refused(
+        capsys, "evolve", "--resume", "--run-dir", path, "--generations", 1
+    )
+    assert everything() == before
+
+
+def test_a_run_in_use_is_refused(tmp_path, capsys):
+    path = tmp_path / "busy"
+    assert evolve(path, *SMALL, "--generations", 0) == 0
+    with sole_user(path):
+        for command in (("evolve", "--resume", "--run-dir", path), ("export", path)):
+            assert "is in use by another process" in refused(capsys, *command)
+
+
+@pytest.mark.parametrize(
+    "name", ["lineage.npz", "metrics.csv", "archive.npz", "run.json", "elites.csv"]
+)
+def test_any_damaged_file_is_one_sentence(run_dir, tmp_path, capsys, name):
+    path = tmp_path / "damaged"
+    shutil.copytree(run_dir, path)
+    (path / name).write_bytes(b"\xff\x00,not,this\n" * 9)
+    commands = {
+        "lineage.npz": ("evolve", "--resume", "--run-dir", path, "--generations", 9),
+        "metrics.csv": ("evolve", "--resume", "--run-dir", path, "--generations", 9),
+        "archive.npz": ("evolve", "--run-dir", tmp_path / "new", *SMALL, "--init-from", path),
+        "run.json": ("evolve", "--resume", "--run-dir", path),
+        "elites.csv": ("export", path, "--format", "report"),
+    }
+    assert name in refused(capsys, *commands[name])
+
+
+def test_a_missing_lineage_or_picture_is_told(run_dir, tmp_path, capsys):
+    path = tmp_path / "missing"
+    shutil.copytree(run_dir, path)
+    (path / "lineage.npz").unlink()
+    told = refused(capsys, "evolve", "--resume", "--run-dir", path, "--generations", 9)
+    assert "lineage.npz is missing" in told
+    (path / "elites" / "0003_3.png").unlink()
+    assert "0003_3.png" in refused(capsys, "export", path, "--format", "sheet")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"config": None}, "config is None, expected a dict"),
+        ({"config": {"seed": 1}}, "its config lacks"),
+        ({"classes": "ten"}, "classes is 'ten', expected a int"),
+    ],
+)
+def test_a_run_json_with_odd_contents(run_dir, tmp_path, capsys, change, message):
+    path = tmp_path / "odd"
+    shutil.copytree(run_dir, path)
+    run = json.loads((path / "run.json").read_text()) | change
+    (path / "run.json").write_text(json.dumps(run))
+    assert message in refused(capsys, "evolve", "--resume", "--run-dir", path)
+
+
+def test_export_refuses_other_weights(run_dir, tmp_path, capsys):
+    path = tmp_path / "other"
+    shutil.copytree(run_dir, path)
+    run = json.loads((path / "run.json").read_text())
+    run["config"]["weights_sha256"] = "0" * 64
+    (path / "run.json").write_text(json.dumps(run))
+    before = (path / "elites.csv").read_bytes()
+    assert "weights-sha256" in refused(capsys, "export", path)
+    assert (path / "elites.csv").read_bytes() == before
 
 
 def test_a_cut_checkpoint_falls_back_and_says_so(run_dir, tmp_path, capsys):
@@ -158,6 +249,7 @@ def test_a_cut_checkpoint_falls_back_and_says_so(run_dir, tmp_path, capsys):
     assert evolve(path, "--resume", "--generations", 6) == 0
     told = capsys.readouterr().err
     assert "checkpoint of generation 4 is damaged" in told
+    assert "resuming after generation 2" in told
     assert_same_archive(run_dir, path)
 
 
@@ -262,12 +354,15 @@ def generations_logged(run_dir):
 
 
 @pytest.mark.parametrize("logged", [1, 40])
-def test_sigkill_then_resume_gives_the_same_bits(whole, tmp_path, logged):
+def test_sigkill_then_resume_gives_the_same_bits(whole, tmp_path, capsys, logged):
     """Before the first checkpoint is sure to be there, and between two."""
     path = tmp_path / "killed"
     code, _ = start_and_signal(path, lambda d: generations_logged(d) >= logged, signal.SIGKILL)
     assert code == -signal.SIGKILL
+    capsys.readouterr()
     assert main([*map(str, LONG), "--resume", "--run-dir", str(path)]) == 0
+    told = capsys.readouterr().err
+    assert "resuming after generation" in told or logged == 1
     assert_same_archive(whole, path)
     for name, column in read_lineage(whole).items():
         np.testing.assert_array_equal(column, read_lineage(path)[name])
@@ -324,12 +419,26 @@ def test_resume_with_another_config_names_what_differs(run_dir, capsys, flags, m
         (("--weights", "none.caffemodel"), "none.caffemodel: cannot be read"),
         (("--mutation-rate", 2), "mutation_rate is 2.0: expected 0 to 1"),
         (("--init-from", "nowhere"), "nowhere is not a run directory"),
+        (("--generations", -1), "generations is -1: expected 0 or more"),
+        (("--generations", 2**30), "expected fewer than 2^31 evaluations"),
+        (("--seed", -1), "seed is -1: expected 0 to 4294967295"),
+        (("--log-every", 0), "--log-every is 0"),
+        (("--checkpoint-every", 0), "--checkpoint-every is 0"),
     ],
 )
 def test_bad_settings_are_one_sentence_and_leave_no_directory(tmp_path, capsys, flags, message):
     path = tmp_path / "never"
     assert message in refused(capsys, "evolve", "--run-dir", path, *flags)
     assert not path.exists()
+
+
+def test_a_run_directory_that_cannot_be(tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("x")
+    for path in (file, file / "below"):
+        assert "is, or is in, a file" in refused(capsys, "evolve", "--run-dir", path, *SMALL)
+    long = tmp_path / ("x" * 300)
+    assert "cannot be read" in refused(capsys, "evolve", "--run-dir", long, *SMALL)
 
 
 def test_nan_weights_stop_the_run_and_are_told(tmp_path, capsys):
@@ -342,3 +451,8 @@ def test_nan_weights_stop_the_run_and_are_told(tmp_path, capsys):
     np.savez(weights, **flat)
     told = refused(capsys, "evolve", "--run-dir", tmp_path / "r", *SMALL, "--weights", weights)
     assert "NaN or infinite scores, first in generation 0" in told
+    run = json.loads((tmp_path / "r" / "run.json").read_text())
+    assert (run["status"], run["bad_generation"]) == ("failed", 0)
+    picture = tmp_path / "p.png"
+    Image.new("L", (28, 28)).save(picture)
+    assert "NaN or infinite" in refused(capsys, "score", picture, "--weights", weights)
