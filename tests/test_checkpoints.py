@@ -7,6 +7,9 @@ import pytest
 
 from qd_fool.checkpoints import digest, open_checkpoints, restore_newest, save_checkpoint
 
+# When one read of a damaged checkpoint fails, orbax leaves the others to a loop that it has closed.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 TEMPLATE = {"a": np.zeros(50_000, np.float32), "n": np.array(0, np.int32)}
 
 

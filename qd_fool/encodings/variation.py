@@ -103,9 +103,8 @@ def sbx(
 
     def draw(key: Array) -> tuple[Array, Array]:
         spread, coin = jax.random.split(key)
-        return jax.random.uniform(spread, shape, jnp.float32), jax.random.bernoulli(
-            coin, shape=shape
-        )
+        low_or_high = jax.random.bernoulli(coin, jnp.float32(0.5), shape)
+        return jax.random.uniform(spread, shape, jnp.float32), low_or_high
 
     r, take_low = jax.vmap(draw)(keys)
     low, high = jnp.minimum(first, second), jnp.maximum(first, second)
