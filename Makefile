@@ -8,7 +8,6 @@ GENERATIONS ?= 200
 SEED ?= 0
 RUN_DIR ?=
 ARGS ?=
-SEEDS ?= 5
 
 .DEFAULT_GOAL := help
 .PHONY: help install run-mnist test check format train-lenet oracle check-faults benchmark clean
@@ -58,10 +57,11 @@ oracle: $(VENV)/.dev ## make the fixtures of tests/fixtures anew, with PyTorch (
 check-faults: $(VENV)/.dev ## kill a run at 20 random moments; each must resume to the same bits
 	$(BIN)/python benchmarks/check_faults.py --kills 20 $(ARGS)
 
-benchmark: $(VENV)/.dev ## the tables of benchmarks/ (about ten minutes)
+benchmark: $(VENV)/.dev ## the tables of benchmarks/ (about ten minutes; ARGS="--weights FILE" for other weights)
 	$(BIN)/python benchmarks/lenet_forward.py
-	$(BIN)/python benchmarks/overhead.py
-	$(BIN)/python benchmarks/mnist_direct.py --seeds $(SEEDS) $(ARGS)
+	$(BIN)/python benchmarks/overhead.py $(ARGS)
+	$(BIN)/python benchmarks/mnist_direct.py $(ARGS)
+	$(BIN)/python benchmarks/mnist_direct.py --seeds 20 --settings "paper: 8-bit genes" --table mnist_direct_seeds $(ARGS)
 
 clean: ## remove build products, not runs
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .coverage
