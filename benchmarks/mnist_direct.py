@@ -35,6 +35,8 @@ def main():
     parser.add_argument(
         "--mean", type=Path, help="mnist_mean.binaryproto: also with the original's mean"
     )
+    parser.add_argument("--settings", nargs="*", help="these rows only, by name")
+    parser.add_argument("--table", default="mnist_direct", help="name of the table to write")
     arguments = parser.parse_args()
     scorer = load_scorer("lenet", weights=arguments.weights)
     mesh = make_mesh()
