@@ -78,6 +78,7 @@ class EvolutionState:
       replacements: incumbents displaced so far, at most one a cell and generation; filling an
         empty cell does not count.
       bad_generation: the first generation in which a score was NaN or infinite; -1 for none.
+      refused: changes of genomes that found no room so far, over all offspring.
     """
 
     archive: ClassArchive
@@ -85,6 +86,7 @@ class EvolutionState:
     generation: Int[Array, ""]
     replacements: Int[Array, ""]
     bad_generation: Int[Array, ""]
+    refused: Int[Array, ""]
 
 
 @no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
@@ -95,7 +97,7 @@ class GenerationLog:
     Attributes:
       generation: scalar.
       statistics: of the archive after it.
-      replacements: running count.
+      replacements, refused: running counts.
       inserted: `(cells,)` cells that changed hands, or were filled.
       id, parent_id, parent_class: `(cells,)` of the archive after it.
       fitness: `(cells,)` likewise.
@@ -104,6 +106,7 @@ class GenerationLog:
     generation: Int[Array, ""]
     statistics: Statistics
     replacements: Int[Array, ""]
+    refused: Int[Array, ""]
     inserted: Bool[Array, " cells"]
     id: Int[Array, " cells"]
     parent_id: Int[Array, " cells"]
@@ -129,6 +132,7 @@ def init(encoding: Encoding, cells: int, *, seed: Int[Array, ""] | int) -> Evolu
         generation=jnp.int32(0),
         replacements=jnp.int32(0),
         bad_generation=jnp.int32(-1),
+        refused=jnp.int32(0),
     )
 
 
@@ -195,6 +199,7 @@ def tell(
     *,
     fitness: Float[Array, "n cells"],
     bad: Bool[Array, ""] | bool = False,
+    refused: Int[Array, ""] | int = 0,
 ) -> tuple[EvolutionState, GenerationLog]:
     """Let scored individuals compete, and go on to the next generation.
 
@@ -203,22 +208,27 @@ def tell(
       offspring: `(n, ...)`.
       fitness: `(n, cells)` bids, from `archive.competing_fitness`.
       bad: whether any score was NaN or infinite.
+      refused: changes that were refused when the offspring were made.
     """
     before = state.archive
     archive, inserted = insert(before, offspring, fitness=fitness, generation=state.generation)
     replacements = state.replacements + jnp.sum(inserted & before.occupied, dtype=jnp.int32)
+    refused = state.refused + jnp.asarray(refused, jnp.int32)
     first_bad = jnp.where(bad & (state.bad_generation < 0), state.generation, state.bad_generation)
     log = GenerationLog(
         generation=state.generation,
         statistics=statistics(archive),
         replacements=replacements,
+        refused=refused,
         inserted=inserted,
         id=archive.id,
         parent_id=archive.parent_id,
         parent_class=archive.parent_class,
         fitness=archive.fitness,
     )
-    after = EvolutionState(archive, state.seed, state.generation + 1, replacements, first_bad)
+    after = EvolutionState(
+        archive, state.seed, state.generation + 1, replacements, first_bad, refused
+    )
     return after, log
 
 
@@ -259,15 +269,20 @@ def step(
     bad = jnp.any(valid[:, None] & ~jnp.isfinite(scores))
     bids = competing_fitness(scores, rule=config.archive_rule)
     bids = jnp.where(valid[:, None], bids, -jnp.inf)
+    refused = jnp.int32(0)
+    if encoding.refusals is not None:
+        refusals = encoding.refusals(offspring.genomes).astype(jnp.int32)
+        refused = jnp.sum(jnp.where(valid, refusals, 0), dtype=jnp.int32)
     if axis:
         cells = bids.shape[1]
         if per_device > cells:
             keep = shortlist(bids)
             offspring, bids = jax.tree.map(lambda a: a[keep], (offspring, bids))
         flags = jnp.broadcast_to(bad, bids.shape[:1])
-        offspring, bids, flags = all_gather_packed((offspring, bids, flags), axis)
-        bad = jnp.any(flags)
-    return tell(state, offspring, fitness=bids, bad=bad)
+        counts = jnp.where(jnp.arange(len(flags)) == 0, refused, 0)
+        offspring, bids, flags, counts = all_gather_packed((offspring, bids, flags, counts), axis)
+        bad, refused = jnp.any(flags), jnp.sum(counts, dtype=jnp.int32)
+    return tell(state, offspring, fitness=bids, bad=bad, refused=refused)
 
 
 Segment = Callable[[EvolutionState, PyTree[Array], Any], tuple[EvolutionState, GenerationLog]]

@@ -39,6 +39,7 @@ METRICS = (
     "replacements",
     "distinct",
     "occupied",
+    "refused_mutations",
 )
 LINEAGE = ("generation", "class_index", "id", "parent_id", "parent_class", "confidence", "fitness")
 
@@ -114,6 +115,7 @@ def metric_rows(
                 int(log.replacements[i]),
                 int(stats.distinct[i]),
                 int(stats.occupied[i]),
+                int(log.refused[i]),
             )
         )
     return rows

@@ -4,14 +4,15 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from jaxtyping import Array, Key, PyTree, UInt8
+from jaxtyping import Array, Int, Key, PyTree, UInt8
 
+from qd_fool.errors import UserError
 from qd_fool.registry import Registry
 
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """A family of genomes, as four pure functions over pytrees with a leading population axis.
+    """A family of genomes, as pure functions over pytrees with a leading population axis.
 
     All randomness comes from one key an individual, so that results do not depend on how a batch
     is split over devices.
@@ -27,6 +28,12 @@ class Encoding:
         saved.
       render_float: the same in units of 0..255, unrounded and differentiable; None where the
         genome has no gradient.
+      render_at: `genomes, (height, width) -> images`, the same pictures drawn at another size;
+        None where a genome knows only one.
+      refusals: `genomes -> (n,)` changes that were refused when each was made, for want of room;
+        None where nothing is ever refused.
+      describe: `genomes on the host, index -> dict`, one genome as values for JSON; None where
+        there is nothing to read in it.
     """
 
     name: str
@@ -36,21 +43,56 @@ class Encoding:
     vary: Callable[[Key[Array, " n"], PyTree[Array], PyTree[Array], Array], PyTree[Array]]
     render: Callable[[PyTree[Array]], UInt8[Array, "n height width channels"]]
     render_float: Callable[[PyTree[Array]], Array] | None = None
+    render_at: Callable[[PyTree[Array], tuple[int, int]], Array] | None = None
+    refusals: Callable[[PyTree[Array]], Int[Array, " n"]] | None = None
+    describe: Callable[[PyTree[Any], int], dict[str, Any]] | None = None
 
 
-EncodingBuilder = Callable[..., Encoding]
-ENCODINGS: Registry[EncodingBuilder] = Registry("encoding")
+EncodingBuilder = Callable[[tuple[int, int, int], Any], Encoding]
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodingEntry:
+    """What is registered under a name.
+
+    Attributes:
+      settings: a frozen dataclass with a default for each field, which refuses bad values.
+      build: `image_shape, settings -> Encoding`.
+    """
+
+    settings: type[Any]
+    build: EncodingBuilder
+
+
+ENCODINGS: Registry[EncodingEntry] = Registry("encoding")
+
+
+def register_encoding(
+    name: str, *, settings: type[Any]
+) -> Callable[[EncodingBuilder], EncodingBuilder]:
+    """A decorator that enters a builder, with its dataclass of settings, under `name`."""
+
+    def enter(build: EncodingBuilder) -> EncodingBuilder:
+        ENCODINGS.register(name)(EncodingEntry(settings, build))
+        return build
+
+    return enter
 
 
 def make_encoding(name: str, image_shape: tuple[int, int, int], **settings: Any) -> Encoding:
     """Build a registered encoding for pictures of a given shape.
 
     Args:
-      name: "direct", ...
+      name: "direct", "cppn", ...
       image_shape: `(height, width, channels)`, for instance a scorer's `image_shape`.
       **settings: fields of the encoding's settings, for instance `genes="float"`.
 
     Raises:
-      UserError: no such encoding, or a setting out of range.
+      UserError: no such encoding, no such setting, or one out of range.
     """
-    return ENCODINGS[name](image_shape, **settings)
+    entry = ENCODINGS[name]
+    known = [field.name for field in dataclasses.fields(entry.settings)]
+    for setting in settings:
+        if setting not in known:
+            raise UserError(f"the {name} encoding has no setting {setting!r}: {', '.join(known)}")
+    return entry.build(image_shape, entry.settings(**settings))

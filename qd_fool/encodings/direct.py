@@ -5,15 +5,20 @@ phen/phen_grayscale_image_direct.hpp. The paper's genes are integers, the code's
 """
 
 import dataclasses
-import math
 from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
-from jax.extend.random import threefry_2x32
-from jaxtyping import Array, Float, Key, UInt8, UInt32
+from jaxtyping import Array, Float, Key, UInt8
 
-from qd_fool.encodings.base import ENCODINGS, Encoding
+from qd_fool.encodings.base import Encoding, register_encoding
+from qd_fool.encodings.color import (
+    bytes_to_pixels,
+    floats_to_pixels,
+    planes_of,
+    resolve_color,
+)
+from qd_fool.encodings.randomness import random_words
 from qd_fool.encodings.variation import mutate, mutation_threshold, sbx
 from qd_fool.errors import UserError
 
@@ -32,6 +37,7 @@ class DirectSettings:
       crossover_rate: probability of simulated binary crossover with a second parent, in [0, 1];
         the original code has 0.5, which the paper does not mention.
       crossover_eta: distribution index of the crossover; the original code has 10.
+      color: what genes are: gray, hls, hsv or rgb; None for the original's, gray or hls.
     """
 
     genes: str = "int"
@@ -39,6 +45,7 @@ class DirectSettings:
     eta: float = 15.0
     crossover_rate: float = 0.0
     crossover_eta: float = 10.0
+    color: str | None = None
 
     def __post_init__(self) -> None:
         if self.genes not in get_args(Genes):
@@ -53,16 +60,6 @@ class DirectSettings:
                 raise UserError(f"{field} is {getattr(self, field)}: expected 0 or more")
 
 
-def _random_words(keys: Key[Array, " n"], count: int) -> UInt32[Array, "n count"]:
-    """`count` uniform words a key.
-
-    `jax.random.bits` spends a whole Threefry block on each 32-bit word and throws half of it away;
-    this takes both halves, which halves what mutation costs.
-    """
-    counters = jnp.arange(count, dtype=jnp.uint32)
-    return jax.vmap(lambda data: threefry_2x32(data, counters))(jax.random.key_data(keys))
-
-
 def _to_unit(genomes: Array) -> Float[Array, "n genes"]:
     if genomes.dtype == jnp.uint8:
         return genomes.astype(jnp.float32) * jnp.float32(1 / 255)
@@ -75,30 +72,30 @@ def _from_unit(genes: Float[Array, "n genes"], dtype: jnp.dtype) -> Array:
     return genes
 
 
-@ENCODINGS.register("direct")
-def direct(
-    image_shape: tuple[int, int, int], *, settings: DirectSettings | None = None, **fields: object
-) -> Encoding:
-    """The direct encoding for pictures of any size and number of channels.
+@register_encoding("direct", settings=DirectSettings)
+def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encoding:
+    """The direct encoding for pictures of any size.
 
-    Genomes are `(n, height * width * channels)`, row by row, channel innermost; uint8 or, with
-    `genes="float"`, float32 in [0, 1].
+    Genomes are `(n, height * width * planes)`, row by row, planes innermost (one for gray, three
+    for colour); uint8 or, with `genes="float"`, float32 in [0, 1].
 
     Args:
       image_shape: `(height, width, channels)`.
-      settings: how genes are born and vary.
-      **fields: of `DirectSettings`, where `settings` is not given.
+      settings: how genes are born and vary, and what they mean.
 
     Raises:
       UserError: a setting is out of range.
     """
-    s = settings or DirectSettings(**fields)  # type: ignore[arg-type]
-    count = math.prod(image_shape)
+    s = settings
+    height, width, channels = image_shape
+    color = resolve_color(s.color, channels)
+    planes = planes_of(color)
+    count = height * width * planes
     dtype = jnp.dtype(jnp.uint8 if s.genes == "int" else jnp.float32)
 
     def init(keys: Key[Array, " n"]) -> Array:
         if s.genes == "int":
-            words = _random_words(keys, -(-count // 4))
+            words = random_words(keys, -(-count // 4))
             return jax.lax.bitcast_convert_type(words, jnp.uint8).reshape(len(keys), -1)[:, :count]
         return jax.vmap(lambda key: jax.random.uniform(key, (count,), jnp.float32))(keys)
 
@@ -117,17 +114,23 @@ def direct(
             cross_keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
             parents = cross(cross_keys, parents, mates)
         threshold = mutation_threshold(s.mutation_rate, generation)
-        bits = _random_words(keys, count)
+        bits = random_words(keys, count)
         genes = mutate(_to_unit(parents), bits, threshold, eta=s.eta)
         return _from_unit(genes, dtype)
+
+    def split(genomes: Array) -> list[Array]:
+        pictures = genomes.reshape(-1, height, width, planes)
+        return [pictures[..., i] for i in range(planes)]
 
     def render(genomes: Array) -> UInt8[Array, "n height width channels"]:
         if s.genes == "float":
             genomes = jnp.trunc(jnp.abs(genomes) * 255.0).astype(jnp.uint8)
-        return genomes.reshape(-1, *image_shape)
+        values = [plane.astype(jnp.int32) for plane in split(genomes)]
+        return bytes_to_pixels(values, color=color, channels=channels)
 
     def render_float(genomes: Array) -> Float[Array, "n height width channels"]:
         scale = 255.0 if s.genes == "float" else 1.0
-        return genomes.astype(jnp.float32).reshape(-1, *image_shape) * scale
+        values = [plane.astype(jnp.float32) * scale for plane in split(genomes)]
+        return floats_to_pixels(values, color=color, channels=channels)
 
     return Encoding("direct", s, image_shape, init, vary, render, render_float)

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, UInt32
 
+from qd_fool.encodings.randomness import as_threshold
+
 HALVE_EVERY = 1000
 """Generations after which the direct encoding's mutation rate halves (paper, section 2.2)."""
 
@@ -49,8 +51,7 @@ def mutation_threshold(rate: float, generation: Array) -> UInt32[Array, ""]:
     keeps it constant). Halving is a shift, hence exact.
     """
     halvings = jnp.minimum(generation // HALVE_EVERY, 31).astype(jnp.uint32)
-    start = jnp.uint32(min(round(rate * 2**32), 2**32 - 1))
-    return start >> halvings
+    return jnp.uint32(as_threshold(rate)) >> halvings
 
 
 def mutate(
@@ -59,8 +60,10 @@ def mutate(
     threshold: UInt32[Array, ""],
     *,
     eta: float = 15.0,
+    low: float = 0.0,
+    high: float = 1.0,
 ) -> Float[Array, "batch genes"]:
-    """Polynomial mutation of each gene with probability threshold / 2^32, clipped to [0, 1].
+    """Polynomial mutation of each gene with probability threshold / 2^32, clipped to its range.
 
     One random word a gene does the work of three draws: given that it lies below the threshold it
     is uniform below it, so its lowest bit is a fair sign and the rest, scaled up, the magnitude.
@@ -68,16 +71,18 @@ def mutate(
     rate has been halved twenty times.
 
     Args:
-      genes: unit range.
+      genes: in [low, high].
       bits: uniform words.
       threshold: from `mutation_threshold`.
       eta: distribution index.
+      low, high: bounds; a step is in units of the distance between them.
     """
     chex.assert_equal_shape([genes, bits])
     sizes = jnp.maximum(threshold >> 1, 1).astype(jnp.float32)
     magnitude = ((bits >> 1).astype(jnp.float32) + 0.5) / sizes
     step = polynomial_step(jnp.minimum(magnitude, 1.0), (bits & 1) == 1, eta=eta)
-    return jnp.where(bits < threshold, jnp.clip(genes + step, 0.0, 1.0), genes)
+    mutated = jnp.clip(genes + (high - low) * step, low, high)
+    return jnp.where(bits < threshold, mutated, genes)
 
 
 def sbx(

@@ -9,7 +9,9 @@ from typing import Any
 import tyro
 
 from qd_fool.archive import ArchiveRule
-from qd_fool.encodings import Encoding, make_encoding
+from qd_fool.encodings import ENCODINGS, Encoding, make_encoding
+from qd_fool.encodings.color import Color
+from qd_fool.encodings.cppn import Coords
 from qd_fool.encodings.direct import Genes
 from qd_fool.errors import UserError
 from qd_fool.map_elites import MapElitesConfig, check_extent
@@ -27,7 +29,7 @@ class EvolveConfig:
     model: str = "lenet"
     """The network to fool; `qd-fool models` lists them."""
     encoding: str = "direct"
-    """How genomes make pictures: direct (a gene a pixel)."""
+    """How genomes make pictures: direct (a gene a pixel) or cppn (evolved graphs of functions)."""
     generations: int = 200
     """Generations after the random generation 0; under --resume, the total."""
     batch_size: int = 200
@@ -62,6 +64,20 @@ class EvolveConfig:
     """Direct encoding: probability that a gene mutates, halved every 1000 generations."""
     crossover_rate: float = 0.0
     """Direct encoding: probability of simulated binary crossover (the original code: 0.5)."""
+    color: Color | None = None
+    """What genes or outputs mean; the original's gray or hls, by the network, if not given."""
+    coords: Coords = "raw"
+    """CPPN: columns and rows as they count (the original), or normalized to -scale..scale."""
+    coords_scale: float = 8.0
+    """CPPN: the scale of normalized coordinates."""
+    activations: str = "sine,sigmoid,gaussian,linear"
+    """CPPN: functions that nodes draw from; without sine: tanh,sigmoid,gaussian,linear."""
+    max_nodes: int = 64
+    """CPPN: room for nodes in a genome, the four inputs and the outputs included."""
+    max_edges: int = 160
+    """CPPN: room for edges in a genome."""
+    mutations: int = 1
+    """CPPN: how many times an offspring is mutated."""
 
     def __post_init__(self) -> None:
         """Refuse what no run could mean.
@@ -129,13 +145,8 @@ def plan(config: EvolveConfig) -> EvolvePlan:
         chunk=min(config.chunk or scorer.chunk, config.batch_size),
         image_size=config.image_size or height,
     )
-    encoding = make_encoding(
-        config.encoding,
-        (height, width, channels),
-        genes=config.genes,
-        mutation_rate=config.mutation_rate,
-        crossover_rate=config.crossover_rate,
-    )
+    settings = _encoding_settings(config)
+    encoding = make_encoding(config.encoding, (height, width, channels), **settings)
     map_elites = MapElitesConfig(
         batch_size=config.batch_size,
         archive_rule=config.archive_rule,
@@ -147,6 +158,27 @@ def plan(config: EvolveConfig) -> EvolvePlan:
         "weights_sha256": scorer.weights_sha256,
     }
     return EvolvePlan(config, scorer, encoding, map_elites, record)
+
+
+def _encoding_settings(config: EvolveConfig) -> dict[str, Any]:
+    """Those fields of a configuration that are settings of its encoding.
+
+    Raises:
+      UserError: one of another encoding's was set.
+    """
+    values = vars(config)
+    defaults = {f.name: f.default for f in dataclasses.fields(EvolveConfig)}
+    own = {f.name for f in dataclasses.fields(ENCODINGS[config.encoding].settings)}
+    for name in ENCODINGS:
+        for field in dataclasses.fields(ENCODINGS[name].settings):
+            if field.name in own or field.name not in values:
+                continue
+            if values[field.name] != defaults[field.name]:
+                raise UserError(
+                    f"--{_flag(field.name)} {values[field.name]} is of the {name} encoding: "
+                    f"the {config.encoding} encoding has no such setting"
+                )
+    return {name: value for name, value in values.items() if name in own}
 
 
 def stored_config(run_dir: Path) -> EvolveConfig:

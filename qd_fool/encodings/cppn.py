@@ -1,0 +1,232 @@
+"""The CPPN encoding: pictures drawn by small evolved graphs of functions.
+
+Source: paper, section 2.2 and figure 4; sferes/exp/images/phen/phen_color_image.hpp and
+modules/nn2/gen_dnn_ff.hpp of the original code (Stanley 2007 for CPPNs). A graph gets a pixel's
+column, row, distance from the centre and a bias, and gives gray or hue, lightness and saturation.
+"""
+
+import dataclasses
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key, UInt8
+
+from qd_fool.encodings.activations import ACTIVATIONS, at_zero
+from qd_fool.encodings.base import Encoding, register_encoding
+from qd_fool.encodings.color import (
+    bytes_to_pixels,
+    floats_to_pixels,
+    planes_of,
+    resolve_color,
+)
+from qd_fool.encodings.graph import INPUTS, Graphs
+from qd_fool.encodings.graph_mutation import (
+    GraphRates,
+    mutate_graphs,
+    random_weight,
+    words_needed,
+)
+from qd_fool.encodings.graph_render import Finish, play, play_with_gradient, write_tapes
+from qd_fool.encodings.randomness import random_words
+from qd_fool.errors import UserError
+
+Coords = Literal["raw", "normalized"]
+MOST = 1000
+"""Nodes or edges that a genome may have room for: a sort key holds their numbers in ten bits."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CppnSettings(GraphRates):
+    """Settings of the CPPN encoding, and the rates of its mutations.
+
+    Attributes:
+      coords: "raw", columns and rows as numbers 0, 1, 2, ... as in the original code;
+        "normalized", from -coords_scale to coords_scale.
+      coords_scale: the factor of normalised coordinates. The distance from the centre is 0 to
+        sqrt(2) either way.
+      activations: those that nodes draw from, separated by commas. The Innovation Engine's
+        no-sine set is tanh,sigmoid,gaussian,linear.
+      color: what the outputs are: gray, hls, hsv or rgb; None for the original's, gray or hls.
+      max_nodes: room for nodes in a genome, inputs and outputs included.
+      max_edges: room for edges.
+      mutations: how many times an offspring is mutated.
+    """
+
+    coords: str = "raw"
+    coords_scale: float = 8.0
+    activations: str = "sine,sigmoid,gaussian,linear"
+    color: str | None = None
+    max_nodes: int = 64
+    max_edges: int = 160
+    mutations: int = 1
+
+    def __post_init__(self) -> None:
+        if self.coords not in get_args(Coords):
+            raise UserError(
+                f"coords is {self.coords!r}: expected one of {', '.join(get_args(Coords))}"
+            )
+        if not (np.isfinite(self.coords_scale) and self.coords_scale > 0):
+            raise UserError(f"coords_scale is {self.coords_scale}: expected more than 0")
+        names = activation_names(self.activations)
+        unknown = [name for name in names if name not in ACTIVATIONS]
+        if unknown or not names:
+            raise UserError(
+                f"activations is {self.activations!r}: expected some of "
+                f"{', '.join(ACTIVATIONS)}, separated by commas"
+            )
+        if len(set(names)) < len(names):
+            raise UserError(f"activations is {self.activations!r}: expected each at most once")
+        for field, least in (("max_nodes", INPUTS + 1), ("max_edges", INPUTS), ("mutations", 1)):
+            if getattr(self, field) < least:
+                raise UserError(
+                    f"{field} is {getattr(self, field)}: expected {least} or more"
+                )
+        for field in ("max_nodes", "max_edges"):
+            if getattr(self, field) > MOST:
+                raise UserError(f"{field} is {getattr(self, field)}: expected {MOST} or fewer")
+        for field in dataclasses.fields(GraphRates):
+            value, is_rate = getattr(self, field.name), field.name != "eta"
+            if not (value >= 0.0 and (value <= 1.0 or not is_rate)):
+                raise UserError(
+                    f"{field.name} is {value}: expected " + ("0 to 1" if is_rate else "0 or more")
+                )
+
+
+def activation_names(activations: str) -> list[str]:
+    """The names in a list separated by commas."""
+    return [name.strip() for name in activations.split(",") if name.strip()]
+
+
+def pixel_grid(
+    size: tuple[int, int], native: tuple[int, int], *, settings: CppnSettings
+) -> Float[np.ndarray, "inputs pixels"]:
+    """What the four inputs are at each pixel, row by row.
+
+    Args:
+      size: `(height, width)` to draw.
+      native: `(height, width)` of the pictures that were evolved: another size samples the same
+        range of coordinates more finely or coarsely.
+      settings: for the coordinates.
+    """
+    rows, columns = (
+        np.linspace(0.0, max(n - 1, 0), s) for s, n in zip(size, native, strict=True)
+    )
+    x, y = (2.0 * a / max(n - 1, 1) - 1.0 for a, n in ((columns, native[1]), (rows, native[0])))
+    distance = np.hypot(x[None, :], y[:, None])
+    if settings.coords == "normalized":
+        columns, rows = settings.coords_scale * x, settings.coords_scale * y
+    column, row = np.broadcast_arrays(columns[None, :], rows[:, None])
+    inputs = np.stack([column, row, distance, np.ones(size)])
+    return inputs.reshape(INPUTS, -1).astype(np.float32)
+
+
+def _check_room(settings: CppnSettings, outputs: int) -> None:
+    for field, least in (("max_nodes", INPUTS + outputs), ("max_edges", INPUTS * outputs)):
+        if getattr(settings, field) < least:
+            raise UserError(
+                f"{field} is {getattr(settings, field)}: the first graphs, "
+                f"{INPUTS} inputs each connected to {outputs} outputs, need {least}"
+            )
+
+
+def random_graphs(
+    keys: Key[Array, " n"], *, settings: CppnSettings, outputs: int, activations: int
+) -> Graphs:
+    """Graphs without hidden nodes: each input connected to each output (gen_dnn_ff.hpp:77-82).
+
+    Weights are uniform in [-10, 10), the outputs' activations uniform over those there are.
+    """
+    nodes, edges = settings.max_nodes, settings.max_edges
+    words = random_words(keys, nodes + edges)
+    position = jnp.arange(nodes)[None]
+    drawn = (words[:, :nodes] % activations).astype(jnp.int16)
+    place = jnp.arange(edges, dtype=jnp.int16)[None]
+    alive = jnp.broadcast_to(place < INPUTS * outputs, (len(keys), edges))
+    return Graphs(
+        activation=jnp.where(position >= nodes - outputs, drawn, jnp.int16(0)),
+        source=jnp.where(alive, place % INPUTS, jnp.int16(0)),
+        target=jnp.where(alive, nodes - outputs + place // INPUTS, jnp.int16(nodes)),
+        weight=jnp.where(alive, random_weight(words[:, nodes:]), 0.0),
+        hidden=jnp.zeros(len(keys), jnp.int32),
+        refused=jnp.zeros(len(keys), jnp.int32),
+    )
+
+
+@register_encoding("cppn", settings=CppnSettings)
+def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
+    """The CPPN encoding for pictures of any size, gray or in colour. Genomes are `Graphs`.
+
+    Args:
+      image_shape: `(height, width, channels)`.
+      settings: coordinates, activations, colour, capacity, rates.
+
+    Raises:
+      UserError: a setting is out of range, or capacity is too small for a first graph.
+    """
+    height, width, channels = image_shape
+    color = resolve_color(settings.color, channels)
+    outputs = planes_of(color)
+    _check_room(settings, outputs)
+    names = activation_names(settings.activations)
+    functions = [ACTIVATIONS[name] for name in names]
+    zeros = [at_zero(name) for name in names]
+
+    def init(keys: Key[Array, " n"]) -> Graphs:
+        return random_graphs(keys, settings=settings, outputs=outputs, activations=len(names))
+
+    def vary(keys: Key[Array, " n"], parents: Graphs, mates: Graphs, generation: Array) -> Graphs:
+        del mates, generation  # no crossover, and constant rates (gen_dnn_ff.hpp:101-113)
+        count = words_needed(settings.max_nodes, settings.max_edges)
+        graphs = parents.replace(refused=jnp.zeros_like(parents.refused))
+
+        def once(i: Array, graphs: Graphs) -> Graphs:
+            words = random_words(jax.vmap(lambda key: jax.random.fold_in(key, i))(keys), count)
+            return mutate_graphs(
+                graphs, words, outputs=outputs, activations=len(names), rates=settings
+            )
+
+        return jax.lax.fori_loop(0, settings.mutations, once, graphs)
+
+    def to_bytes(values: Float[Array, "*n outputs pixels"]) -> Array:
+        # trunc(255 |v|): negative values are mirrored (phen_color_image.hpp:109-111).
+        scaled = (jnp.abs(values) * 255.0).astype(jnp.int32)
+        planes = [scaled[..., i, :] for i in range(outputs)]
+        return bytes_to_pixels(planes, color=color, channels=channels)
+
+    def to_floats(values: Float[Array, "*n outputs pixels"]) -> Array:
+        scaled = jnp.abs(values) * 255.0
+        planes = [scaled[..., i, :] for i in range(outputs)]
+        return floats_to_pixels(planes, color=color, channels=channels)
+
+    def draw(graphs: Graphs, size: tuple[int, int], player: object, finish: Finish) -> Array:
+        grid = pixel_grid(size, (height, width), settings=settings)
+        tapes = write_tapes(graphs, outputs=outputs, at_zero=zeros)
+        pixels = player(  # type: ignore[operator]
+            tapes, grid, nodes=settings.max_nodes, activations=functions, finish=finish
+        )
+        return pixels.reshape(-1, *size, channels)
+
+    def render(graphs: Graphs) -> UInt8[Array, "n height width channels"]:
+        return draw(graphs, (height, width), play, to_bytes)
+
+    def render_float(graphs: Graphs) -> Float[Array, "n height width channels"]:
+        return draw(graphs, (height, width), play_with_gradient, to_floats)
+
+    def render_at(
+        graphs: Graphs, size: tuple[int, int]
+    ) -> UInt8[Array, "n height width channels"]:
+        return draw(graphs, size, play, to_bytes)
+
+    return Encoding(
+        name="cppn",
+        settings=settings,
+        image_shape=image_shape,
+        init=init,
+        vary=vary,
+        render=render,
+        render_float=render_float,
+        render_at=render_at,
+        refusals=lambda graphs: graphs.refused,
+    )
