@@ -17,6 +17,7 @@ from qd_fool.experiments.evolve_config import EvolveConfig, stored_config
 from qd_fool.experiments.evolve_run import evolve_run
 from qd_fool.experiments.export import ExportConfig, export_run
 from qd_fool.experiments.models import ModelsConfig, list_models
+from qd_fool.experiments.render import RenderConfig, render_picture
 from qd_fool.experiments.score import ScoreConfig, score_files
 from qd_fool.experiments.train import TrainConfig, train_run
 
@@ -71,6 +72,8 @@ def _dispatch(words: list[str], console: Console) -> int:
             score_files(config)
         case ExportConfig():
             export_run(config, console=console)
+        case RenderConfig():
+            render_picture(config, console=console)
         case TrainConfig():
             train_run(config, console=console)
         case ModelsConfig():
@@ -80,15 +83,16 @@ def _dispatch(words: list[str], console: Console) -> int:
 
 def _parse(
     words: list[str],
-) -> EvolveConfig | ScoreConfig | ExportConfig | TrainConfig | ModelsConfig:
+) -> EvolveConfig | ScoreConfig | ExportConfig | RenderConfig | TrainConfig | ModelsConfig:
     sub = tyro.conf.subcommand
     evolve = Annotated[EvolveConfig, sub("evolve", default=_evolve_defaults(words))]
     score = Annotated[ScoreConfig, sub("score")]
     export = Annotated[ExportConfig, sub("export")]
+    render = Annotated[RenderConfig, sub("render")]
     train = Annotated[TrainConfig, sub("train")]
     models = Annotated[ModelsConfig, sub("models")]
     return tyro.cli(
-        evolve | score | export | train | models,
+        evolve | score | export | render | train | models,
         args=words,
         prog="qd-fool",
         description="Find fooling images: pictures that look like nothing, "

@@ -43,9 +43,7 @@ def sine(s: Float[Array, "*n"]) -> Float[Array, "*n"]:
     return jnp.clip(v, -BELOW_ONE, BELOW_ONE)
 
 
-def _squash(
-    s: Float[Array, "*n"], *, one_from: float, minus_one_to: float
-) -> Float[Array, "*n"]:
+def _squash(s: Float[Array, "*n"], *, one_from: float, minus_one_to: float) -> Float[Array, "*n"]:
     """tanh(s / 2), exactly 1 from one limit on, exactly -1 up to the other."""
     e = jnp.exp(jnp.where(s < 0, s, -s))
     v = jnp.minimum((1.0 - e) / (1.0 + e), BELOW_ONE)

@@ -95,9 +95,7 @@ def floats_to_pixels(
         return jnp.stack([light + strength * w / 3825.0 for w in _hue_weights(hue)], axis=-1)
     hue, saturation, value = planes
     strength = value * saturation
-    return jnp.stack(
-        [value - strength * (15.0 - w) / 7650.0 for w in _hue_weights(hue)], axis=-1
-    )
+    return jnp.stack([value - strength * (15.0 - w) / 7650.0 for w in _hue_weights(hue)], axis=-1)
 
 
 def _hue_weights(hue: Array) -> tuple[Array, Array, Array]:

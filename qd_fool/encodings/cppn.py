@@ -6,7 +6,7 @@ column, row, distance from the centre and a bias, and gives gray or hue, lightne
 """
 
 import dataclasses
-from typing import Literal, get_args
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -21,9 +21,10 @@ from qd_fool.encodings.color import (
     planes_of,
     resolve_color,
 )
+from qd_fool.encodings.cppn_settings import CppnSettings, activation_names
 from qd_fool.encodings.graph import INPUTS, Graphs
+from qd_fool.encodings.graph_json import describe_graph
 from qd_fool.encodings.graph_mutation import (
-    GraphRates,
     mutate_graphs,
     random_weight,
     words_needed,
@@ -31,72 +32,6 @@ from qd_fool.encodings.graph_mutation import (
 from qd_fool.encodings.graph_render import Finish, play, play_with_gradient, write_tapes
 from qd_fool.encodings.randomness import random_words
 from qd_fool.errors import UserError
-
-Coords = Literal["raw", "normalized"]
-MOST = 1000
-"""Nodes or edges that a genome may have room for: a sort key holds their numbers in ten bits."""
-
-
-@dataclasses.dataclass(frozen=True)
-class CppnSettings(GraphRates):
-    """Settings of the CPPN encoding, and the rates of its mutations.
-
-    Attributes:
-      coords: "raw", columns and rows as numbers 0, 1, 2, ... as in the original code;
-        "normalized", from -coords_scale to coords_scale.
-      coords_scale: the factor of normalised coordinates. The distance from the centre is 0 to
-        sqrt(2) either way.
-      activations: those that nodes draw from, separated by commas. The Innovation Engine's
-        no-sine set is tanh,sigmoid,gaussian,linear.
-      color: what the outputs are: gray, hls, hsv or rgb; None for the original's, gray or hls.
-      max_nodes: room for nodes in a genome, inputs and outputs included.
-      max_edges: room for edges.
-      mutations: how many times an offspring is mutated.
-    """
-
-    coords: str = "raw"
-    coords_scale: float = 8.0
-    activations: str = "sine,sigmoid,gaussian,linear"
-    color: str | None = None
-    max_nodes: int = 64
-    max_edges: int = 160
-    mutations: int = 1
-
-    def __post_init__(self) -> None:
-        if self.coords not in get_args(Coords):
-            raise UserError(
-                f"coords is {self.coords!r}: expected one of {', '.join(get_args(Coords))}"
-            )
-        if not (np.isfinite(self.coords_scale) and self.coords_scale > 0):
-            raise UserError(f"coords_scale is {self.coords_scale}: expected more than 0")
-        names = activation_names(self.activations)
-        unknown = [name for name in names if name not in ACTIVATIONS]
-        if unknown or not names:
-            raise UserError(
-                f"activations is {self.activations!r}: expected some of "
-                f"{', '.join(ACTIVATIONS)}, separated by commas"
-            )
-        if len(set(names)) < len(names):
-            raise UserError(f"activations is {self.activations!r}: expected each at most once")
-        for field, least in (("max_nodes", INPUTS + 1), ("max_edges", INPUTS), ("mutations", 1)):
-            if getattr(self, field) < least:
-                raise UserError(
-                    f"{field} is {getattr(self, field)}: expected {least} or more"
-                )
-        for field in ("max_nodes", "max_edges"):
-            if getattr(self, field) > MOST:
-                raise UserError(f"{field} is {getattr(self, field)}: expected {MOST} or fewer")
-        for field in dataclasses.fields(GraphRates):
-            value, is_rate = getattr(self, field.name), field.name != "eta"
-            if not (value >= 0.0 and (value <= 1.0 or not is_rate)):
-                raise UserError(
-                    f"{field.name} is {value}: expected " + ("0 to 1" if is_rate else "0 or more")
-                )
-
-
-def activation_names(activations: str) -> list[str]:
-    """The names in a list separated by commas."""
-    return [name.strip() for name in activations.split(",") if name.strip()]
 
 
 def pixel_grid(
@@ -110,9 +45,7 @@ def pixel_grid(
         range of coordinates more finely or coarsely.
       settings: for the coordinates.
     """
-    rows, columns = (
-        np.linspace(0.0, max(n - 1, 0), s) for s, n in zip(size, native, strict=True)
-    )
+    rows, columns = (np.linspace(0.0, max(n - 1, 0), s) for s, n in zip(size, native, strict=True))
     x, y = (2.0 * a / max(n - 1, 1) - 1.0 for a, n in ((columns, native[1]), (rows, native[0])))
     distance = np.hypot(x[None, :], y[:, None])
     if settings.coords == "normalized":
@@ -179,7 +112,7 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
     def vary(keys: Key[Array, " n"], parents: Graphs, mates: Graphs, generation: Array) -> Graphs:
         del mates, generation  # no crossover, and constant rates (gen_dnn_ff.hpp:101-113)
         count = words_needed(settings.max_nodes, settings.max_edges)
-        graphs = parents.replace(refused=jnp.zeros_like(parents.refused))
+        graphs = dataclasses.replace(parents, refused=jnp.zeros_like(parents.refused))
 
         def once(i: Array, graphs: Graphs) -> Graphs:
             words = random_words(jax.vmap(lambda key: jax.random.fold_in(key, i))(keys), count)
@@ -214,9 +147,7 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
     def render_float(graphs: Graphs) -> Float[Array, "n height width channels"]:
         return draw(graphs, (height, width), play_with_gradient, to_floats)
 
-    def render_at(
-        graphs: Graphs, size: tuple[int, int]
-    ) -> UInt8[Array, "n height width channels"]:
+    def render_at(graphs: Graphs, size: tuple[int, int]) -> UInt8[Array, "n height width channels"]:
         return draw(graphs, size, play, to_bytes)
 
     return Encoding(
@@ -229,4 +160,5 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         render_float=render_float,
         render_at=render_at,
         refusals=lambda graphs: graphs.refused,
+        describe=partial(describe_graph, settings=settings, color=color, image_shape=image_shape),
     )

@@ -9,6 +9,7 @@ Source: the original's Boost multigraph, sferes/modules/nn2/nn.hpp, gen_dnn_ff.h
 stay separate, outputs are never sources, inputs never targets.
 """
 
+import dataclasses
 from typing import no_type_check
 
 import flax.struct
@@ -95,7 +96,8 @@ def sort_edges(graphs: Graphs) -> Graphs:
     key = jnp.sort((target << 20) | (place << 10) | source, axis=1)
     order = ((key >> 10) & 1023).astype(jnp.int32)
     dtype = graphs.source.dtype
-    return graphs.replace(
+    return dataclasses.replace(
+        graphs,
         source=(key & 1023).astype(dtype),
         target=(key >> 20).astype(dtype),
         weight=jnp.take_along_axis(graphs.weight, order, axis=1),

@@ -75,12 +75,13 @@ def mutate_graphs(
     Returns:
       Graphs in order, their `refused` raised by what found no room.
     """
-    nodes, edges = graphs.activation.shape[1], graphs.source.shape[1]
+    nodes = graphs.activation.shape[1]
     free, node_words, edge_words = jnp.split(
         words, [STRUCTURE_WORDS, STRUCTURE_WORDS + nodes], axis=1
     )
     dtypes = {name: a.dtype for name, a in vars(graphs).items()}
-    graphs = graphs.replace(
+    graphs = dataclasses.replace(
+        graphs,
         activation=graphs.activation.astype(jnp.int32),
         source=graphs.source.astype(jnp.int32),
         target=graphs.target.astype(jnp.int32),
@@ -92,18 +93,18 @@ def mutate_graphs(
     graphs = _add_node(graphs, free[:, 6:9], outputs, activations, rates.add_node)
     graphs = _delete_node(graphs, free[:, 9:11], outputs, rates.delete_node)
     graphs = sort_edges(graphs)
-    return graphs.replace(**{name: a.astype(dtypes[name]) for name, a in vars(graphs).items()})
+    return dataclasses.replace(
+        graphs, **{name: a.astype(dtypes[name]) for name, a in vars(graphs).items()}
+    )
 
 
-def _mutate_weights(
-    graphs: Graphs, words: UInt32[Array, "n edges"], rates: GraphRates
-) -> Graphs:
+def _mutate_weights(graphs: Graphs, words: UInt32[Array, "n edges"], rates: GraphRates) -> Graphs:
     threshold = jnp.uint32(as_threshold(rates.weight))
     weight = mutate(
         graphs.weight, words, threshold, eta=rates.eta, low=-MAX_WEIGHT, high=MAX_WEIGHT
     )
     alive = graphs.target < graphs.activation.shape[1]
-    return graphs.replace(weight=jnp.where(alive, weight, 0.0))
+    return dataclasses.replace(graphs, weight=jnp.where(alive, weight, 0.0))
 
 
 def _mutate_activations(
@@ -119,7 +120,7 @@ def _mutate_activations(
     # Given that a word lies below the threshold, its remainder is as good as uniform.
     drawn = (words % activations).astype(jnp.int32)
     changes = happens(words, rates.activation) & (hidden_mask(graphs) | is_output)
-    return graphs.replace(activation=jnp.where(changes, drawn, graphs.activation))
+    return dataclasses.replace(graphs, activation=jnp.where(changes, drawn, graphs.activation))
 
 
 def _nth(mask: Bool[Array, "n places"], nth: Int[Array, " n"]) -> Bool[Array, "n places"]:
@@ -137,7 +138,8 @@ def _append_edge(
 ) -> Graphs:
     free = graphs.target >= graphs.activation.shape[1]
     place = _nth(free, jnp.zeros_like(source)) & where[:, None]
-    return graphs.replace(
+    return dataclasses.replace(
+        graphs,
         source=jnp.where(place, source[:, None], graphs.source),
         target=jnp.where(place, target[:, None], graphs.target),
         weight=jnp.where(place, weight[:, None], graphs.weight),
@@ -145,7 +147,8 @@ def _append_edge(
 
 
 def _drop_edges(graphs: Graphs, dropped: Bool[Array, "n edges"]) -> Graphs:
-    return graphs.replace(
+    return dataclasses.replace(
+        graphs,
         source=jnp.where(dropped, 0, graphs.source),
         target=jnp.where(dropped, graphs.activation.shape[1], graphs.target),
         weight=jnp.where(dropped, 0.0, graphs.weight),
@@ -172,7 +175,7 @@ def _add_edge(
     target = _at(position, _nth(eligible, nth))
     room = edge_count(graphs) < edges
     added = wanted & room
-    graphs = graphs.replace(refused=graphs.refused + (wanted & ~room))
+    graphs = dataclasses.replace(graphs, refused=graphs.refused + (wanted & ~room))
     graphs = _append_edge(graphs, added, source, target, random_weight(words[:, 3]))
 
     turned = (added & (target < source))[:, None] & hidden
@@ -184,7 +187,8 @@ def _add_edge(
     to = jnp.where(turned, moved, position)
     arrives = to[:, :, None] == position[:, None, :]
     extended = jnp.pad(to, ((0, 0), (0, 1)), constant_values=nodes)
-    return graphs.replace(
+    return dataclasses.replace(
+        graphs,
         activation=jnp.sum(jnp.where(arrives, graphs.activation[:, :, None], 0), axis=1),
         source=jnp.take_along_axis(extended, graphs.source, axis=1),
         target=jnp.take_along_axis(extended, graphs.target, axis=1),
@@ -224,7 +228,8 @@ def _add_node(
         return place + moves.astype(jnp.int32)
 
     moved_target = shift(target[:, None])[:, 0]
-    graphs = graphs.replace(
+    graphs = dataclasses.replace(
+        graphs,
         activation=activation,
         source=shift(graphs.source),
         target=jnp.where(split, new, shift(graphs.target)),
@@ -252,7 +257,8 @@ def _delete_node(
 
     behind = deleted[:, None] & (position >= gone) & (position < first_output)
     shifted = jnp.where(position < first_output - 1, jnp.roll(graphs.activation, -1, axis=1), 0)
-    return graphs.replace(
+    return dataclasses.replace(
+        graphs,
         activation=jnp.where(behind, shifted, graphs.activation),
         source=shift(graphs.source),
         target=shift(graphs.target),

@@ -130,9 +130,7 @@ def play(
     tiles = _tiles(jnp.asarray(grid))
     one_by_one = partial(_one_by_one, nodes=nodes, activations=activations, finish=finish)
     in_step = partial(_in_step, nodes=nodes, activations=activations, finish=finish, steps=None)
-    out = jax.lax.platform_dependent(
-        tapes, tiles, cpu=sequential_vmap(one_by_one), default=in_step
-    )
+    out = jax.lax.platform_dependent(tapes, tiles, cpu=sequential_vmap(one_by_one), default=in_step)
     return out.reshape(out.shape[0], -1, out.shape[-1])[:, :pixels]
 
 

@@ -75,7 +75,8 @@ def mutate(
       bits: uniform words.
       threshold: from `mutation_threshold`.
       eta: distribution index.
-      low, high: bounds; a step is in units of the distance between them.
+      low: lower bound; a step is in units of the distance between the bounds.
+      high: upper bound.
     """
     chex.assert_equal_shape([genes, bits])
     sizes = jnp.maximum(threshold >> 1, 1).astype(jnp.float32)

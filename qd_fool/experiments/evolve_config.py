@@ -11,7 +11,7 @@ import tyro
 from qd_fool.archive import ArchiveRule
 from qd_fool.encodings import ENCODINGS, Encoding, make_encoding
 from qd_fool.encodings.color import Color
-from qd_fool.encodings.cppn import Coords
+from qd_fool.encodings.cppn_settings import Coords
 from qd_fool.encodings.direct import Genes
 from qd_fool.errors import UserError
 from qd_fool.map_elites import MapElitesConfig, check_extent

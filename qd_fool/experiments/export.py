@@ -1,35 +1,42 @@
-"""`qd-fool export`: write a run's files again, or those of one that was cut off."""
+"""`qd-fool export`: write a run's files again, or those of one that was cut off; its graphs."""
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import jax
+import numpy as np
 import tyro
 from rich.console import Console
 
-from qd_fool.checkpoints import open_checkpoints, restore_newest
+from qd_fool.elites import png_name
 from qd_fool.errors import UserError
-from qd_fool.experiments.evolve_config import check_resumable, plan, stored_config
+from qd_fool.experiments.evolve_config import EvolvePlan, check_resumable, plan, stored_config
 from qd_fool.experiments.results import sole_user, write_results
-from qd_fool.map_elites import init
+from qd_fool.experiments.state import newest_state
+from qd_fool.files import write_json
+from qd_fool.map_elites import EvolutionState
+from qd_fool.report.graph_svg import write_graph_svg
 from qd_fool.report.page import write_report
 from qd_fool.report.sheet import write_contact_sheet
-from qd_fool.runs import read_archive, read_run
+from qd_fool.runs import confidence_of, read_run
 
 
 @dataclasses.dataclass(frozen=True)
 class ExportConfig:
     """Write a run's files again from its newest state: pictures, archive.npz, sheet, report.
 
-    Of use for a run that was killed: its checkpoints hold the elites.
+    Of use for a run that was killed: its checkpoints hold the elites. Also writes the graphs of a
+    CPPN run, as JSON or drawn.
     """
 
     run: Annotated[Path, tyro.conf.Positional]
     """A run directory."""
-    format: Literal["all", "report", "sheet"] = "all"
+    format: Literal["all", "report", "sheet", "graphs", "svg"] = "all"
     """all: archive.npz, elites/, elites.csv, report and sheet, from the newest checkpoint;
-    report, sheet: report.html or contact_sheet.png, from the pictures that are there."""
+    report, sheet: report.html or contact_sheet.png, from the pictures that are there;
+    graphs, svg: the elites' graphs into graphs/, as JSON or as drawings."""
+    class_index: Annotated[int | None, tyro.conf.arg(name="class")] = None
+    """graphs, svg: of this class only."""
 
 
 def export_run(config: ExportConfig, *, console: Console) -> None:
@@ -37,34 +44,87 @@ def export_run(config: ExportConfig, *, console: Console) -> None:
 
     Raises:
       UserError: not a run directory, or in use, or one with neither archive nor checkpoint, or the
-        weights are not those it was run with.
+        weights are not those it was run with; graphs of an encoding without.
     """
     read_run(config.run)
+    if config.class_index is not None and config.format not in ("graphs", "svg"):
+        raise UserError(f"--class is of --format graphs and svg, not of {config.format}")
+    where = config.run
     with sole_user(config.run):
         if config.format == "sheet":
             write_contact_sheet(config.run)
         elif config.format == "report":
             write_report(config.run)
-        else:
+        elif config.format == "all":
             _export_all(config.run, console)
-    console.print(f"wrote {config.format} into {config.run}", highlight=False, soft_wrap=True)
+        else:
+            where = _export_graphs(config, console)
+    console.print(f"wrote {config.format} into {where}", highlight=False, soft_wrap=True)
+
+
+def _planned(run_dir: Path) -> EvolvePlan:
+    planned = plan(stored_config(run_dir))
+    check_resumable(run_dir, planned)
+    return planned
 
 
 def _export_all(run_dir: Path, console: Console) -> None:
-    planned = plan(stored_config(run_dir))
-    check_resumable(run_dir, planned)
-    state = jax.device_get(init(planned.encoding, len(planned.scorer.class_names), seed=0))
-    facts = {}
-    with open_checkpoints(run_dir / "checkpoints") as checkpoints:
-        restored = restore_newest(checkpoints, state)
-    if restored is not None:
-        state, meta, problems = restored
-        facts["seconds"] = round(float(meta["seconds"]), 3)
-        for problem in problems:
-            console.print(problem, highlight=False)
-    elif (run_dir / "archive.npz").exists():
-        state = read_archive(run_dir, state)
-    else:
-        raise UserError(f"{run_dir} has neither a whole checkpoint nor an archive.npz yet")
+    planned = _planned(run_dir)
+    state, seconds = newest_state(run_dir, planned, console=console)
+    facts = {} if seconds is None else {"seconds": round(seconds, 3)}
     difference = write_results(run_dir, planned, state, facts=facts)
     console.print(f"PNGs scored again: differ by at most {difference:.1g}", highlight=False)
+
+
+def check_cell(planned: EvolvePlan, state: EvolutionState, class_index: int) -> int:
+    """A cell that holds an elite.
+
+    Raises:
+      UserError: there is no such class, or its cell is empty.
+    """
+    names = planned.scorer.class_names
+    if not 0 <= class_index < len(names):
+        raise UserError(f"--class is {class_index}: expected 0 to {len(names) - 1}")
+    if not np.asarray(state.archive.occupied)[class_index]:
+        raise UserError(f"--class {class_index} ({names[class_index]}) has no elite in this run")
+    return class_index
+
+
+def elite_graph(planned: EvolvePlan, state: EvolutionState, cell: int) -> dict[str, Any]:
+    """An elite's genome as values for JSON, with where it comes from.
+
+    Raises:
+      UserError: its encoding has nothing to read in a genome.
+    """
+    if planned.encoding.describe is None:
+        raise UserError(f"the {planned.encoding.name} encoding has no graphs: cppn has")
+    return planned.encoding.describe(state.archive.genomes, cell) | {
+        "origin": {
+            "model": planned.config.model,
+            "weights_sha256": planned.scorer.weights_sha256,
+            "class_index": cell,
+            "label": planned.scorer.class_names[cell],
+            "confidence": float(confidence_of(np.asarray(state.archive.fitness)[cell])),
+            "id": int(np.asarray(state.archive.id)[cell]),
+            "born_generation": int(np.asarray(state.archive.born)[cell]),
+        }
+    }
+
+
+def _export_graphs(config: ExportConfig, console: Console) -> Path:
+    planned = _planned(config.run)
+    state, _ = newest_state(config.run, planned, console=console)
+    if config.class_index is None:
+        cells = [int(cell) for cell in np.flatnonzero(np.asarray(state.archive.occupied))]
+    else:
+        cells = [check_cell(planned, state, config.class_index)]
+    graphs = [elite_graph(planned, state, cell) for cell in cells]
+    folder = config.run / "graphs"
+    folder.mkdir(exist_ok=True)
+    for cell, graph in zip(cells, graphs, strict=True):
+        path = folder / png_name(cell, planned.scorer.class_names[cell])
+        if config.format == "graphs":
+            write_json(path.with_suffix(".json"), graph)
+        else:
+            write_graph_svg(path.with_suffix(".svg"), graph)
+    return folder

@@ -1,0 +1,74 @@
+"""Settings of the CPPN encoding."""
+
+import dataclasses
+import math
+from typing import Literal, get_args
+
+from qd_fool.encodings.activations import ACTIVATIONS
+from qd_fool.encodings.graph import INPUTS
+from qd_fool.encodings.graph_mutation import GraphRates
+from qd_fool.errors import UserError
+
+Coords = Literal["raw", "normalized"]
+MOST = 1000
+"""Nodes or edges that a genome may have room for: a sort key holds their numbers in ten bits."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CppnSettings(GraphRates):
+    """Settings of the CPPN encoding, and the rates of its mutations.
+
+    Attributes:
+      coords: "raw", columns and rows as numbers 0, 1, 2, ... as in the original code;
+        "normalized", from -coords_scale to coords_scale.
+      coords_scale: the factor of normalised coordinates. The distance from the centre is 0 to
+        sqrt(2) either way.
+      activations: those that nodes draw from, separated by commas. The Innovation Engine's
+        no-sine set is tanh,sigmoid,gaussian,linear.
+      color: what the outputs are: gray, hls, hsv or rgb; None for the original's, gray or hls.
+      max_nodes: room for nodes in a genome, inputs and outputs included.
+      max_edges: room for edges.
+      mutations: how many times an offspring is mutated.
+    """
+
+    coords: str = "raw"
+    coords_scale: float = 8.0
+    activations: str = "sine,sigmoid,gaussian,linear"
+    color: str | None = None
+    max_nodes: int = 64
+    max_edges: int = 160
+    mutations: int = 1
+
+    def __post_init__(self) -> None:
+        if self.coords not in get_args(Coords):
+            raise UserError(
+                f"coords is {self.coords!r}: expected one of {', '.join(get_args(Coords))}"
+            )
+        if not (math.isfinite(self.coords_scale) and self.coords_scale > 0):
+            raise UserError(f"coords_scale is {self.coords_scale}: expected more than 0")
+        names = activation_names(self.activations)
+        unknown = [name for name in names if name not in ACTIVATIONS]
+        if unknown or not names:
+            raise UserError(
+                f"activations is {self.activations!r}: expected some of "
+                f"{', '.join(ACTIVATIONS)}, separated by commas"
+            )
+        if len(set(names)) < len(names):
+            raise UserError(f"activations is {self.activations!r}: expected each at most once")
+        for field, least in (("max_nodes", INPUTS + 1), ("max_edges", INPUTS), ("mutations", 1)):
+            if getattr(self, field) < least:
+                raise UserError(f"{field} is {getattr(self, field)}: expected {least} or more")
+        for field in ("max_nodes", "max_edges"):
+            if getattr(self, field) > MOST:
+                raise UserError(f"{field} is {getattr(self, field)}: expected {MOST} or fewer")
+        for rate in dataclasses.fields(GraphRates):
+            value, is_rate = getattr(self, rate.name), rate.name != "eta"
+            if not (value >= 0.0 and (value <= 1.0 or not is_rate)):
+                raise UserError(
+                    f"{rate.name} is {value}: expected " + ("0 to 1" if is_rate else "0 or more")
+                )
+
+
+def activation_names(activations: str) -> list[str]:
+    """The names in a list separated by commas."""
+    return [name.strip() for name in activations.split(",") if name.strip()]

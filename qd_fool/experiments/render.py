@@ -1,0 +1,152 @@
+"""`qd-fool render`: draw a CPPN at any size, from a run or a graph file."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import numpy as np
+import tyro
+from jaxtyping import PyTree, UInt8
+from PIL import Image
+from rich.console import Console
+
+from qd_fool.elites import score_images, write_image
+from qd_fool.encodings import Encoding
+from qd_fool.encodings.graph_json import read_graph
+from qd_fool.errors import UserError
+from qd_fool.experiments.evolve_config import check_resumable, plan, stored_config
+from qd_fool.experiments.export import check_cell
+from qd_fool.experiments.state import newest_state
+from qd_fool.models import Scorer, load_scorer
+from qd_fool.runs import confidence_of, read_run
+
+LARGEST = 16384
+
+
+@dataclasses.dataclass(frozen=True)
+class RenderConfig:
+    """Draw a fooling image at any size: a poster of one elite, or of a graph file.
+
+    The confidence is told of the picture as it was evolved, and of the poster scaled down to that
+    size. They can differ: fine detail that the small picture sampled only now and then is drawn out
+    in the large one. --nearest enlarges the pixels that were scored instead.
+    """
+
+    source: Annotated[Path, tyro.conf.Positional]
+    """A run directory, or a graph written by `qd-fool export RUN --format graphs`."""
+    out: Path
+    """The PNG to write."""
+    class_index: Annotated[int | None, tyro.conf.arg(name="class")] = None
+    """Which class's elite; needed for a run."""
+    size: int = 2048
+    """Length of the picture's longer side in pixels."""
+    nearest: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Enlarge the evolved picture pixel by pixel, instead of drawing it anew."""
+    model: str | None = None
+    """For a graph file: the network to score with; the one it was evolved against if not given."""
+    weights: Path | None = None
+    """For a graph file: weights for that network instead of its own."""
+
+
+def render_picture(config: RenderConfig, *, console: Console) -> None:
+    """Write the picture, and tell its confidence.
+
+    Raises:
+      UserError: no such run, class or graph; a size out of range; a picture that is in the way.
+    """
+    if not 1 <= config.size <= LARGEST:
+        raise UserError(f"--size is {config.size}: expected 1 to {LARGEST}")
+    if config.out.suffix.lower() != ".png":
+        raise UserError(f"--out {config.out}: expected a name that ends in .png")
+    if not config.out.parent.is_dir():
+        raise UserError(f"--out {config.out}: its folder does not exist")
+    load = _from_run if config.source.is_dir() else _from_file
+    encoding, genome, scorer, class_index, crops = load(config, console)
+    height, width, _ = encoding.image_shape
+    scale = config.size / max(height, width)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    native = np.asarray(jax.jit(encoding.render)(genome))[0]
+    if config.nearest:
+        picture = _resized(native, size, Image.Resampling.NEAREST)
+    elif encoding.render_at is None:
+        raise UserError(
+            f"the {encoding.name} encoding knows one size only: --nearest enlarges its pixels"
+        )
+    else:
+        draw = encoding.render_at
+        picture = np.asarray(jax.jit(lambda g: draw(g, size))(genome))[0]
+    write_image(config.out, picture)
+    console.print(
+        f"wrote {config.out}, {size[1]} x {size[0]} pixels", highlight=False, soft_wrap=True
+    )
+    if scorer is None or class_index is None:
+        return
+    down = _resized(picture, (height, width), Image.Resampling.BOX)
+    scores = score_images(scorer, np.stack([native, down]), crops=crops, chunk=2)
+    evolved, poster = confidence_of(scores[:, class_index])
+    console.print(
+        f"{scorer.name} takes it for {scorer.class_names[class_index]} with confidence "
+        f"{evolved:.6f} as evolved ({width} x {height}), {poster:.6f} after scaling this picture "
+        "down to that size",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+Loaded = tuple[Encoding, PyTree[Any], Scorer | None, int | None, int]
+
+
+def _from_run(config: RenderConfig, console: Console) -> Loaded:
+    read_run(config.source)
+    if config.class_index is None:
+        raise UserError(f"{config.source} is a run: --class says which of its elites to draw")
+    if config.model is not None or config.weights is not None:
+        raise UserError("--model and --weights are for graph files: a run names its own")
+    planned = plan(stored_config(config.source))
+    check_resumable(config.source, planned)
+    state, _ = newest_state(config.source, planned, console=console)
+    cell = check_cell(planned, state, config.class_index)
+    genome = jax.tree.map(lambda a: np.asarray(a)[cell : cell + 1], state.archive.genomes)
+    return planned.encoding, genome, planned.scorer, cell, planned.map_elites.crops
+
+
+def _from_file(config: RenderConfig, console: Console) -> Loaded:
+    try:
+        data = json.loads(config.source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{config.source}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{config.source}: expected JSON in UTF-8 ({error})") from error
+    encoding, genome = read_graph(data, source=str(config.source))
+    origin = data.get("origin") if isinstance(data.get("origin"), dict) else {}
+    class_index = config.class_index
+    if class_index is None and type(origin.get("class_index")) is int:
+        class_index = origin["class_index"]
+    name = config.model or origin.get("model")
+    if not isinstance(name, str) or class_index is None:
+        return encoding, genome, None, None, 1
+    scorer = load_scorer(name, weights=config.weights)
+    if not 0 <= class_index < len(scorer.class_names):
+        raise UserError(
+            f"class is {class_index}: {name} has classes 0 to {len(scorer.class_names) - 1}"
+        )
+    known = origin.get("weights_sha256")
+    if config.model is None and known not in (None, scorer.weights_sha256):
+        console.print(
+            f"note: it was evolved against other weights of {name}; --weights names a file",
+            highlight=False,
+            soft_wrap=True,
+        )
+    return encoding, genome, scorer, class_index, 1
+
+
+def _resized(
+    image: UInt8[np.ndarray, "height width channels"],
+    size: tuple[int, int],
+    how: Image.Resampling,
+) -> UInt8[np.ndarray, "new_height new_width channels"]:
+    flat = image[..., 0] if image.shape[2] == 1 else image
+    resized = Image.fromarray(flat).resize((size[1], size[0]), how)
+    return np.asarray(resized).reshape(*size, image.shape[2])

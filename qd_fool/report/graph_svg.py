@@ -1,0 +1,145 @@
+"""A CPPN graph as a drawing: inputs at the bottom, outputs on top, depth in between."""
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
+
+from qd_fool.files import replacing
+
+COLORS = {
+    "input": "#dddddd",
+    "sine": "#8ecae6",
+    "sigmoid": "#ffd166",
+    "gaussian": "#b5e48c",
+    "linear": "#e5b8f4",
+    "tanh": "#f4a582",
+}
+SWAY = (0.0, -0.8, 0.6, -0.3, 0.9, -0.6, 0.35)
+POSITIVE, NEGATIVE = "#20639b", "#c0392b"
+
+
+def write_graph_svg(path: Path, graph: dict[str, Any]) -> None:
+    """Draw a graph, as `describe_graph` gives it. Nodes that no output depends on are left out.
+
+    An edge is the thicker the larger its weight, blue where positive, red where negative; parallel
+    edges are drawn apart.
+    """
+    nodes = {node["id"]: node for node in graph["nodes"]}
+    kept = _reaching_outputs(graph)
+    edges = [edge for edge in graph["edges"] if edge["target"] in kept]
+    places = _places(graph, kept)
+    columns = max((x for x, _ in places.values()), default=0.0) + 1
+    rows = max((y for _, y in places.values()), default=0.0) + 1
+    figure = Figure(figsize=(max(4.0, 1.5 * columns), max(3.0, 1.25 * rows + 0.6)))
+    FigureCanvasSVG(figure)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 0.94))
+    seen: dict[tuple[int, int], int] = defaultdict(int)
+    for edge in edges:
+        pair = (edge["source"], edge["target"])
+        bend = 0.06 + 0.16 * seen[pair]
+        seen[pair] += 1
+        weight = edge["weight"]
+        axes.add_patch(
+            FancyArrowPatch(
+                places[pair[0]],
+                places[pair[1]],
+                connectionstyle=f"arc3,rad={bend}",
+                arrowstyle="-|>",
+                mutation_scale=9,
+                shrinkA=17,
+                shrinkB=17,
+                linewidth=0.4 + 0.25 * abs(weight),
+                color=POSITIVE if weight >= 0 else NEGATIVE,
+                alpha=0.75,
+            )
+        )
+        (x0, y0), (x1, y1) = places[pair[0]], places[pair[1]]
+        # On the arc: its middle lies half the bend aside of the chord's.
+        middle = ((x0 + x1 + bend * (y1 - y0)) / 2, (y0 + y1 - bend * (x1 - x0)) / 2)
+        axes.text(*middle, f"{weight:.2f}", fontsize=6, ha="center", va="center", color="#444444")
+    for i, (x, y) in places.items():
+        node = nodes[i]
+        function = node.get("activation", "input")
+        axes.scatter([x], [y], s=950, color=COLORS[function], edgecolors="#333333", zorder=3)
+        lines = [part for part in (node.get("label"), node.get("activation")) if part]
+        axes.text(x, y, "\n".join(lines), fontsize=6.5, ha="center", va="center", zorder=4)
+    axes.set_xlim(-0.7, columns - 0.3)
+    axes.set_ylim(-0.6, rows - 0.4)
+    axes.axis("off")
+    figure.suptitle(_title(graph, left_out=len(nodes) - len(kept)), fontsize=9)
+    # Text as text, ids from a fixed salt, no date: the same graph gives the same file.
+    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "qd_fool"}
+    with replacing(path) as partial, matplotlib.rc_context(style):
+        figure.savefig(partial, format="svg", metadata={"Date": None})
+
+
+def _title(graph: dict[str, Any], *, left_out: int) -> str:
+    origin = graph.get("origin") or {}
+    words = []
+    if "label" in origin:
+        words.append(f"{origin['label']} ({origin.get('confidence', 0.0):.2%})")
+    words.append(f"{len(graph['nodes'])} nodes, {len(graph['edges'])} edges")
+    if left_out:
+        words.append(f"{left_out} nodes without effect not drawn")
+    return "; ".join(words)
+
+
+def _reaching_outputs(graph: dict[str, Any]) -> set[int]:
+    sources = defaultdict(list)
+    for edge in graph["edges"]:
+        sources[edge["target"]].append(edge["source"])
+    todo = [node["id"] for node in graph["nodes"] if node["kind"] == "output"]
+    kept = set(todo)
+    while todo:
+        new = set(sources[todo.pop()]) - kept
+        kept |= new
+        todo += sorted(new)
+    return kept
+
+
+def _places(graph: dict[str, Any], kept: set[int]) -> dict[int, tuple[float, float]]:
+    """Where nodes go: as high as the longest path to them, near the middle of their sources."""
+    sources = defaultdict(list)
+    for edge in graph["edges"]:
+        if edge["target"] in kept:
+            sources[edge["target"]].append(edge["source"])
+    kinds = {node["id"]: node["kind"] for node in graph["nodes"] if node["id"] in kept}
+    height: dict[int, int] = {}
+    todo = list(kinds)
+    while todo:
+        i = todo.pop()
+        if i in height:
+            continue
+        missing = [s for s in sources[i] if s not in height]
+        if missing:
+            todo += [i, *missing]
+        else:
+            height[i] = 1 + max((height[s] for s in sources[i]), default=0)
+            if kinds[i] == "input":
+                height[i] = 0
+    top = max(height.values(), default=0)
+    levels: dict[int, list[int]] = defaultdict(list)
+    for i, kind in kinds.items():
+        levels[top if kind == "output" else height[i]].append(i)
+    widest = max(map(len, levels.values()), default=1)
+    places: dict[int, tuple[float, float]] = {}
+    for level in sorted(levels):
+        members = levels[level]
+        if level:
+            means = {
+                i: sum(places[s][0] for s in sources[i] if s in places) / max(1, len(sources[i]))
+                for i in members
+            }
+            members = sorted(members, key=lambda i: (kinds[i] == "output", means[i]))
+        gap = widest / len(members)
+        # Levels sway from side to side: nodes straight above each other would hide their edges.
+        room = max(0.0, widest - len(members)) / 2
+        sway = room * SWAY[level % len(SWAY)] if 0 < level < top else 0.0
+        for k, i in enumerate(members):
+            places[i] = ((k + 0.5) * gap - 0.5 + sway, float(level))
+    return places
