@@ -114,7 +114,7 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         count = words_needed(settings.max_nodes, settings.max_edges)
         graphs = dataclasses.replace(parents, refused=jnp.zeros_like(parents.refused))
 
-        def once(i: Array, graphs: Graphs) -> Graphs:
+        def once(i: Array | int, graphs: Graphs) -> Graphs:
             words = random_words(jax.vmap(lambda key: jax.random.fold_in(key, i))(keys), count)
             return mutate_graphs(
                 graphs, words, outputs=outputs, activations=len(names), rates=settings
@@ -150,15 +150,16 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
     def render_at(graphs: Graphs, size: tuple[int, int]) -> UInt8[Array, "n height width channels"]:
         return draw(graphs, size, play, to_bytes)
 
+    # Jitted, so that a call from Python compiles once; inside a compiled run it makes no difference.
     return Encoding(
         name="cppn",
         settings=settings,
         image_shape=image_shape,
-        init=init,
-        vary=vary,
-        render=render,
-        render_float=render_float,
-        render_at=render_at,
+        init=jax.jit(init),
+        vary=jax.jit(vary),
+        render=jax.jit(render),
+        render_float=jax.jit(render_float),
+        render_at=jax.jit(render_at, static_argnums=1),
         refusals=lambda graphs: graphs.refused,
         describe=partial(describe_graph, settings=settings, color=color, image_shape=image_shape),
     )

@@ -70,10 +70,10 @@ def with_ancestors(graphs: Graphs, members: Bool[Array, "n nodes"]) -> Bool[Arra
     bit = jnp.where(members, jnp.uint32(1) << (place % 32)[None], jnp.uint32(0))
     bit = jnp.pad(bit, ((0, 0), (0, words * 32 - nodes))).reshape(-1, words, 32)
     sets = tuple(jnp.sum(bit, axis=2, dtype=jnp.uint32).T)
-    source, target = (a.astype(jnp.uint32).T for a in (graphs.source, graphs.target))
+    source, target = (jnp.asarray(a, jnp.uint32).T for a in (graphs.source, graphs.target))
     count = jnp.max(edge_count(graphs), initial=0)
 
-    def visit(i: Array, sets: tuple[Array, ...]) -> tuple[Array, ...]:
+    def visit(i: Array | int, sets: tuple[Array, ...]) -> tuple[Array, ...]:
         s, t = source[count - 1 - i], target[count - 1 - i]
         held = sum(jnp.where(t // 32 == k, word, 0) for k, word in enumerate(sets))
         add = ((held >> (t % 32)) & 1) << (s % 32)

@@ -64,6 +64,7 @@ def write_tapes(graphs: Graphs, *, outputs: int, at_zero: Sequence[float]) -> Ta
       at_zero: f(0) of each activation. A node without incoming edges emits it; an edge out of one
         is as good as an edge out of the bias.
     """
+    graphs = jax.tree.map(jnp.asarray, graphs)  # from the host, too
     nodes, edges = graphs.activation.shape[1], graphs.source.shape[1]
     is_output = jnp.arange(nodes)[None] >= nodes - outputs
     live = with_ancestors(graphs, jnp.broadcast_to(is_output, graphs.activation.shape))
@@ -177,7 +178,7 @@ def _one_by_one(
     def tile_of(rows: Array, tape: Tapes, inputs: Array) -> tuple[Array, Array]:
         rows = jax.lax.dynamic_update_slice(rows, inputs, (0, 0))
 
-        def edge(k: Array, rows: Array) -> Array:
+        def edge(k: Array | int, rows: Array) -> Array:
             def then(function: Activation) -> Callable[[Array], Array]:
                 return lambda rows: function(
                     tape.goes_on[k] * rows[nodes] + tape.weight[k] * rows[tape.source[k]]
@@ -216,7 +217,7 @@ def _in_step(
         rows = jnp.zeros((n, nodes + 1, inputs.shape[1]), jnp.float32)
         rows = rows.at[:, :INPUTS].set(inputs[None])
 
-        def edge(k: Array, rows: Array) -> Array:
+        def edge(k: Array | int, rows: Array) -> Array:
             read = rows[everyone, tapes.source[:, k]]
             total = tapes.goes_on[:, k, None] * rows[:, nodes] + tapes.weight[:, k, None] * read
             value = total

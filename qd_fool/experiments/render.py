@@ -67,7 +67,7 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
     height, width, _ = encoding.image_shape
     scale = config.size / max(height, width)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    native = np.asarray(jax.jit(encoding.render)(genome))[0]
+    native = np.asarray(encoding.render(genome))[0]
     if config.nearest:
         picture = _resized(native, size, Image.Resampling.NEAREST)
     elif encoding.render_at is None:
@@ -75,8 +75,7 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
             f"the {encoding.name} encoding knows one size only: --nearest enlarges its pixels"
         )
     else:
-        draw = encoding.render_at
-        picture = np.asarray(jax.jit(lambda g: draw(g, size))(genome))[0]
+        picture = np.asarray(encoding.render_at(genome, size))[0]
     write_image(config.out, picture)
     console.print(
         f"wrote {config.out}, {size[1]} x {size[0]} pixels", highlight=False, soft_wrap=True
