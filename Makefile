@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 MODEL ?= lenet
-ENCODING ?= direct
+ENCODING ?= direct cppn
 GENERATIONS ?= 200
 SEED ?= 0
 RUN_DIR ?=
@@ -29,9 +29,11 @@ $(VENV)/.dev: pyproject.toml
 
 install: $(VENV)/.run ## set up .venv with what a run needs
 
-run-mnist: $(VENV)/.run ## evolve ten fooling digits against LeNet (MODEL, ENCODING, GENERATIONS, SEED, RUN_DIR, ARGS)
-	$(BIN)/qd-fool evolve --model $(MODEL) --encoding $(ENCODING) --generations $(GENERATIONS) \
-		--seed $(SEED) $(if $(RUN_DIR),--run-dir $(RUN_DIR)) $(ARGS)
+# With one encoding RUN_DIR is the run's directory; with several, each gets its own below it.
+run-mnist: $(VENV)/.run ## evolve ten fooling digits against LeNet, with each encoding (MODEL, ENCODING, GENERATIONS, SEED, RUN_DIR, ARGS)
+	$(foreach e,$(ENCODING),$(BIN)/qd-fool evolve --model $(MODEL) --encoding $(e) \
+		--generations $(GENERATIONS) --seed $(SEED) \
+		$(if $(RUN_DIR),--run-dir $(RUN_DIR)$(if $(word 2,$(ENCODING)),/$(e))) $(ARGS) &&) true
 
 test: $(VENV)/.dev ## run the tests, with coverage (ARGS for pytest)
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
@@ -56,10 +58,16 @@ oracle: $(VENV)/.dev ## make the fixtures of tests/fixtures anew, with PyTorch (
 
 check-faults: $(VENV)/.dev ## kill a run at 20 random moments; each must resume to the same bits
 	$(BIN)/python benchmarks/check_faults.py --kills 20 $(ARGS)
+	$(BIN)/python benchmarks/check_faults.py --kills 20 --encoding cppn --table check_faults_cppn $(ARGS)
 
-benchmark: $(VENV)/.dev ## the tables of benchmarks/ (about ten minutes; ARGS="--weights FILE" for other weights)
+benchmark: $(VENV)/.dev ## the tables of benchmarks/ (about twenty minutes; ARGS="--weights FILE" for other weights)
 	$(BIN)/python benchmarks/lenet_forward.py
 	$(BIN)/python benchmarks/overhead.py $(ARGS)
+	$(BIN)/python benchmarks/overhead.py --encoding cppn --evolved 200 --table overhead_cppn $(ARGS)
+	$(BIN)/python benchmarks/stages.py $(ARGS)
+	$(BIN)/python benchmarks/cppn_render.py
+	$(BIN)/python benchmarks/cppn_exactness.py
+	$(BIN)/python benchmarks/mnist_cppn.py $(ARGS)
 	$(BIN)/python benchmarks/mnist_direct.py $(ARGS)
 	$(BIN)/python benchmarks/mnist_direct.py --seeds 20 --settings "paper: 8-bit genes" --table mnist_direct_seeds $(ARGS)
 

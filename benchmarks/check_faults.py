@@ -19,9 +19,9 @@ GENERATIONS = 400
 RUN = ("--generations", str(GENERATIONS), "--batch-size", "100", "--checkpoint-every", "7")
 
 
-def evolve(run_dir: Path, *flags: str) -> subprocess.Popen:
+def evolve(run_dir: Path, encoding: str, *flags: str) -> subprocess.Popen:
     """Start a run of its own process group, its words kept out of ours."""
-    command = [sys.executable, "-m", "qd_fool.cli", "evolve", *RUN, *flags]
+    command = [sys.executable, "-m", "qd_fool.cli", "evolve", "--encoding", encoding, *RUN, *flags]
     return subprocess.Popen(
         [*command, "--run-dir", str(run_dir)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
@@ -62,19 +62,21 @@ def main() -> int:
     """Exit code 1 unless every resumed run equals the uninterrupted one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--encoding", default="direct")
+    parser.add_argument("--table", default="check_faults", help="name of the table to write")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     arguments = parser.parse_args()
     moments = random.Random(arguments.seed)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole"
-        finish(evolve(whole))
+        finish(evolve(whole, arguments.encoding))
         for i in track(range(arguments.kills), description="kills"):
             run_dir = Path(folder) / f"killed-{i}"
             killed = False
             while not killed:  # a run that was over before its moment came is no kill
                 shutil.rmtree(run_dir, ignore_errors=True)
-                process = evolve(run_dir)
+                process = evolve(run_dir, arguments.encoding)
                 wait_for(process, run_dir, moments.randrange(GENERATIONS))
                 time.sleep(moments.uniform(0.0, 0.1))
                 process.send_signal(signal.SIGKILL)
@@ -83,7 +85,7 @@ def main() -> int:
             logged = generations_logged(run_dir)
             names = [p.name.split("_")[1] for p in run_dir.glob("checkpoints/generation_*")]
             saved = sorted(int(name) for name in names if name.isdigit())
-            words = finish(evolve(run_dir, "--resume"))
+            words = finish(evolve(run_dir, arguments.encoding, "--resume"))
             resumed = re.search(r"resuming after generation (\d+)", words)
             rows.append(
                 {
@@ -97,10 +99,11 @@ def main() -> int:
             shutil.rmtree(run_dir)
     good = sum(row["same bits"] for row in rows)
     report(
-        "check_faults",
+        arguments.table,
         rows,
-        words=f"A run of {GENERATIONS} generations killed with SIGKILL, then resumed: {good} of "
-        f"{len(rows)} end in the archive and lineage of the uninterrupted run, bit for bit.",
+        words=f"A run of {GENERATIONS} generations, {arguments.encoding} encoding, killed with "
+        f"SIGKILL, then resumed: {good} of {len(rows)} end in the archive and lineage of the "
+        "uninterrupted run, bit for bit.",
     )
     return 0 if good == len(rows) else 1
 

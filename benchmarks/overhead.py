@@ -27,14 +27,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", help="weights for lenet instead of the shipped ones")
     parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--encoding", default="direct")
+    parser.add_argument("--evolved", type=int, default=0, help="generations before the clock")
+    parser.add_argument("--table", default="overhead", help="name of the table to write")
     arguments = parser.parse_args()
     scorer = load_scorer("lenet", weights=arguments.weights)
-    encoding = make_encoding("direct", scorer.image_shape)
+    encoding = make_encoding(arguments.encoding, scorer.image_shape)
     config = MapElitesConfig(batch_size=BATCH, chunk=scorer.chunk)
     mesh = make_mesh()
     segment = make_segment(scorer, encoding, config, mesh=mesh, length=GENERATIONS)
     state = replicate(init(encoding, 10, seed=0), mesh)
     params = replicate(scorer.params, mesh)
+    for _ in range(0, arguments.evolved, GENERATIONS):
+        state, _ = segment(state, params, np.int32(GENERATIONS))
 
     def end_to_end():
         nonlocal state
@@ -77,9 +82,10 @@ def main():
         for name, times in seconds.items()
     ]
     report(
-        "overhead",
+        arguments.table,
         rows,
-        words=f"MAP-Elites on MNIST, direct encoding, batch {BATCH}, chunk {scorer.chunk}, over "
+        words=f"MAP-Elites on MNIST, {arguments.encoding} encoding, after {arguments.evolved} "
+        f"generations, batch {BATCH}, chunk {scorer.chunk}, over "
         f"{CORES} devices, against the bare jitted network on the same batch. Median of "
         f"{arguments.rounds} interleaved rounds of {GENERATIONS} generations or calls.",
     )

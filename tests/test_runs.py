@@ -34,7 +34,7 @@ def test_metrics_of_a_torn_number_are_dropped(tmp_path):
 
 def test_damaged_metrics_are_told(tmp_path):
     runs.append_metrics(tmp_path, [row(0), ["x", *row(1)[1:]], row(2)])
-    with pytest.raises(UserError, match=r"metrics.csv: expected 11 numbers a line"):
+    with pytest.raises(UserError, match=r"metrics.csv: expected 12 numbers a line"):
         runs.read_metrics(tmp_path)
 
 

@@ -150,7 +150,7 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
     def render_at(graphs: Graphs, size: tuple[int, int]) -> UInt8[Array, "n height width channels"]:
         return draw(graphs, size, play, to_bytes)
 
-    # Jitted, so that a call from Python compiles once; inside a compiled run it makes no difference.
+    # Jitted for calls from Python; inside a compiled run it makes no difference.
     return Encoding(
         name="cppn",
         settings=settings,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import tyro
 from jaxtyping import PyTree, UInt8
@@ -64,6 +65,7 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
         raise UserError(f"--out {config.out}: its folder does not exist")
     load = _from_run if config.source.is_dir() else _from_file
     encoding, genome, scorer, class_index, crops = load(config, console)
+    genome = jax.tree.map(jnp.asarray, genome)
     height, width, _ = encoding.image_shape
     scale = config.size / max(height, width)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))

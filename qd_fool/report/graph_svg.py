@@ -24,13 +24,13 @@ POSITIVE, NEGATIVE = "#20639b", "#c0392b"
 
 
 def write_graph_svg(path: Path, graph: dict[str, Any]) -> None:
-    """Draw a graph, as `describe_graph` gives it. Nodes that no output depends on are left out.
+    """Draw a graph, as `describe_graph` gives it. Hidden nodes without effect are left out.
 
     An edge is the thicker the larger its weight, blue where positive, red where negative; parallel
     edges are drawn apart.
     """
     nodes = {node["id"]: node for node in graph["nodes"]}
-    kept = _reaching_outputs(graph)
+    kept = _reaching_outputs(graph) | {i for i, node in nodes.items() if node["kind"] == "input"}
     edges = [edge for edge in graph["edges"] if edge["target"] in kept]
     places = _places(graph, kept)
     columns = max((x for x, _ in places.values()), default=0.0) + 1
@@ -85,7 +85,7 @@ def _title(graph: dict[str, Any], *, left_out: int) -> str:
         words.append(f"{origin['label']} ({origin.get('confidence', 0.0):.2%})")
     words.append(f"{len(graph['nodes'])} nodes, {len(graph['edges'])} edges")
     if left_out:
-        words.append(f"{left_out} nodes without effect not drawn")
+        words.append(f"{left_out} without effect not drawn")
     return "; ".join(words)
 
 
