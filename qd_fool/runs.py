@@ -244,6 +244,8 @@ def write_archive(directory: Path, state: EvolutionState) -> None:
 def read_archive(directory: Path, template: EvolutionState) -> EvolutionState:
     """Read `archive.npz` back into a state with the structure of `template`.
 
+    Counters that an older version did not keep are the template's.
+
     Raises:
       UserError: missing, damaged, or of other genomes or another number of classes.
     """
@@ -255,6 +257,8 @@ def read_archive(directory: Path, template: EvolutionState) -> EvolutionState:
     def leaf(key: Any, like: Any) -> np.ndarray:
         name = _leaf_name(key)
         array = arrays.get(name)
+        if array is None and not name.startswith("archive."):
+            return np.asarray(like)  # a counter that an older version did not keep
         if array is None:
             raise UserError(f"{path}: no array {name!r}: its genomes are of another encoding")
         if array.shape != like.shape or array.dtype != like.dtype:

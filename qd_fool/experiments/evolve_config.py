@@ -110,6 +110,16 @@ NOT_COMPARED = (
     "log_every",
     "weights",
 )
+# Runs of older versions lack these; what they did is the default.
+ADDED_LATER = (
+    "color",
+    "coords",
+    "coords_scale",
+    "activations",
+    "max_nodes",
+    "max_edges",
+    "mutations",
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -181,13 +191,19 @@ def _encoding_settings(config: EvolveConfig) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in own}
 
 
+def _with_later_fields(record: dict[str, Any]) -> dict[str, Any]:
+    """A stored configuration, with those fields that its version did not have at their defaults."""
+    defaults = {f.name: f.default for f in dataclasses.fields(EvolveConfig)}
+    return {name: defaults[name] for name in ADDED_LATER} | record
+
+
 def stored_config(run_dir: Path) -> EvolveConfig:
     """The configuration that a run was started with, as a default for resuming it.
 
     Raises:
       UserError: no run there, or one of other fields than this version's.
     """
-    record = read_run(run_dir)["config"]
+    record = _with_later_fields(read_run(run_dir)["config"])
     fields = {f.name for f in dataclasses.fields(EvolveConfig)}
     paths = {"weights", "init_from"}
     missing = sorted(fields - set(record))
@@ -215,7 +231,7 @@ def check_resumable(run_dir: Path, wanted: EvolvePlan) -> dict[str, Any]:
     def outcome(record: dict[str, Any]) -> dict[str, Any]:
         return {k: v for k, v in record.items() if k not in NOT_COMPARED}
 
-    different = differences(outcome(run["config"]), outcome(wanted.record))
+    different = differences(outcome(_with_later_fields(run["config"])), outcome(wanted.record))
     if different:
         raise UserError(f"cannot resume {run_dir}: {'; '.join(different)}")
     return run

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from qd_fool.cli import main
+from qd_fool.experiments.evolve_config import ADDED_LATER
 from qd_fool.experiments.results import sole_user
 from qd_fool.runs import METRICS, read_lineage, read_metrics, read_npz
 
@@ -207,6 +208,23 @@ def test_any_damaged_file_is_one_sentence(run_dir, tmp_path, capsys, name):
         "elites.csv": ("export", path, "--format", "report"),
     }
     assert name in refused(capsys, *commands[name])
+
+
+def test_archives_of_older_versions_are_read(run_dir, tmp_path):
+    """Without the settings and counters that came later."""
+    old = tmp_path / "old"
+    shutil.copytree(run_dir, old)
+    run = json.loads((old / "run.json").read_text())
+    for name in ADDED_LATER:
+        del run["config"][name]
+    (old / "run.json").write_text(json.dumps(run))
+    arrays = archive(old)
+    del arrays["refused"]
+    np.savez(old / "archive.npz", **arrays)
+    assert evolve(tmp_path / "new", *SMALL, "--init-from", old) == 0
+    shutil.rmtree(old / "checkpoints")
+    assert main(["export", str(old)]) == 0
+    assert_same_archive(old, run_dir)
 
 
 def test_a_missing_lineage_or_picture_is_told(run_dir, tmp_path, capsys):
