@@ -29,7 +29,7 @@ $(VENV)/.dev: pyproject.toml
 
 install: $(VENV)/.run ## set up .venv with what a run needs
 
-# With one encoding RUN_DIR is the run's directory; with several, each gets its own below it.
+# ARGS go to each: give ENCODING with settings of one. With one encoding RUN_DIR is the run's directory; with several, each gets its own below it.
 run-mnist: $(VENV)/.run ## evolve ten fooling digits against LeNet, with each encoding (MODEL, ENCODING, GENERATIONS, SEED, RUN_DIR, ARGS)
 	$(foreach e,$(ENCODING),$(BIN)/qd-fool evolve --model $(MODEL) --encoding $(e) \
 		--generations $(GENERATIONS) --seed $(SEED) \

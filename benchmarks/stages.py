@@ -67,6 +67,8 @@ def main():
     parser.add_argument("--evolved", type=int, default=200, help="generations before the clock")
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
+    if BATCH % CORES:
+        raise SystemExit(f"{BATCH} offspring do not split evenly over {CORES} devices")
     scorer = load_scorer("lenet", weights=arguments.weights)
     encoding = make_encoding(arguments.encoding, scorer.image_shape)
     config = MapElitesConfig(batch_size=BATCH, chunk=min(scorer.chunk, BATCH // CORES))

@@ -274,8 +274,10 @@ def test_runs_that_32_bits_cannot_count(fields, message):
         qd_fool.evolve(scorer, encoding, config=config, **fields)
 
 
-def test_a_users_jax_settings_do_not_matter():
-    setup = tiny()
+@pytest.mark.parametrize("name", ["direct", "cppn"])
+def test_a_users_jax_settings_do_not_matter(name):
+    scorer, _, config = tiny()
+    setup = scorer, qd_fool.make_encoding(name, scorer.image_shape), config
     plain, _ = run(*setup)
     with jax.enable_x64(True):
         wide, _ = run(*setup)

@@ -32,6 +32,8 @@ class Encoding:
         None where a genome knows only one.
       refusals: `genomes -> (n,)` changes that were refused when each was made, for want of room;
         None where nothing is ever refused.
+      meaning: those settings without which a genome can't be read: they must be equal for genomes
+        to be handed from one run to another.
       describe: `genomes on the host, index -> dict`, one genome as values for JSON; None where
         there is nothing to read in it.
     """
@@ -45,6 +47,7 @@ class Encoding:
     render_float: Callable[[PyTree[Array]], Array] | None = None
     render_at: Callable[[PyTree[Array], tuple[int, int]], Array] | None = None
     refusals: Callable[[PyTree[Array]], Int[Array, " n"]] | None = None
+    meaning: tuple[str, ...] = ()
     describe: Callable[[PyTree[Any], int], dict[str, Any]] | None = None
 
 

@@ -139,7 +139,7 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         pixels = player(  # type: ignore[operator]
             tapes, grid, nodes=settings.max_nodes, activations=functions, finish=finish
         )
-        return pixels.reshape(-1, *size, channels)
+        return pixels.reshape(len(graphs.hidden), *size, channels)
 
     def render(graphs: Graphs) -> UInt8[Array, "n height width channels"]:
         return draw(graphs, (height, width), play, to_bytes)
@@ -161,5 +161,6 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         render_float=jax.jit(render_float),
         render_at=jax.jit(render_at, static_argnums=1),
         refusals=lambda graphs: graphs.refused,
+        meaning=("coords", "coords_scale", "activations", "color", "max_nodes", "max_edges"),
         describe=partial(describe_graph, settings=settings, color=color, image_shape=image_shape),
     )

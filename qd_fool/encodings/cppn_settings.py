@@ -1,7 +1,6 @@
 """Settings of the CPPN encoding."""
 
 import dataclasses
-import math
 from typing import Literal, get_args
 
 from qd_fool.encodings.activations import ACTIVATIONS
@@ -11,7 +10,8 @@ from qd_fool.errors import UserError
 
 Coords = Literal["raw", "normalized"]
 MOST = 1000
-"""Nodes or edges that a genome may have room for: a sort key holds their numbers in ten bits."""
+"""Nodes or edges that a genome may have room for: a sort key holds their numbers in ten bits.
+Mutations an offspring, too: more is hardly meant."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +44,10 @@ class CppnSettings(GraphRates):
             raise UserError(
                 f"coords is {self.coords!r}: expected one of {', '.join(get_args(Coords))}"
             )
-        if not (math.isfinite(self.coords_scale) and self.coords_scale > 0):
-            raise UserError(f"coords_scale is {self.coords_scale}: expected more than 0")
+        if not 0 < self.coords_scale <= 1e6:
+            raise UserError(
+                f"coords_scale is {self.coords_scale}: expected more than 0, up to a million"
+            )
         names = activation_names(self.activations)
         unknown = [name for name in names if name not in ACTIVATIONS]
         if unknown or not names:
@@ -58,7 +60,7 @@ class CppnSettings(GraphRates):
         for field, least in (("max_nodes", INPUTS + 1), ("max_edges", INPUTS), ("mutations", 1)):
             if getattr(self, field) < least:
                 raise UserError(f"{field} is {getattr(self, field)}: expected {least} or more")
-        for field in ("max_nodes", "max_edges"):
+        for field in ("max_nodes", "max_edges", "mutations"):
             if getattr(self, field) > MOST:
                 raise UserError(f"{field} is {getattr(self, field)}: expected {MOST} or fewer")
         for rate in dataclasses.fields(GraphRates):

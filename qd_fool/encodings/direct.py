@@ -133,4 +133,6 @@ def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encod
         values = [plane.astype(jnp.float32) * scale for plane in split(genomes)]
         return floats_to_pixels(values, color=color, channels=channels)
 
-    return Encoding("direct", s, image_shape, init, vary, render, render_float)
+    return Encoding(
+        "direct", s, image_shape, init, vary, render, render_float, meaning=("genes", "color")
+    )

@@ -1,9 +1,9 @@
 """CPPN genomes: directed acyclic graphs in arrays of fixed capacity, kept in topological order.
 
 A node is a position. Inputs come first, hidden nodes follow without gaps, outputs are the last
-positions of all; every edge leads from a lower to a higher one. Edges are sorted by target, those
-of one target by age, and free places, whose target is `capacity`, come last. So one pass over the
-edges in order evaluates a graph, and one in reverse finds ancestors.
+positions of all; every edge leads from a lower to a higher one. Edges are sorted by target, and
+free places, whose target is `capacity`, come last. So one pass over the edges in order evaluates a
+graph, and one in reverse finds ancestors.
 
 Source: the original's Boost multigraph, sferes/modules/nn2/nn.hpp, gen_dnn_ff.hpp: parallel edges
 stay separate, outputs are never sources, inputs never targets.

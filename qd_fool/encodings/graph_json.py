@@ -5,7 +5,6 @@ listed first, in the order column, row, distance, bias; outputs in the order of 
 """
 
 import graphlib
-import math
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,8 @@ from qd_fool.errors import UserError
 
 FORMAT = "qd_fool.cppn"
 VERSION = 1
+LARGEST = 4096
+"""Side of a picture in pixels: drawing one takes some 2 GB."""
 INPUT_LABELS = ("column", "row", "distance", "bias")
 OUTPUT_LABELS = {
     "gray": ("gray",),
@@ -99,7 +100,7 @@ def read_graph(data: Any, *, source: str) -> tuple[Encoding, Graphs]:
             f"{source}: version is {data.get('version')!r}, this version reads {VERSION}"
         )
     shape, color = _image_shape(data, source), data.get("color")
-    if color not in OUTPUT_LABELS:
+    if not isinstance(color, str) or color not in OUTPUT_LABELS:
         raise UserError(f"{source}: color is {color!r}, expected one of {', '.join(OUTPUT_LABELS)}")
     nodes, edges = _nodes(data, source), _edges(data, source)
     inputs, hidden, outputs = (
@@ -172,10 +173,10 @@ def _pack(
 def _image_shape(data: dict[str, Any], source: str) -> tuple[int, int, int]:
     shape = data.get("image_shape")
     whole = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int for n in shape)
-    if not whole or min(shape) < 1 or shape[2] not in (1, 3):  # type: ignore[arg-type,index]
+    if not whole or not 1 <= min(shape) <= max(shape) <= LARGEST or shape[2] not in (1, 3):  # type: ignore[arg-type,index]
         raise UserError(
             f"{source}: image_shape is {shape!r}, expected [height, width, channels], "
-            "1 or 3 channels"
+            f"sides up to {LARGEST}, 1 or 3 channels"
         )
     return tuple(shape)  # type: ignore[arg-type]
 
@@ -191,9 +192,11 @@ def _nodes(data: dict[str, Any], source: str) -> list[dict[str, Any]]:
             raise UserError(
                 f"{source}: node {node}: expected an integer id and a kind: input, hidden or output"
             )
-        if node["kind"] != "input" and node.get("activation") not in ACTIVATIONS:
+        function = node.get("activation")
+        known = isinstance(function, str) and function in ACTIVATIONS
+        if node["kind"] != "input" and not known:
             raise UserError(
-                f"{source}: node {node['id']} has activation {node.get('activation')!r}: expected "
+                f"{source}: node {node['id']} has activation {function!r}: expected "
                 f"one of {', '.join(ACTIVATIONS)}"
             )
     ids = [node["id"] for node in nodes]
@@ -218,4 +221,4 @@ def _edges(data: dict[str, Any], source: str) -> list[tuple[int, int, float]]:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and abs(value) < 1e30
+    return type(value) in (int, float) and -1e30 < value < 1e30  # not so of NaN

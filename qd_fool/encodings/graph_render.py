@@ -98,7 +98,7 @@ def write_tapes(graphs: Graphs, *, outputs: int, at_zero: Sequence[float]) -> Ta
     return Tapes(
         source=source,
         weight=weight,
-        goes_on=jnp.where(first, 0.0, 1.0),
+        goes_on=(~first).astype(jnp.float32),
         function=jnp.where(last, function, 0),
         row=jnp.where(last, target, nodes),
         length=jnp.sum(played, axis=1, dtype=jnp.int32),
@@ -186,7 +186,8 @@ def _one_by_one(
 
             # Branches give a row only: were the whole array to pass through, XLA would copy it.
             row = jax.lax.switch(tape.function[k], [then(f) for f in functions], rows)
-            return jax.lax.dynamic_update_slice(rows, row[None], (tape.row[k], 0))
+            at = tape.row[k]
+            return jax.lax.dynamic_update_slice(rows, row[None], (at, jnp.zeros_like(at)))
 
         rows = jax.lax.fori_loop(0, tape.length, edge, rows)
         values = rows[nodes - outputs : nodes]

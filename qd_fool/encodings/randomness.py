@@ -13,7 +13,9 @@ def random_words(keys: Key[Array, " n"], count: int) -> UInt32[Array, "n count"]
     this takes both halves, which halves what mutation costs.
     """
     counters = jnp.arange(count, dtype=jnp.uint32)
-    return jax.vmap(lambda data: threefry_2x32(data, counters))(jax.random.key_data(keys))
+    # Keys of other kinds than Threefry's hold more words than its two.
+    data = jax.random.key_data(keys).reshape(len(keys), -1)[:, :2]
+    return jax.vmap(lambda pair: threefry_2x32(pair, counters))(data)
 
 
 def as_threshold(probability: float) -> int:

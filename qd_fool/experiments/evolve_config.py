@@ -209,6 +209,14 @@ def stored_config(run_dir: Path) -> EvolveConfig:
     missing = sorted(fields - set(record))
     if missing:
         raise UserError(f"{run_dir / 'run.json'}: its config lacks {', '.join(missing)}")
+    defaults = {f.name: f.default for f in dataclasses.fields(EvolveConfig)}
+    for name, default in defaults.items():
+        kinds = (int, float) if type(default) is float else (type(default),)
+        if default is not None and type(record[name]) not in kinds:
+            raise UserError(
+                f"{run_dir / 'run.json'}: {name} is {record[name]!r}, expected "
+                f"{type(default).__name__}"
+            )
     try:
         known: dict[str, Any] = {
             k: Path(v) if k in paths and v is not None else v

@@ -189,9 +189,18 @@ def _first_state(planned: EvolvePlan) -> tuple[EvolutionState, str | None]:
     state, source = _blank_state(planned), planned.config.init_from
     if source is None:
         return state, None
-    wanted, found = planned.encoding.name, read_run(source)["config"].get("encoding")
-    if found != wanted:
-        raise UserError(f"--init-from {source}: its encoding is {found}, expected {wanted}")
+    name, found = planned.encoding.name, read_run(source)["config"].get("encoding")
+    if found != name:
+        raise UserError(f"--init-from {source}: its encoding is {found}, expected {name}")
+    theirs = read_run(source).get("encoding_settings") or {}
+    for setting in planned.encoding.meaning:
+        wanted = getattr(planned.encoding.settings, setting)
+        if theirs.get(setting, wanted) != wanted:
+            words = setting.replace("_", "-")
+            raise UserError(
+                f"--init-from {source}: its {words} is {theirs[setting]!r}, this run's {wanted!r}: "
+                "its genomes would mean something else"
+            )
     donor = read_archive(source, state).archive
     crops, chunk = planned.map_elites.crops, planned.map_elites.chunk
     images = render_elites(donor, planned.encoding, chunk=chunk)

@@ -97,13 +97,14 @@ def elite_graph(planned: EvolvePlan, state: EvolutionState, cell: int) -> dict[s
       UserError: its encoding has nothing to read in a genome.
     """
     if planned.encoding.describe is None:
-        raise UserError(f"the {planned.encoding.name} encoding has no graphs: cppn has")
+        raise UserError(f"the {planned.encoding.name} encoding has no graphs")
     return planned.encoding.describe(state.archive.genomes, cell) | {
         "origin": {
             "model": planned.config.model,
             "weights_sha256": planned.scorer.weights_sha256,
             "class_index": cell,
             "label": planned.scorer.class_names[cell],
+            "crops": planned.map_elites.crops,
             "confidence": float(confidence_of(np.asarray(state.archive.fitness)[cell])),
             "id": int(np.asarray(state.archive.id)[cell]),
             "born_generation": int(np.asarray(state.archive.born)[cell]),

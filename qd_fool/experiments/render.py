@@ -15,15 +15,15 @@ from rich.console import Console
 
 from qd_fool.elites import score_images, write_image
 from qd_fool.encodings import Encoding
-from qd_fool.encodings.graph_json import read_graph
+from qd_fool.encodings.graph_json import LARGEST, read_graph
 from qd_fool.errors import UserError
 from qd_fool.experiments.evolve_config import check_resumable, plan, stored_config
 from qd_fool.experiments.export import check_cell
+from qd_fool.experiments.results import sole_user
 from qd_fool.experiments.state import newest_state
+from qd_fool.kernel import check_crops
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.runs import confidence_of, read_run
-
-LARGEST = 16384
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,11 +61,15 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
         raise UserError(f"--size is {config.size}: expected 1 to {LARGEST}")
     if config.out.suffix.lower() != ".png":
         raise UserError(f"--out {config.out}: expected a name that ends in .png")
+    if config.out.is_dir():
+        raise UserError(f"--out {config.out} is a folder: expected a file to write")
     if not config.out.parent.is_dir():
         raise UserError(f"--out {config.out}: its folder does not exist")
     load = _from_run if config.source.is_dir() else _from_file
     encoding, genome, scorer, class_index, crops = load(config, console)
     genome = jax.tree.map(jnp.asarray, genome)
+    if scorer is not None:
+        check_crops(scorer, encoding.image_shape, crops=crops)
     height, width, _ = encoding.image_shape
     scale = config.size / max(height, width)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
@@ -87,10 +91,12 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
     down = _resized(picture, (height, width), Image.Resampling.BOX)
     scores = score_images(scorer, np.stack([native, down]), crops=crops, chunk=2)
     evolved, poster = confidence_of(scores[:, class_index])
+    top = int(np.argmax(scores[0]))
+    other = "" if top == class_index else f" (which is rather {scorer.class_names[top]})"
     console.print(
-        f"{scorer.name} takes it for {scorer.class_names[class_index]} with confidence "
-        f"{evolved:.6f} as evolved ({width} x {height}), {poster:.6f} after scaling this picture "
-        "down to that size",
+        f"confidence of {scorer.name} in {scorer.class_names[class_index]}{other}: "
+        f"{evolved:.6f} as evolved ({width} x {height}), {poster:.6f} with this picture scaled to "
+        "that size",
         highlight=False,
         soft_wrap=True,
     )
@@ -107,7 +113,8 @@ def _from_run(config: RenderConfig, console: Console) -> Loaded:
         raise UserError("--model and --weights are for graph files: a run names its own")
     planned = plan(stored_config(config.source))
     check_resumable(config.source, planned)
-    state, _ = newest_state(config.source, planned, console=console)
+    with sole_user(config.source):  # opening checkpoints tidies up after writers that died
+        state, _ = newest_state(config.source, planned, console=console)
     cell = check_cell(planned, state, config.class_index)
     genome = jax.tree.map(lambda a: np.asarray(a)[cell : cell + 1], state.archive.genomes)
     return planned.encoding, genome, planned.scorer, cell, planned.map_elites.crops
@@ -127,6 +134,11 @@ def _from_file(config: RenderConfig, console: Console) -> Loaded:
         class_index = origin["class_index"]
     name = config.model or origin.get("model")
     if not isinstance(name, str) or class_index is None:
+        if name is not None or config.class_index is not None or config.weights is not None:
+            raise UserError(
+                f"{config.source} does not say what it was evolved for: to score it, give both "
+                "--model and --class"
+            )
         return encoding, genome, None, None, 1
     scorer = load_scorer(name, weights=config.weights)
     if not 0 <= class_index < len(scorer.class_names):
@@ -140,7 +152,8 @@ def _from_file(config: RenderConfig, console: Console) -> Loaded:
             highlight=False,
             soft_wrap=True,
         )
-    return encoding, genome, scorer, class_index, 1
+    crops = 10 if origin.get("crops") == 10 else 1
+    return encoding, genome, scorer, class_index, crops
 
 
 def _resized(

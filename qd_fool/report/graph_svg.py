@@ -65,7 +65,9 @@ def write_graph_svg(path: Path, graph: dict[str, Any]) -> None:
     for i, (x, y) in places.items():
         node = nodes[i]
         function = node.get("activation", "input")
-        axes.scatter([x], [y], s=950, color=COLORS[function], edgecolors="#333333", zorder=3)
+        axes.scatter(
+            [x], [y], s=950, color=COLORS.get(function, "#eeeeee"), edgecolors="#333333", zorder=3
+        )
         lines = [part for part in (node.get("label"), node.get("activation")) if part]
         axes.text(x, y, "\n".join(lines), fontsize=6.5, ha="center", va="center", zorder=4)
     axes.set_xlim(-0.7, columns - 0.3)

@@ -157,3 +157,11 @@ def test_a_described_genome_is_json(encoding):
 def test_unknown_encoding_is_told_with_those_there_are():
     with pytest.raises(UserError, match="unknown encoding 'wavelet': expected one of cppn, direct"):
         make_encoding("wavelet", (28, 28, 1))
+
+
+def test_keys_of_another_kind_and_nobody_at_all(encoding, image_shape):
+    other = jax.random.split(jax.random.key(0, impl="rbg"), 6)
+    genomes = encoding.init(other)
+    assert len(np.unique(np.asarray(encoding.render(genomes)).reshape(6, -1), axis=0)) > 1
+    nobody = jax.tree.map(lambda a: a[:0], genomes)
+    assert encoding.render(nobody).shape == (0, *image_shape)

@@ -83,6 +83,8 @@ def test_colours_give_pictures_of_three_channels(color):
         ({"max_nodes": 6}, "max_nodes is 6: the first graphs, .* need 7"),
         ({"max_edges": 11}, "max_edges is 11: the first graphs, .* need 12"),
         ({"max_nodes": 1001}, "max_nodes is 1001: expected 1000 or fewer"),
+        ({"coords_scale": 1e39}, "coords_scale is 1e.39: expected more than 0, up to a million"),
+        ({"mutations": 10**12}, "mutations is 1000000000000: expected 1000 or fewer"),
         ({"mutations": 0}, "mutations is 0: expected 1 or more"),
         ({"color": "cmyk"}, "color is 'cmyk': expected one of"),
         ({"add_edge": 1.5}, "add_edge is 1.5: expected 0 to 1"),

@@ -110,7 +110,7 @@ def test_both_players_and_the_differentiable_one_agree(genomes, grid):
 
 
 def test_nodes_without_effect_change_no_picture(genomes, grid):
-    """A hidden node that leads nowhere, and one that nothing depends on."""
+    """A hidden node with an input, that nothing depends on."""
     nodes = genomes.activation.shape[1]
     room = (genomes.hidden < nodes - 4 - 3 - 1) & ((genomes.target < nodes).sum(1) < 150)
     few = jax.tree.map(lambda a: a[room].copy(), genomes)
@@ -155,9 +155,9 @@ def test_gradient_of_the_weights_equals_finite_differences():
     score = jax.jit(score)
     up, down = score(genomes.weight + step * direction), score(genomes.weight - step * direction)
     slope = (np.asarray(up, float) - np.asarray(down, float)) / (2 * step)
-    # |v| and clip have kinks: a few pictures may step over one.
+    # |v| and clip have kinks: a picture may step over one.
     close = np.isclose(np.sum(gradient * direction, axis=1), slope, rtol=0.02, atol=2.0)
-    assert close.mean() >= 0.75
+    assert close.sum() >= 11
 
 
 def test_vmapped_over_seeds_gives_the_same(genomes):

@@ -1,6 +1,7 @@
 """The CPPN encoding through the command: runs, resume, devices, graphs, posters, bad input."""
 
 import json
+import shutil
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -9,6 +10,7 @@ from oracles.cppn_walker import to_bytes, walk
 from PIL import Image
 
 from qd_fool.cli import main
+from qd_fool.experiments.results import sole_user
 from qd_fool.runs import read_metrics, read_npz
 
 SMALL = ("--encoding", "cppn", "--generations", "6", "--batch-size", "20", "--chunk", "10")
@@ -106,8 +108,8 @@ def test_a_poster_of_an_elite(run_dir, tmp_path, capsys):
     out = tmp_path / "poster.png"
     assert main(["render", str(run_dir), "--class", "3", "--size", "112", "--out", str(out)]) == 0
     told = capsys.readouterr().err
-    assert "lenet takes it for 3 with confidence" in told
-    assert "after scaling this picture down" in told
+    assert "confidence of lenet in 3" in told
+    assert "with this picture scaled to" in told
     with Image.open(out) as image:
         assert (image.size, image.mode) == ((112, 112), "L")
         assert len(np.unique(np.asarray(image))) > 1
@@ -129,7 +131,7 @@ def test_a_graph_file_draws_what_its_run_draws(run_dir, tmp_path, capsys):
     assert main(["export", str(run_dir), "--format", "graphs", "--class", "7"]) == 0
     graph = run_dir / "graphs" / "0007_7.json"
     assert main(["render", str(graph), "--size", "28", "--out", str(tmp_path / "a.png")]) == 0
-    assert "lenet takes it for 7" in capsys.readouterr().err
+    assert "confidence of lenet in 7" in capsys.readouterr().err
     with (
         Image.open(run_dir / "elites" / "0007_7.png") as png,
         Image.open(tmp_path / "a.png") as drawn,
@@ -140,7 +142,9 @@ def test_a_graph_file_draws_what_its_run_draws(run_dir, tmp_path, capsys):
     (tmp_path / "bare.json").write_text(json.dumps(bare))
     out = tmp_path / "b.png"
     assert main(["render", str(tmp_path / "bare.json"), "--size", "28", "--out", str(out)]) == 0
-    assert "takes it for" not in capsys.readouterr().err
+    assert "confidence" not in capsys.readouterr().err
+    told = refused(capsys, "render", tmp_path / "bare.json", "--out", out, "--class", 3)
+    assert "give both --model and --class" in told
 
 
 @pytest.mark.parametrize(
@@ -148,7 +152,8 @@ def test_a_graph_file_draws_what_its_run_draws(run_dir, tmp_path, capsys):
     [
         ((), "is a run: --class says which of its elites to draw"),
         (("--class", 10), "--class is 10: expected 0 to 9"),
-        (("--class", 1, "--size", 0), "--size is 0: expected 1 to 16384"),
+        (("--class", 1, "--size", 0), "--size is 0: expected 1 to 4096"),
+        (("--class", 1, "--size", 5000), "--size is 5000: expected 1 to 4096"),
         (("--class", 1, "--model", "lenet"), "--model and --weights are for graph files"),
     ],
 )
@@ -172,6 +177,29 @@ def test_files_that_are_no_graph_or_picture(run_dir, tmp_path, capsys):
     assert "its folder does not exist" in refused(
         capsys, "render", run_dir, "--class", 1, "--out", tmp_path / "no" / "x.png"
     )
+
+
+def test_a_run_in_use_is_left_alone(run_dir, tmp_path, capsys):
+    with sole_user(run_dir):
+        told = refused(capsys, "render", run_dir, "--class", 1, "--out", tmp_path / "x.png")
+    assert "in use by another process" in told
+
+
+def test_elites_of_other_settings_are_no_first_archive(run_dir, tmp_path, capsys):
+    flags = ("--init-from", run_dir, "--activations", "sine")
+    told = refused(capsys, "evolve", "--run-dir", tmp_path / "new", *SMALL, *flags)
+    assert "its activations is 'sine,sigmoid,gaussian,linear', this run's 'sine'" in told
+    assert not (tmp_path / "new").exists()
+
+
+def test_settings_of_a_wrong_type_in_run_json_are_told(run_dir, tmp_path, capsys):
+    path = tmp_path / "odd"
+    shutil.copytree(run_dir, path)
+    run = json.loads((path / "run.json").read_text())
+    for name, value in (("max_nodes", "64"), ("activations", 5), ("mutations", 1.5)):
+        (path / "run.json").write_text(json.dumps(run | {"config": run["config"] | {name: value}}))
+        told = refused(capsys, "evolve", "--resume", "--run-dir", path)
+        assert f"{name} is {value!r}, expected" in told
 
 
 def test_direct_runs_have_no_graphs_and_one_size(tmp_path, capsys):
