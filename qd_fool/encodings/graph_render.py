@@ -132,7 +132,7 @@ def play(
     one_by_one = partial(_one_by_one, nodes=nodes, activations=activations, finish=finish)
     in_step = partial(_in_step, nodes=nodes, activations=activations, finish=finish, steps=None)
     out = jax.lax.platform_dependent(tapes, tiles, cpu=sequential_vmap(one_by_one), default=in_step)
-    return out.reshape(out.shape[0], -1, out.shape[-1])[:, :pixels]
+    return _joined(out, pixels)
 
 
 def play_with_gradient(
@@ -153,7 +153,7 @@ def play_with_gradient(
         finish=finish,
         steps=steps,
     )
-    return out.reshape(out.shape[0], -1, out.shape[-1])[:, : grid.shape[1]]
+    return _joined(out, grid.shape[1])
 
 
 def _tiles(grid: Float[Array, "inputs pixels"]) -> Float[Array, "tiles inputs tile"]:
@@ -162,6 +162,11 @@ def _tiles(grid: Float[Array, "inputs pixels"]) -> Float[Array, "tiles inputs ti
     size = -(-pixels // count)
     padded = jnp.pad(grid, ((0, 0), (0, count * size - pixels)), mode="edge")
     return jnp.moveaxis(padded.reshape(grid.shape[0], count, size), 1, 0)
+
+
+def _joined(out: Array, pixels: int) -> Array:
+    n, tiles, tile, channels = out.shape
+    return out.reshape(n, tiles * tile, channels)[:, :pixels]
 
 
 def _one_by_one(
