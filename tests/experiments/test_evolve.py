@@ -437,7 +437,7 @@ def test_resume_with_another_config_names_what_differs(run_dir, capsys, flags, m
     ("flags", "message"),
     [
         (("--model", "resnet"), "unknown model 'resnet': expected one of lenet"),
-        (("--encoding", "fourier"), "unknown encoding 'fourier': expected one of direct"),
+        (("--encoding", "fourier"), "unknown encoding 'fourier': expected one of cppn, direct"),
         (("--batch-size", 0), "--batch-size is 0: expected 1 or more"),
         (("--devices", 0), "--devices is 0: expected 1 or more"),
         (("--image-size", 20), "images are 20x20: lenet expects at least 28x28"),
