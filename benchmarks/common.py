@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 HERE = Path(__file__).parent
 
@@ -41,6 +42,11 @@ def interleaved(runs: Mapping[str, Callable[[], Any]], *, rounds: int) -> dict[s
             jax.block_until_ready(run())
             seconds[name].append(time.perf_counter() - started)
     return seconds
+
+
+def first(passed: np.ndarray) -> int | str:
+    """The first generation at which a condition holds; "-" if at none."""
+    return int(np.argmax(passed)) if passed.any() else "-"
 
 
 def median_ratio(a: Sequence[float], b: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ jax.config.update("jax_num_cpu_devices", CORES)
 import argparse
 
 import numpy as np
-from common import report
+from common import first, report
 
 from qd_fool import MapElitesConfig, load_scorer, make_encoding
 from qd_fool.map_elites import init, make_mesh, make_segment, replicate
@@ -23,11 +23,6 @@ SETTINGS = {
     "coords normalized": {"coords": "normalized"},
     "no sine": {"activations": NO_SINE},
 }
-
-
-def first(passed: np.ndarray) -> int | str:
-    """The first generation at which a condition holds; "-" if at none."""
-    return int(np.argmax(passed)) if passed.any() else "-"
 
 
 def main():

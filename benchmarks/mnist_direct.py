@@ -12,18 +12,13 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-from common import report
+from common import first, report
 
 from qd_fool import MapElitesConfig, load_scorer, make_encoding
 from qd_fool.map_elites import init, make_mesh, make_segment, replicate
 from qd_fool.models.readers.caffemodel import parse_blob
 
 TARGET = np.log(0.9999 / 0.0001)
-
-
-def first(passed: np.ndarray) -> int | str:
-    """The first generation at which a condition holds; "-" if at none."""
-    return int(np.argmax(passed)) if passed.any() else "-"
 
 
 def main():
