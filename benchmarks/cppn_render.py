@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from oracles.graphs import cppn, drifted
 
 from qd_fool import load_scorer
+from qd_fool.chunks import map_chunks
 from qd_fool.encodings.graph import with_ancestors
-from qd_fool.kernel import map_chunks
 from qd_fool.map_elites import AXIS, make_mesh
 
 # Picture, mutations to drift, live nodes to keep, pictures a call.

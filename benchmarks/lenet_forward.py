@@ -18,7 +18,7 @@ from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from qd_fool import load_scorer
-from qd_fool.kernel import map_chunks
+from qd_fool.chunks import map_chunks
 from qd_fool.map_elites import AXIS, make_mesh
 from qd_fool.models.lenet import flat_from_params
 

@@ -16,7 +16,7 @@ from common import interleaved, median_ratio, report
 from jax.sharding import NamedSharding, PartitionSpec
 
 from qd_fool import MapElitesConfig, load_scorer, make_encoding
-from qd_fool.kernel import map_chunks
+from qd_fool.chunks import map_chunks
 from qd_fool.map_elites import AXIS, init, make_mesh, make_segment, replicate
 
 BATCH, GENERATIONS = 200, 25

@@ -18,8 +18,9 @@ from jax.sharding import PartitionSpec
 
 from qd_fool import MapElitesConfig, load_scorer, make_encoding
 from qd_fool.archive import competing_fitness
+from qd_fool.chunks import map_chunks
 from qd_fool.collectives import all_gather_packed
-from qd_fool.kernel import log_odds, map_chunks
+from qd_fool.kernel import log_odds
 from qd_fool.map_elites import AXIS, ask, init, make_mesh, make_segment, replicate, tell
 
 BATCH, TIMES = 200, 25

@@ -16,7 +16,7 @@ from qd_fool.errors import UserError
 from qd_fool.experiments.evolve_config import EvolveConfig, stored_config
 from qd_fool.experiments.evolve_run import evolve_run
 from qd_fool.experiments.export import ExportConfig, export_run
-from qd_fool.experiments.models import ModelsConfig, list_models
+from qd_fool.experiments.models import ModelsConfig, models_command
 from qd_fool.experiments.render import RenderConfig, render_picture
 from qd_fool.experiments.score import ScoreConfig, score_files
 from qd_fool.experiments.train import TrainConfig, train_run
@@ -77,7 +77,8 @@ def _dispatch(words: list[str], console: Console) -> int:
         case TrainConfig():
             train_run(config, console=console)
         case ModelsConfig():
-            list_models(config, console=Console())
+            _make_cores_devices(None)
+            models_command(config, console=Console())
     return 0
 
 

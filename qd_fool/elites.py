@@ -3,20 +3,23 @@
 import csv
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, Integer, UInt8
+from jax.sharding import PartitionSpec
+from jaxtyping import Array, Float, Integer, PyTree, UInt8
 from PIL import Image
 
 from qd_fool.archive import ClassArchive
+from qd_fool.chunks import map_chunks
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.files import replacing
-from qd_fool.kernel import evaluate, map_chunks
-from qd_fool.map_elites import EvolutionState
+from qd_fool.kernel import evaluate
+from qd_fool.map_elites import AXIS, EvolutionState, make_mesh
 from qd_fool.models import Scorer
 from qd_fool.runs import ELITES, confidence_of
 
@@ -29,12 +32,39 @@ def render_elites(
     return np.asarray(render(archive.genomes))
 
 
+def score_function(
+    scorer: Scorer, *, crops: int, chunk: int
+) -> Callable[[PyTree[Array], UInt8[np.ndarray, "n height width channels"]], np.ndarray]:
+    """`(params, images) -> log-odds (n, classes)`, compiled once a shape, over all devices.
+
+    Each device scores whole chunks, as in evolution; so the scores are those of evolution, too.
+    """
+    mesh = make_mesh()
+    split, everywhere = PartitionSpec(AXIS), PartitionSpec()
+    score = jax.jit(
+        jax.shard_map(
+            lambda p, x: evaluate(scorer, p, x, crops=crops, chunk=chunk),
+            mesh=mesh,
+            in_specs=(everywhere, split),
+            out_specs=split,
+            check_vma=False,
+        )
+    )
+
+    def call(params: PyTree[Array], images: np.ndarray) -> np.ndarray:
+        n = len(images)
+        surplus = -n % (chunk * mesh.devices.size)
+        filled = np.concatenate([images, np.repeat(images[:1], surplus, axis=0)])
+        return np.asarray(score(params, filled))[:n]
+
+    return call
+
+
 def score_images(
     scorer: Scorer, images: UInt8[np.ndarray, "n height width channels"], *, crops: int, chunk: int
 ) -> Float[np.ndarray, "n classes"]:
     """Log-odds of 8-bit pictures, scored as evolution scores them."""
-    score = jax.jit(lambda p, x: evaluate(scorer, p, x, crops=crops, chunk=chunk))
-    return np.asarray(score(scorer.params, images))
+    return score_function(scorer, crops=crops, chunk=chunk)(scorer.params, images)
 
 
 def read_image(path: Path, *, channels: int) -> UInt8[np.ndarray, "height width channels"]:

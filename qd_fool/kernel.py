@@ -4,17 +4,16 @@ One function over a scorer, shared by evolution (8-bit pictures) and gradient as
 pictures in the same units): crop, preprocess, apply, log-odds, average over crops; in chunks.
 """
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num, PyTree
 
+from qd_fool.chunks import map_chunks
 from qd_fool.errors import UserError
 from qd_fool.models.scorer import Scorer
 
-Tree = TypeVar("Tree")
+Place = tuple[Array | int, Array | int, Array | bool]
+"""Top and left of a crop in pixels, and whether it is mirrored."""
 
 
 def log_odds_from_logits(logits: Float[Array, "n classes"]) -> Float[Array, "n classes"]:
@@ -68,48 +67,33 @@ def check_crops(scorer: Scorer, image_shape: tuple[int, ...], *, crops: int) -> 
         )
 
 
-def crop(
-    images: Num[Array, "n height width channels"], *, size: int, crops: int
-) -> Num[Array, "crops n size size channels"]:
-    """Cut the network's input from pictures: the centre, or the original's ten crops.
+def crop_places(
+    image_shape: tuple[int, ...], *, size: int, crops: int
+) -> list[tuple[int, int, bool]]:
+    """Top, left and "mirrored" of each crop: the centre's, or those of the original's ten.
 
     Ten: the corners and the centre, each also mirrored (fit_deep_learning.hpp:70-178). The centre's
     offset is rounded down, as there.
     """
-    height, width = images.shape[1:3]
-    y, x = height - size, width - size
+    y, x = image_shape[0] - size, image_shape[1] - size
+    centre = (y // 2, x // 2)
     if crops == 1:
-        places = [(y // 2, x // 2)]
-    else:
-        places = [(0, 0), (0, x), (y, 0), (y, x), (y // 2, x // 2)]
-    cuts = [images[:, top : top + size, left : left + size] for top, left in places]
-    if crops == 10:
-        cuts += [cut[:, :, ::-1] for cut in cuts]
-    return jnp.stack(cuts)
+        return [(*centre, False)]
+    places = [(0, 0), (0, x), (y, 0), (y, x), centre]
+    return [(*place, mirrored) for mirrored in (False, True) for place in places]
 
 
-def map_chunks(function: Callable[[PyTree], Tree], batch: PyTree, *, chunk: int) -> Tree:
-    """Apply a batched function to `chunk` individuals at a time; memory is bounded by the chunk.
-
-    The last chunk is filled up with copies of the first individual, whose results are dropped, so
-    that every call has one shape: XLA's results differ in the last bits between shapes.
-
-    Args:
-      function: pytree of `(chunk, ...)` to pytree of `(chunk, ...)`.
-      batch: pytree of `(n, ...)`.
-      chunk: individuals a call.
-    """
-    n = jax.tree.leaves(batch)[0].shape[0]
-    chunks = -(-n // chunk)
-    surplus = chunks * chunk - n
-
-    def split(a: Array) -> Array:
-        if surplus:
-            a = jnp.concatenate([a, jnp.broadcast_to(a[:1], (surplus, *a.shape[1:]))])
-        return a.reshape(chunks, chunk, *a.shape[1:])
-
-    out = jax.lax.map(function, jax.tree.map(split, batch))
-    return jax.tree.map(lambda a: a.reshape(chunks * chunk, *a.shape[2:])[:n], out)
+def crop(
+    images: Num[Array, "n height width channels"],
+    place: Place,
+    *,
+    size: int,
+) -> Num[Array, "n size size channels"]:
+    """Cut the network's input from pictures, at one of `crop_places`."""
+    top, left, mirrored = place
+    cut = jax.lax.dynamic_slice_in_dim(images, top, size, axis=1)
+    cut = jax.lax.dynamic_slice_in_dim(cut, left, size, axis=2)
+    return jnp.where(mirrored, cut[:, :, ::-1], cut)
 
 
 def log_odds(
@@ -134,12 +118,18 @@ def log_odds(
       UserError: pictures that the network can't take.
     """
     check_crops(scorer, images.shape[1:], crops=crops)
-    cuts = crop(images, size=scorer.input_size, crops=crops)
-    flat = cuts.reshape(-1, *cuts.shape[2:]).astype(jnp.float32)
-    scores = log_odds_from_logits(scorer.apply(params, scorer.preprocess(flat)))
+    places = crop_places(images.shape[1:], size=scorer.input_size, crops=crops)
+
+    def score(place: Place) -> Float[Array, "n classes"]:
+        cut = crop(images, place, size=scorer.input_size).astype(jnp.float32)
+        return log_odds_from_logits(scorer.apply(params, scorer.preprocess(cut)))
+
     if crops == 1:
-        return scores
-    return mean_confidence_log_odds(scores.reshape(crops, -1, scores.shape[-1]))
+        return score(places[0])
+    # A crop at a time: the network sees as many pictures at once as with one crop, which is what
+    # the chunk was chosen for, and no cut picture is kept.
+    columns = tuple(jnp.asarray(column) for column in zip(*places, strict=True))
+    return mean_confidence_log_odds(jax.lax.map(score, columns))
 
 
 def evaluate(

@@ -29,10 +29,11 @@ from qd_fool.archive import (
     shortlist,
     statistics,
 )
+from qd_fool.chunks import map_chunks
 from qd_fool.collectives import all_gather_packed
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
-from qd_fool.kernel import check_crops, log_odds, map_chunks
+from qd_fool.kernel import check_crops, log_odds
 from qd_fool.models import Scorer
 
 AXIS = "batch"

@@ -5,14 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from qd_fool.chunks import map_chunks
 from qd_fool.errors import UserError
 from qd_fool.kernel import (
     check_crops,
     crop,
+    crop_places,
     evaluate,
     log_odds,
     log_odds_from_logits,
-    map_chunks,
     mean_confidence_log_odds,
 )
 from qd_fool.models.scorer import Scorer
@@ -80,7 +81,12 @@ def test_crops_average_the_confidence():
 def test_ten_crops_are_the_originals():
     """fit_deep_learning.hpp: corners and centre at (14, 14) of 256 for 227, and their mirrors."""
     image = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), dtype=np.uint8)
-    cuts = np.asarray(crop(jnp.asarray(image), size=227, crops=10))
+    cuts = np.stack(
+        [
+            crop(jnp.asarray(image), place, size=227)
+            for place in crop_places(image.shape[1:], size=227, crops=10)
+        ]
+    )
     places = [(0, 0), (0, 29), (29, 0), (29, 29), (14, 14)]
     expected = [image[0, y : y + 227, x : x + 227] for y, x in places]
     expected += [cut[:, ::-1] for cut in expected]
@@ -90,9 +96,28 @@ def test_ten_crops_are_the_originals():
     }
 
 
+def test_ten_crops_score_the_mean_confidence():
+    """Against the mean of softmaxes, the crops cut by hand."""
+    scorer = linear_scorer()
+    images = np.random.default_rng(5).integers(0, 256, (3, 9, 8, 1), dtype=np.uint8)
+    found = log_odds(scorer, scorer.params, jnp.asarray(images), crops=10)
+    confidences = []
+    for y, x in [(0, 0), (0, 2), (3, 0), (3, 2), (1, 1)]:
+        cut = images[:, y : y + 6, x : x + 6]
+        for view in (cut, cut[:, :, ::-1]):
+            logits = view.reshape(3, -1) / 64 @ np.asarray(scorer.params, np.float64)
+            shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+            confidences.append(shares / shares.sum(axis=1, keepdims=True))
+    expected = np.mean(confidences, axis=0)
+    np.testing.assert_allclose(
+        1 / (1 + np.exp(-np.asarray(found, np.float64))), expected, rtol=1e-4
+    )
+
+
 def test_centre_crop_rounds_down():
     image = jnp.arange(49).reshape(1, 7, 7, 1)
-    assert int(crop(image, size=4, crops=1)[0, 0, 0, 0, 0]) == 8
+    (place,) = crop_places((7, 7, 1), size=4, crops=1)
+    assert int(crop(image, place, size=4)[0, 0, 0, 0]) == 8
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from qd_fool.errors import UserError
+from qd_fool.models.name_map import conv_kernel, dense_kernel, take_arrays
 
 SHAPES: dict[str, tuple[int, ...]] = {
     "conv1.weight": (20, 1, 5, 5),
@@ -118,26 +118,13 @@ def params_from_flat(flat: Mapping[str, np.ndarray], *, source: str) -> PyTree[A
     Raises:
       UserError: an array is missing, or has the wrong shape.
     """
-    arrays = {}
-    for name, shape in SHAPES.items():
-        if name not in flat:
-            have = ", ".join(sorted(flat)) or "none"
-            raise UserError(f"{source}: no array {name!r}, which lenet expects (found: {have})")
-        if flat[name].dtype.kind not in "fiu":
-            raise UserError(f"{source}: {name} holds {flat[name].dtype}, expected numbers")
-        array = np.asarray(flat[name], np.float32)
-        while array.ndim > len(shape) and array.shape[0] == 1:
-            array = array[0]
-        if array.shape != shape:
-            raise UserError(f"{source}: {name} has shape {array.shape}, lenet expects {shape}")
-        arrays[name] = array
+    arrays = take_arrays(flat, SHAPES, model="lenet", source=source, only=False)
     # Dense layers here see (H, W, C); the file's ip1 was trained on (C, H, W).
-    ip1 = arrays["ip1.weight"].reshape(500, 50, 4, 4).transpose(2, 3, 1, 0).reshape(800, 500)
     kernels = {
-        "conv1": arrays["conv1.weight"].transpose(2, 3, 1, 0),
-        "conv2": arrays["conv2.weight"].transpose(2, 3, 1, 0),
-        "ip1": ip1,
-        "ip2": arrays["ip2.weight"].T,
+        "conv1": conv_kernel(arrays["conv1.weight"]),
+        "conv2": conv_kernel(arrays["conv2.weight"]),
+        "ip1": dense_kernel(arrays["ip1.weight"], maps=(50, 4, 4)),
+        "ip2": dense_kernel(arrays["ip2.weight"]),
     }
     return {
         "params": {

@@ -21,6 +21,8 @@ class Scorer:
       input_size: side of the network's square input, in pixels.
       class_names: a name a class, in order of index.
       chunk: pictures scored at once unless told otherwise; a good size for a CPU core.
+      accelerator_chunk: likewise, for a GPU or TPU.
+      wnids: WordNet identifier a class, for networks of ImageNet; else empty.
       weights: where `params` came from, for people.
       weights_sha256: of the file that `params` were read from.
     """
@@ -33,5 +35,7 @@ class Scorer:
     input_size: int
     class_names: tuple[str, ...]
     chunk: int
+    accelerator_chunk: int = 200
+    wnids: tuple[str, ...] = ()
     weights: str = ""
     weights_sha256: str = ""

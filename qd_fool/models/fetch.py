@@ -1,0 +1,245 @@
+"""Published files, fetched once into a cache: hash-checked before they get their name there."""
+
+import dataclasses
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from qd_fool.errors import UserError
+from qd_fool.files import replacing
+
+# Seconds without a byte before a server is given up.
+TIMEOUT = 30.0
+
+_HASH = re.compile(r"sha256:[0-9a-f]{64}|sha1:[0-9a-f]{40}|sha256-prefix:[0-9a-f]{8,63}")
+
+
+@dataclasses.dataclass(frozen=True)
+class RemoteFile:
+    """A file that somebody publishes, and how to tell that it came whole.
+
+    Attributes:
+      url: where it is, by HTTP.
+      name: its name in the cache.
+      size: bytes; told to people, while `hash` alone decides.
+      hash: as its publisher states it: "sha256:<64 hex digits>", "sha1:<40 hex digits>", or
+        "sha256-prefix:7be5be79", the first digits, which torchvision puts into file names.
+    """
+
+    url: str
+    name: str
+    size: int
+    hash: str
+
+    def __post_init__(self) -> None:
+        if not _HASH.fullmatch(self.hash):
+            raise ValueError(f"{self.name}: no hash of a form that is known: {self.hash!r}")
+        if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
+            raise ValueError(f"not a plain file name: {self.name!r}")
+
+    @property
+    def algorithm(self) -> str:
+        """Of the hash: "sha256" or "sha1"."""
+        return self.hash.partition(":")[0].removesuffix("-prefix")
+
+    @property
+    def digest(self) -> str:
+        """The hash's hex digits, or the first of them."""
+        return self.hash.partition(":")[2]
+
+    @property
+    def described(self) -> str:
+        """Size and hash for people: "244 MB, sha256 7be5be79..."."""
+        megabytes = self.size / 1e6
+        more = "..." if "prefix" in self.hash else ""
+        return (
+            f"{megabytes:,.{0 if megabytes >= 10 else 1}f} MB, {self.algorithm} {self.digest}{more}"
+        )
+
+
+def cache_dir() -> Path:
+    """Where fetched files are kept: `QD_FOOL_CACHE`, else the system's place for caches."""
+    if named := os.environ.get("QD_FOOL_CACHE"):
+        return Path(named).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("qd-fool"))
+
+
+def verify(path: Path, file: RemoteFile) -> None:
+    """Check that `path` holds what `file` is, whole.
+
+    Raises:
+      UserError: another hash, or not readable.
+    """
+    found = _digest(path, file)
+    if not found.startswith(file.digest):
+        raise UserError(
+            f"{path}: found {path.stat().st_size:,} bytes with {file.algorithm} {found}, "
+            f"expected {file.name} ({file.described})"
+        )
+
+
+def cached(file: RemoteFile) -> Path | None:
+    """The file in the cache, where it is there and whole; nothing is fetched.
+
+    Raises:
+      UserError: there is a file of that name which cannot be read.
+    """
+    path = cache_dir() / file.name
+    whole = path.exists() and _digest(path, file).startswith(file.digest)
+    return path if whole else None
+
+
+def fetch(file: RemoteFile, *, progress: bool | None = None) -> Path:
+    """The file in the cache, downloaded if it is not there or not whole.
+
+    A download gets its name in the cache once its hash is right, and leaves nothing if it is not,
+    or if it breaks off. Two processes do not download at once: the second waits, and finds the
+    file. People may put a file there by hand. One that does not fit is never deleted: it is left
+    where it is until a download is whole, and then keeps `.misfit-<hash>` in its name.
+
+    Args:
+      file: what to fetch.
+      progress: whether to show a bar; by default where stderr is a terminal.
+
+    Raises:
+      UserError: not to be had (offline, refused, no such page, too slow), not what was expected,
+        or the cache cannot be written or read.
+    """
+    # Without the lock, so that a cache filled beforehand may be read-only.
+    if (path := cached(file)) is not None:
+        return path
+    directory = cache_dir()
+    path = directory / file.name
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with _alone(path):
+            if cached(file) is None:  # another process may have been first
+                _download(file, path, progress=progress)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {file.name} ({file.described}) to {directory} "
+            f"({error.strerror or error}): expected a writable directory with room for it, so make "
+            "it so or set QD_FOOL_CACHE to another"
+        ) from error
+    return path
+
+
+def _digest(path: Path, file: RemoteFile) -> str:
+    def algorithm() -> "hashlib._Hash":
+        return hashlib.new(file.algorithm, usedforsecurity=False)
+
+    try:
+        with path.open("rb") as opened:
+            return hashlib.file_digest(opened, algorithm).hexdigest()
+    except OSError as error:
+        raise UserError(
+            f"cannot read {path} ({error.strerror}), expected {file.name} ({file.described})"
+        ) from error
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Holds the lock of `path`, after waiting for a process that has it."""
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting for another process that fetches {path.name}", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _download(file: RemoteFile, path: Path, *, progress: bool | None) -> None:
+    """Downloads `file`, hash-checked, to `path`; a file that is there already is moved aside.
+
+    Raises:
+      UserError: not to be had, or not what was expected.
+      OSError: not to be written.
+    """
+    import pooch
+    import requests
+    from tqdm import tqdm
+
+    misfit = _digest(path, file) if path.exists() else ""
+    if misfit:
+        print(
+            f"{path} has {file.algorithm} {misfit}, expected {file.digest}: fetching it anew",
+            file=sys.stderr,
+        )
+    print(f"fetching {file.name} ({file.described}) from {file.url}", file=sys.stderr)
+    # Pooch leaves both open when a download breaks off, so they are made, or got hold of, here.
+    bar = tqdm(
+        total=file.size,
+        unit="B",
+        unit_scale=True,
+        disable=not (sys.stderr.isatty() if progress is None else progress),
+    )
+    responses: list[requests.Response] = []
+    download = pooch.HTTPDownloader(
+        progressbar=bar,
+        chunk_size=2**18,
+        timeout=TIMEOUT,
+        hooks={"response": lambda response, **_: responses.append(response)},
+    )
+    replaced = f" in place of the one there ({file.algorithm} {misfit})" if misfit else ""
+    advice = (
+        f"put the file {file.name} ({file.described}) into {path.parent}{replaced}, "
+        "or pass it by --weights"
+    )
+    partial = path  # until there is another
+    try:
+        with replacing(path) as partial:
+            # What a killed process left; its lock is gone with it.
+            partial.unlink(missing_ok=True)
+            try:
+                download(file.url, str(partial), None)
+            except requests.RequestException as error:
+                raise UserError(
+                    f"{file.name} cannot be fetched from {file.url} ({_reason(error)}): {advice}"
+                ) from error
+            finally:
+                for opened in [bar, *responses]:
+                    opened.close()
+            found = _digest(partial, file)
+            if not found.startswith(file.digest):
+                raise UserError(
+                    f"{file.url} gave {partial.stat().st_size:,} bytes with {file.algorithm} "
+                    f"{found}, expected {file.name} ({file.described}), so nothing was kept: "
+                    f"{advice}"
+                )
+            if misfit:
+                aside = path.with_name(f"{path.stem}.misfit-{misfit[:8]}{path.suffix}")
+                os.replace(path, aside)
+                print(f"the file that did not fit is now {aside}", file=sys.stderr)
+    finally:
+        if partial != path:
+            partial.unlink(missing_ok=True)
+
+
+def _reason(error: BaseException) -> str:
+    """Why a request failed, in the system's words; they are deep in the chain of exceptions."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"HTTP {response.status_code} {response.reason}"
+    words = ""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, TimeoutError) or "Timeout" in type(link).__name__:
+            return "timed out"
+        if "IncompleteRead" in type(link).__name__:
+            words = "the connection broke off"
+        if isinstance(link, OSError) and link.strerror:
+            words = link.strerror
+        link = link.__cause__ or link.__context__
+    return words or type(error).__name__

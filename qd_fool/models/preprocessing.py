@@ -1,0 +1,72 @@
+"""From crops in units of 0..255 to what a network was trained on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32
+
+from qd_fool.errors import UserError
+from qd_fool.models.readers.caffemodel import parse_blob
+
+Preprocess = Callable[[Float[Array, "n size size channels"]], Array]
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of RGB in 0..1 (torchvision)."""
+
+CAFFE_MEAN = (104.0, 117.0, 123.0)
+"""Blue, green and red of the mean of ILSVRC 2012, rounded, as Caffe's zoo has it."""
+
+
+def torchvision(images: Float[Array, "n size size 3"]) -> Float[Array, "n size size 3"]:
+    """(x / 255 - mean) / std a channel."""
+    mean, std = (jnp.asarray(v, images.dtype) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    return (images * (1 / 255) - mean[None, None, None]) / std[None, None, None]
+
+
+def lite(images: Float[Array, "n size size 3"]) -> Float[Array, "n size size 3"]:
+    """(x - 127) / 128."""
+    return (images - 127.0) * (1 / 128)
+
+
+def caffe(images: Float[Array, "n size size 3"]) -> Float[Array, "n size size 3"]:
+    """RGB to BGR; the mean is among the network's parameters, and subtracted there."""
+    return images[..., ::-1]
+
+
+def read_mean(path: str | Path, *, size: int) -> Float32[np.ndarray, "size size 3"]:
+    """A mean image of Caffe's, `.npy` or `.binaryproto`, cut to its centre.
+
+    The original evaluator subtracts the centre of the mean image whatever place a crop comes from
+    (caffe/src/caffe/layers/image_data_layer.cpp:62-75).
+
+    Args:
+      path: of an array `(3, height, width)`, BGR, 0..255.
+      size: side of the network's input.
+
+    Raises:
+      UserError: not readable, or of another shape.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".npy":
+            mean = np.load(path, allow_pickle=False)
+        else:
+            mean = parse_blob(path.read_bytes(), source=f"--mean {path}")
+    except OSError as error:
+        raise UserError(f"--mean {path}: cannot be read ({error.strerror})") from error
+    except (ValueError, EOFError) as error:
+        raise UserError(f"--mean {path}: expected a .npy file of numbers ({error})") from error
+    while mean.ndim > 3 and mean.shape[0] == 1:
+        mean = mean[0]
+    if mean.ndim != 3 or mean.shape[0] != 3 or min(mean.shape[1:]) < size:
+        raise UserError(
+            f"--mean {path}: found an array of shape {mean.shape}, expected (3, height, width) "
+            f"of at least {size} pixels"
+        )
+    if mean.dtype.kind not in "fiu" or not np.isfinite(mean).all():
+        raise UserError(f"--mean {path}: expected finite numbers, found {mean.dtype}")
+    top, left = ((side - size) // 2 for side in mean.shape[1:])
+    cut = mean[:, top : top + size, left : left + size]
+    return np.ascontiguousarray(cut.transpose(1, 2, 0), np.float32)
