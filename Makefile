@@ -2,15 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-MODEL ?= lenet
-ENCODING ?= direct cppn
-GENERATIONS ?= 200
 SEED ?= 0
-RUN_DIR ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run-mnist test check format train-lenet oracle check-faults benchmark clean
+.PHONY: help install run-mnist run-imagenet test check format train-lenet oracle check-faults benchmark clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,13 +23,31 @@ $(VENV)/.dev: pyproject.toml
 	else $(BIN)/python -m pip install -e ".[data,dev]"; fi
 	@touch $@ $(VENV)/.run
 
-install: $(VENV)/.run ## set up .venv with what a run needs
+$(VENV)/.imagenet: pyproject.toml
+	$(if $(wildcard $(BIN)/python),,$(PYTHON) -m venv $(VENV))
+	@if command -v uv >/dev/null; then uv pip install --python $(BIN)/python -e ".[imagenet]"; \
+	else $(BIN)/python -m pip install -e ".[imagenet]"; fi
+	@touch $@ $(VENV)/.run
+
+install: $(VENV)/.imagenet ## set up .venv with what a run needs
 
 # ARGS go to each: give ENCODING with settings of one. With one encoding RUN_DIR is the run's directory; with several, each gets its own below it.
+run-mnist: MODEL := $(or $(MODEL),lenet)
+run-mnist: ENCODING := $(or $(ENCODING),direct cppn)
+run-mnist: GENERATIONS := $(or $(GENERATIONS),200)
 run-mnist: $(VENV)/.run ## evolve ten fooling digits against LeNet, with each encoding (MODEL, ENCODING, GENERATIONS, SEED, RUN_DIR, ARGS)
 	$(foreach e,$(ENCODING),$(BIN)/qd-fool evolve --model $(MODEL) --encoding $(e) \
 		--generations $(GENERATIONS) --seed $(SEED) \
 		$(if $(RUN_DIR),--run-dir $(RUN_DIR)$(if $(word 2,$(ENCODING)),/$(e))) $(ARGS) &&) true
+
+# What is not given depends on the machine: see `qd-fool evolve --help`. The same command again goes on with the run.
+run-imagenet: MODEL := $(or $(MODEL),efficientnet-lite0)
+run-imagenet: ENCODING := $(or $(ENCODING),cppn)
+run-imagenet: RUN_DIR := $(or $(RUN_DIR),runs/imagenet-$(MODEL)-$(ENCODING)-$(SEED))
+run-imagenet: $(VENV)/.imagenet ## evolve a fooling image for each ImageNet class (MODEL, ENCODING, GENERATIONS, BATCH, CROPS, SEED, RUN_DIR, ARGS)
+	$(BIN)/qd-fool evolve --model $(MODEL) --encoding $(ENCODING) --seed $(SEED) \
+		$(if $(GENERATIONS),--generations $(GENERATIONS)) $(if $(BATCH),--batch-size $(BATCH)) \
+		$(if $(CROPS),--crops $(CROPS)) --run-dir $(RUN_DIR) --resume $(ARGS)
 
 test: $(VENV)/.dev ## run the tests, with coverage (ARGS for pytest)
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,15 @@ def render_elites(
     return np.asarray(render(archive.genomes))
 
 
-def score_function(
-    scorer: Scorer, *, crops: int, chunk: int
-) -> Callable[[PyTree[Array], UInt8[np.ndarray, "n height width channels"]], np.ndarray]:
-    """`(params, images) -> log-odds (n, classes)`, compiled once a shape, over all devices.
+ScoreFunction = Callable[[PyTree[Array], np.ndarray], np.ndarray]
+"""`(params, images (n, height, width, channels) uint8) -> log-odds (n, classes)`."""
+
+SCORE_AT_ONCE = 200
+"""Pictures a call of a compiled score function, about; so that any number needs one program."""
+
+
+def score_function(scorer: Scorer, *, crops: int, chunk: int) -> ScoreFunction:
+    """Scores 8-bit pictures, any number, over all devices; compiled once for a size of pictures.
 
     Each device scores whole chunks, as in evolution; so the scores are those of evolution, too.
     """
@@ -53,9 +59,11 @@ def score_function(
 
     def call(params: PyTree[Array], images: np.ndarray) -> np.ndarray:
         n = len(images)
-        surplus = -n % (chunk * mesh.devices.size)
-        filled = np.concatenate([images, np.repeat(images[:1], surplus, axis=0)])
-        return np.asarray(score(params, filled))[:n]
+        step = chunk * mesh.devices.size
+        step *= max(1, SCORE_AT_ONCE // step)
+        filled = np.concatenate([images, np.repeat(images[:1], -n % step, axis=0)])
+        parts = [score(params, filled[i : i + step]) for i in range(0, len(filled), step)]
+        return np.concatenate([np.asarray(part) for part in parts])[:n]
 
     return call
 
@@ -119,7 +127,7 @@ def write_elites(
     *,
     scorer: Scorer,
     encoding: Encoding,
-    crops: int,
+    score: ScoreFunction,
     chunk: int,
 ) -> float:
     """Write `elites/` and `elites.csv`, then read every PNG back from disk and score it again.
@@ -129,8 +137,8 @@ def write_elites(
       state: on the host.
       scorer: the network.
       encoding: of the genomes.
-      crops: as evolved with.
-      chunk: likewise.
+      score: as evolved with.
+      chunk: pictures rendered at once.
 
     Returns:
       The largest absolute difference, over elites, between the confidence that the archive holds
@@ -142,12 +150,18 @@ def write_elites(
     folder.mkdir(exist_ok=True)
     images = render_elites(archive, encoding, chunk=chunk)
     names = [png_name(int(k), scorer.class_names[k]) for k in cells]
-    for cell, name in zip(cells, names, strict=True):
+    channels = encoding.image_shape[2]
+
+    def there_and_back(cell: int, name: str) -> np.ndarray:
         write_image(folder / name, images[cell])
-    read = [read_image(folder / name, channels=encoding.image_shape[2]) for name in names]
+        return read_image(folder / name, channels=channels)
+
+    # Packing pixels takes most of the time, and lets other threads run.
+    with ThreadPoolExecutor() as pool:
+        read = list(pool.map(there_and_back, cells, names))
     # With no elites, one blank picture is scored for nothing, and no row is written.
     stack = np.stack(read) if read else images[:1]
-    again = score_images(scorer, stack, crops=crops, chunk=chunk)
+    again = score(scorer.params, stack)
     archived = np.asarray(archive.fitness)[cells]
     rescored = again[np.arange(len(cells)), cells]
     differences = np.abs(confidence_of(archived) - confidence_of(rescored))

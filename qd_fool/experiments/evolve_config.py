@@ -2,13 +2,16 @@
 
 import dataclasses
 import datetime
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
+import jax
 import tyro
 
 from qd_fool.archive import ArchiveRule
+from qd_fool.elites import ScoreFunction, score_function
 from qd_fool.encodings import ENCODINGS, Encoding, make_encoding
 from qd_fool.encodings.color import Color
 from qd_fool.encodings.cppn_settings import Coords
@@ -16,7 +19,11 @@ from qd_fool.encodings.direct import Genes
 from qd_fool.errors import UserError
 from qd_fool.map_elites import MapElitesConfig, check_extent
 from qd_fool.models import Scorer, load_scorer
+from qd_fool.models.zoo import Precision
 from qd_fool.runs import differences, read_run
+
+CPU_MINUTES = 4.5
+"""Of a run on ImageNet without an accelerator, if nothing else is said."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,18 +37,29 @@ class EvolveConfig:
     """The network to fool; `qd-fool models` lists them."""
     encoding: str = "direct"
     """How genomes make pictures: direct (a gene a pixel) or cppn (evolved graphs of functions)."""
-    generations: int = 200
-    """Generations after the random generation 0; under --resume, the total."""
-    batch_size: int = 200
-    """Offspring a generation."""
+    generations: int | None = None
+    """Generations after the random generation 0; under --resume, the total. The paper's 5000 for a
+    network of ImageNet if not given, else 200."""
+    batch_size: int | None = None
+    """Offspring a generation; the paper's if not given: 400 for CPPNs on ImageNet, else 200."""
+    minutes: float | None = None
+    """Stop, saved, after so much run time; --resume goes on. Without an accelerator, on ImageNet
+    and if neither this nor --generations is given: 4.5."""
     seed: int = 0
     """Of all randomness: same seed, same pictures."""
     run_dir: Path | None = None
     """Where to write; a new directory under runs/, named by time, if not given."""
     weights: Path | None = None
-    """A weights file for the model instead of its own: .safetensors, .npz or .caffemodel."""
-    crops: int = 1
-    """Crops averaged a picture: 1 (centre) or 10 (needs images larger than the network's input)."""
+    """A weights file for the model instead of its own: .safetensors, .npz, .pth or .caffemodel."""
+    mean: Path | None = None
+    """A mean image (.npy or .binaryproto) for the networks trained by Caffe on ImageNet."""
+    precision: Precision = "float32"
+    """float32, or bfloat16 for the network's parameters and arithmetic."""
+    crops: int | None = None
+    """Crops averaged a picture: 1 (centre) or the paper's 10 (needs images larger than the
+    network's input). If not given 10 on ImageNet with an accelerator, else 1."""
+    photos: Path | None = None
+    """A folder of photographs to show the network before the run: wrong preprocessing shows."""
     resume: tyro.conf.FlagCreatePairsOff[bool] = False
     """Go on with the run in --run-dir; its settings hold where none are given."""
     init_from: Path | None = None
@@ -97,7 +115,11 @@ class EvolveConfig:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UserError(f"--{_flag(name)} is {value}: expected {least} or more")
-        check_extent(generations=self.generations, batch_size=self.batch_size, seed=self.seed)
+        if self.minutes is not None and not self.minutes > 0:
+            raise UserError(f"--minutes is {self.minutes}: expected more than 0")
+        check_extent(
+            generations=self.generations or 0, batch_size=self.batch_size or 1, seed=self.seed
+        )
 
 
 # Free to differ between the parts of a resumed run: none of them touches the outcome.
@@ -109,6 +131,9 @@ NOT_COMPARED = (
     "checkpoint_every",
     "log_every",
     "weights",
+    "mean",  # mean_sha256 is
+    "minutes",
+    "photos",
 )
 # Runs of older versions lack these; what they did is the default.
 ADDED_LATER = (
@@ -119,6 +144,10 @@ ADDED_LATER = (
     "max_nodes",
     "max_edges",
     "mutations",
+    "minutes",
+    "mean",
+    "precision",
+    "photos",
 )
 
 
@@ -127,8 +156,9 @@ class EvolvePlan:
     """An `EvolveConfig` with its names looked up and its defaults filled in.
 
     Attributes:
-      config: as given, with `chunk` and `image_size` filled in.
+      config: as given, with what depends on the model, the encoding and the machine filled in.
       scorer, encoding, map_elites: what it stands for.
+      score: `(params, images) -> log-odds (n, classes)` of 8-bit pictures, as evolution scores.
       record: plain values for `run.json`; those that decide the outcome are compared on resume.
     """
 
@@ -136,7 +166,14 @@ class EvolvePlan:
     scorer: Scorer
     encoding: Encoding
     map_elites: MapElitesConfig
+    score: ScoreFunction
     record: dict[str, Any]
+
+    @property
+    def generations(self) -> int:
+        """After generation 0."""
+        assert self.config.generations is not None  # noqa: S101 - filled in by `plan`
+        return self.config.generations
 
 
 def plan(config: EvolveConfig) -> EvolvePlan:
@@ -145,29 +182,61 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     Raises:
       UserError: unknown names, unreadable weights, settings out of range.
     """
-    scorer = load_scorer(config.model, weights=config.weights)
+    scorer = load_scorer(
+        config.model, weights=config.weights, mean=config.mean, precision=config.precision
+    )
     height, width, channels = scorer.image_shape
     if config.image_size is not None:
         height = width = config.image_size
-    config = dataclasses.replace(
-        config,
-        # A chunk beyond the batch would be filled up with pictures that nobody wants scored.
-        chunk=min(config.chunk or scorer.chunk, config.batch_size),
-        image_size=config.image_size or height,
+    filled = fill_in(config, scorer, on_cpu=jax.default_backend() == "cpu")
+    config = dataclasses.replace(config, image_size=config.image_size or height, **filled)
+    check_extent(
+        generations=filled["generations"], batch_size=filled["batch_size"], seed=config.seed
     )
     settings = _encoding_settings(config)
     encoding = make_encoding(config.encoding, (height, width, channels), **settings)
     map_elites = MapElitesConfig(
-        batch_size=config.batch_size,
+        batch_size=filled["batch_size"],
         archive_rule=config.archive_rule,
-        crops=config.crops,
-        chunk=config.chunk or scorer.chunk,
+        crops=filled["crops"],
+        chunk=filled["chunk"],
     )
     record = {
         **{k: str(v) if isinstance(v, Path) else v for k, v in vars(config).items()},
         "weights_sha256": scorer.weights_sha256,
     }
-    return EvolvePlan(config, scorer, encoding, map_elites, record)
+    if config.mean is not None:
+        record["mean_sha256"] = hashlib.sha256(config.mean.read_bytes()).hexdigest()
+    score = score_function(scorer, crops=map_elites.crops, chunk=map_elites.chunk)
+    return EvolvePlan(config, scorer, encoding, map_elites, score, record)
+
+
+def fill_in(config: EvolveConfig, scorer: Scorer, *, on_cpu: bool) -> dict[str, Any]:
+    """What is not given, by network, encoding and machine: the paper's settings where they fit.
+
+    Returns:
+      `generations`, `batch_size`, `crops`, `chunk` and `minutes`.
+    """
+    imagenet = bool(scorer.wnids)
+    batch_size = config.batch_size or (400 if imagenet and config.encoding == "cppn" else 200)
+    minutes = config.minutes
+    if minutes is None and imagenet and on_cpu and config.generations is None:
+        minutes = CPU_MINUTES
+    generations = config.generations
+    if generations is None:
+        generations = 5000 if imagenet else 200
+    crops = config.crops
+    if crops is None:
+        crops = 10 if imagenet and not on_cpu else 1
+    chunk = config.chunk or (scorer.chunk if on_cpu else scorer.accelerator_chunk)
+    return {
+        "generations": generations,
+        "batch_size": batch_size,
+        "crops": crops,
+        # A chunk beyond the batch would be filled up with pictures that nobody wants scored.
+        "chunk": min(chunk, batch_size),
+        "minutes": minutes,
+    }
 
 
 def _encoding_settings(config: EvolveConfig) -> dict[str, Any]:
@@ -205,7 +274,7 @@ def stored_config(run_dir: Path) -> EvolveConfig:
     """
     record = _with_later_fields(read_run(run_dir)["config"])
     fields = {f.name for f in dataclasses.fields(EvolveConfig)}
-    paths = {"weights", "init_from"}
+    paths = {"weights", "init_from", "mean", "photos"}
     missing = sorted(fields - set(record))
     if missing:
         raise UserError(f"{run_dir / 'run.json'}: its config lacks {', '.join(missing)}")

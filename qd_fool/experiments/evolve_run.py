@@ -1,10 +1,12 @@
 """`qd-fool evolve`: MAP-Elites with a run directory, progress, checkpoints and resume."""
 
 import dataclasses
+import functools
+import math
 import shlex
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
@@ -17,7 +19,7 @@ from jax.sharding import Mesh
 from rich.console import Console
 
 from qd_fool.checkpoints import digest, open_checkpoints, restore_newest, save_checkpoint
-from qd_fool.elites import render_elites, score_images
+from qd_fool.elites import render_elites
 from qd_fool.errors import UserError
 from qd_fool.experiments.evolve_config import (
     EvolveConfig,
@@ -28,6 +30,7 @@ from qd_fool.experiments.evolve_config import (
 )
 from qd_fool.experiments.progress import EvolveProgress, evolve_progress
 from qd_fool.experiments.results import run_record, sole_user, write_results
+from qd_fool.experiments.sanity import show_sanity
 from qd_fool.files import write_json
 from qd_fool.map_elites import (
     EvolutionState,
@@ -38,9 +41,11 @@ from qd_fool.map_elites import (
     raise_if_bad,
     replicate,
 )
+from qd_fool.report.sheet import percent
 from qd_fool.runs import (
     Events,
     append_metrics,
+    confidence_of,
     events_of,
     join_events,
     metric_rows,
@@ -120,7 +125,8 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
         if stored:
             record["init_from_digest"] = stored.get("init_from_digest")
         write_json(run_dir / "run.json", record)
-        total = planned.config.generations + 1
+        total = planned.generations + 1
+        show_sanity(planned, console)
         state = replicate(state, mesh)
         params = replicate(planned.scorer.params, mesh)
         started = time.perf_counter()
@@ -134,7 +140,7 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
             state = _loop(
                 planned, compiled, state, params, carried, checkpoints, run_dir, stop, progress
             )
-        return _finish(planned, run_dir, state, carried, console)
+        return _finish(planned, run_dir, state, carried, stop, console)
 
 
 def _is_resumable(run_dir: Path, *, resume: bool, console: Console) -> bool:
@@ -202,9 +208,8 @@ def _first_state(planned: EvolvePlan) -> tuple[EvolutionState, str | None]:
                 "its genomes would mean something else"
             )
     donor = read_archive(source, state).archive
-    crops, chunk = planned.map_elites.crops, planned.map_elites.chunk
-    images = render_elites(donor, planned.encoding, chunk=chunk)
-    scores = score_images(planned.scorer, images, crops=crops, chunk=chunk)
+    images = render_elites(donor, planned.encoding, chunk=planned.map_elites.chunk)
+    scores = planned.score(planned.scorer.params, images)
     cells = np.arange(len(scores))
     own = scores[cells, cells]
     held = np.asarray(donor.occupied) & np.isfinite(own)
@@ -239,9 +244,9 @@ def _restore(
         return None
     state, meta, problems = restored
     generation = int(state.generation)
-    if generation > planned.config.generations + 1:
+    if generation > planned.generations + 1:
         raise UserError(
-            f"--generations is {planned.config.generations}: the run in {run_dir} has done "
+            f"--generations is {planned.generations}: the run in {run_dir} has done "
             f"{generation - 1} already"
         )
     events = read_lineage(run_dir, before=generation)
@@ -270,12 +275,13 @@ def _loop(
 ) -> EvolutionState:
     """Segments until the generations are done or a signal came; log and checkpoint between."""
     config = planned.config
-    total = config.generations + 1
+    total = planned.generations + 1
     done = int(state.generation)
+    ends_at = time.monotonic() + 60 * (config.minutes or math.inf)
     # Generation 0 is no step of the count: `--checkpoint-every 100` saves after 100, 200, ...
     counted_from, saved_at, saved_time = max(done, 1), done, time.monotonic()
     count = 1
-    while done < total and not stop:
+    while done < total and not stop and time.monotonic() < ends_at:
         ends = total
         if config.checkpoint_every:
             ends = min(total, counted_from + config.checkpoint_every)
@@ -291,10 +297,10 @@ def _loop(
         carried.seconds += time.perf_counter() - started
         progress.update(
             done=done,
-            rate=count * config.batch_size / elapsed,
+            rate=count * planned.map_elites.batch_size / elapsed,
             statistics=jax.tree.map(itemgetter(count - 1), log.statistics),
             cells=len(planned.scorer.class_names),
-            last=done == total or bool(stop),
+            last=done == total or bool(stop) or time.monotonic() >= ends_at,
         )
         due = (
             done - counted_from >= config.checkpoint_every
@@ -307,7 +313,7 @@ def _loop(
         # Segments of about a second: Ctrl-C and NaN scores are met soon, the host seldom asks.
         wanted = int(SEGMENT_SECONDS / max(elapsed / count, 1e-6))
         count = max(1, min(wanted, SEGMENT_LENGTH))
-    if done > saved_at:  # a signal that came after the last look
+    if done > saved_at:  # the time is over, or a signal came after the last look
         _checkpoint(checkpoints, state, carried, run_dir, done)
     checkpoints.wait_until_finished()
     return jax.device_get(state)
@@ -333,7 +339,7 @@ def _record(
     rows = metric_rows(
         log,
         count=count,
-        batch_size=planned.config.batch_size,
+        batch_size=planned.map_elites.batch_size,
         seconds=list(times),
         every=planned.config.log_every,
     )
@@ -355,28 +361,56 @@ def _finish(
     run_dir: Path,
     state: EvolutionState,
     carried: _Progress,
+    stop: list[int],
     console: Console,
 ) -> EvolveResult:
-    facts = {
+    unfinished = int(state.generation) <= planned.generations
+    facts: dict[str, Any] = {
         "seconds": round(carried.seconds, 3),
         "compile_seconds": round(carried.compile_seconds, 3),
     }
+    if unfinished and not stop:
+        facts["status"] = "paused"
+    say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    say(f"writing the pictures, and scoring them again, into {run_dir}")
     difference = write_results(run_dir, planned, state, facts=facts)
-    evaluations = int(state.generation) * planned.config.batch_size
-    console.print(
+    evaluations = int(state.generation) * planned.map_elites.batch_size
+    say(
         f"{evaluations:,} evaluations in {carried.seconds:.1f} s (compile time apart); "
-        f"PNGs scored again from disk: confidence differs by at most {difference:.1g}\n"
-        f"look at {run_dir / 'report.html'}",
-        highlight=False,
-        soft_wrap=True,
+        f"PNGs scored again from disk: confidence differs by at most {difference:.1g}"
     )
-    interrupted = int(state.generation) <= planned.config.generations
-    if interrupted:
+    if planned.scorer.wnids:
+        say(share_of_the_original(planned.encoding.name, evaluations))
+    say(f"most confident: {most_confident(state, planned.scorer.class_names)}")
+    say(f"look at {run_dir / 'report.html'}")
+    if unfinished:
         command = shlex.join(["qd-fool", "evolve", "--resume", "--run-dir", str(run_dir)])
-        console.print(
-            f"interrupted, and saved; go on with: {command}", highlight=False, soft_wrap=True
-        )
-    return EvolveResult(run_dir, state, interrupted, difference)
+        why = "interrupted, and saved" if stop else f"{planned.config.minutes:g} minutes are over"
+        say(f"{why}; go on with: {command}")
+    return EvolveResult(run_dir, state, unfinished and bool(stop), difference)
+
+
+ORIGINAL = {"cppn": (5001, 400), "direct": (5010, 200)}
+"""Generations and offspring of the original code's ImageNet runs, beside as many random ones as
+offspring (sferes/exp/images/dl_map_elites_images*.cpp); ten crops each."""
+
+
+def share_of_the_original(encoding: str, evaluations: int) -> str:
+    """How much of the original's search a run has done, in words."""
+    generations, batch = ORIGINAL[encoding]
+    whole = (generations + 1) * batch
+    return (
+        f"that is {evaluations / whole:.1%} of the original's search with this encoding: "
+        f"{whole:,} pictures, {generations} generations of {batch}"
+    )
+
+
+def most_confident(state: EvolutionState, names: Sequence[str], *, count: int = 5) -> str:
+    """The classes of the most confident elites, best first, in words."""
+    fitness = np.asarray(state.archive.fitness)
+    best = [int(k) for k in np.argsort(-fitness, kind="stable")[:count] if fitness[k] > -np.inf]
+    told = [f"{names[k].split(',')[0]} {percent(float(confidence_of(fitness[k])))}" for k in best]
+    return ", ".join(told) or "nobody"
 
 
 @contextmanager

@@ -84,14 +84,15 @@ def write_results(
         state,
         scorer=planned.scorer,
         encoding=planned.encoding,
-        crops=planned.map_elites.crops,
+        score=planned.score,
         chunk=planned.map_elites.chunk,
     )
     done = int(state.generation)
-    facts = facts | {
-        "status": "finished" if done > planned.config.generations else "interrupted",
+    facts = {
+        "status": "finished" if done > planned.generations else "interrupted",
+        **facts,
         "generations_done": done - 1,
-        "evaluations": done * planned.config.batch_size,
+        "evaluations": done * planned.map_elites.batch_size,
         "png_rescored_max_difference": difference,
     }
     write_json(run_dir / "run.json", read_run(run_dir) | facts)

@@ -13,6 +13,7 @@ from qd_fool.elites import read_image, score_images, top_classes
 from qd_fool.errors import UserError
 from qd_fool.kernel import check_crops
 from qd_fool.models import load_scorer
+from qd_fool.models.zoo import Precision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,10 @@ class ScoreConfig:
     """The network; `qd-fool models` lists them."""
     weights: Path | None = None
     """A weights file for the model instead of its own."""
+    mean: Path | None = None
+    """A mean image (.npy or .binaryproto) for the networks trained by Caffe on ImageNet."""
+    precision: Precision = "float32"
+    """float32, or bfloat16 for parameters and arithmetic."""
     crops: int = 1
     """Crops averaged a picture: 1 (centre) or 10."""
     top: int = 5
@@ -46,7 +51,9 @@ def score_files(config: ScoreConfig) -> None:
         raise UserError("score needs at least one image file")
     if config.top < 1:
         raise UserError(f"--top is {config.top}: expected 1 or more")
-    scorer = load_scorer(config.model, weights=config.weights)
+    scorer = load_scorer(
+        config.model, weights=config.weights, mean=config.mean, precision=config.precision
+    )
     channels = scorer.image_shape[2]
     pictures = [read_image(path, channels=channels) for path in config.images]
     for path, picture in zip(config.images, pictures, strict=True):

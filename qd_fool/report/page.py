@@ -63,12 +63,14 @@ def _elite(run_dir: Path, row: dict[str, str]) -> dict[str, Any]:
 
 
 def _thumbnail(image: Image.Image, *, side: int = 96) -> str:
-    """A PNG of at most `side` pixels as a data URI; small pictures as they are."""
+    """At most `side` pixels as a data URI: small pictures exactly as they are, others packed."""
+    data = io.BytesIO()
+    kind = "png"
     if max(image.size) > side:
         image.thumbnail((side, side))
-    data = io.BytesIO()
-    image.save(data, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+        kind = "webp"  # a thousand PNGs of noise would make a page of 30 MB
+    image.save(data, kind, **{"quality": 80} if kind == "webp" else {"optimize": True})
+    return f"data:image/{kind};base64," + base64.b64encode(data.getvalue()).decode()
 
 
 def _chart(metrics: dict[str, np.ndarray]) -> Markup:

@@ -14,7 +14,7 @@ def write_contact_sheet(run_dir: Path, *, cell: int = 112, margin: int = 8) -> P
 
     Args:
       run_dir: of a run that has been finished or stopped.
-      cell: side of a thumbnail in pixels, enlarged without smoothing.
+      cell: side of a thumbnail in pixels, enlarged without smoothing, or reduced with.
       margin: between thumbnails, in pixels.
 
     Raises:
@@ -31,7 +31,10 @@ def write_contact_sheet(run_dir: Path, *, cell: int = 112, margin: int = 8) -> P
         x = margin + (i % columns) * pitch_x
         y = margin + (i // columns) * pitch_y
         image = open_elite(run_dir, elite["png"]).convert("RGB")
-        thumb = image.resize((cell, cell), Image.Resampling.NEAREST)
+        smaller = max(image.size) > cell
+        thumb = image.resize(
+            (cell, cell), Image.Resampling.LANCZOS if smaller else Image.Resampling.NEAREST
+        )
         sheet.paste(thumb, (x, y))
         caption = f"{elite['label'].split(',')[0][:16]}\n{percent(float(elite['confidence']))}"
         draw.multiline_text((x, y + cell + 2), caption, fill="black", font=font)

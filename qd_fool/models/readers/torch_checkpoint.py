@@ -470,15 +470,13 @@ def _extent(tensor: _Tensor, name: str) -> tuple[int, tuple[int, ...], tuple[int
     offset = numbers[0]
     if 0 in size:
         return 0, size, (0,) * len(size)
-    # Any stride may be stated for an axis of length 1.
-    used = tuple(stride if n > 1 else 0 for n, stride in zip(size, strides, strict=True))
-    last = offset + sum((n - 1) * stride for n, stride in zip(size, used, strict=True))
+    last = offset + sum((n - 1) * stride for n, stride in zip(size, strides, strict=True))
     if last >= tensor.storage.numel:
         raise _RefusedError(
             f"a damaged PyTorch file (tensor {name} reaches number {last} of a storage of "
             f"{tensor.storage.numel})"
         )
-    return offset, size, used
+    return offset, size, strides
 
 
 def _array(
