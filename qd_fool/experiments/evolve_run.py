@@ -104,6 +104,7 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
         planned.scorer, planned.encoding, planned.map_elites, mesh=mesh, length=SEGMENT_LENGTH
     )
     state, donor = (None, None) if stored else _first_state(planned)
+    show_sanity(planned, console)
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -126,7 +127,6 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
             record["init_from_digest"] = stored.get("init_from_digest")
         write_json(run_dir / "run.json", record)
         total = planned.generations + 1
-        show_sanity(planned, console)
         state = replicate(state, mesh)
         params = replicate(planned.scorer.params, mesh)
         started = time.perf_counter()

@@ -60,6 +60,8 @@ class CheckModel:
     """Crops averaged a picture: 1 (centre) or 10."""
     convert: tyro.conf.FlagCreatePairsOff[bool] = False
     """Turn gray, CMYK, 16-bit, palette, transparent and animated pictures into 8-bit RGB."""
+    as_json: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(name="json")] = False
+    """The result as a line of JSON."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +74,7 @@ class ModelsConfig:
         | Annotated[CheckModel, tyro.conf.subcommand("check")]
     ) = dataclasses.field(default_factory=ListModels)
     json: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Lines of JSON."""
+    """List: a line of JSON a network."""
 
 
 def models_command(config: ModelsConfig, *, console: Console) -> None:
@@ -87,7 +89,7 @@ def models_command(config: ModelsConfig, *, console: Console) -> None:
         case FetchModel(name):
             _fetch(name, console)
         case CheckModel():
-            _check(config.action, console, as_json=config.json)
+            _check(config.action, console)
 
 
 def facts_of(name: str) -> dict[str, Any]:
@@ -118,7 +120,7 @@ def _fetch(name: str, console: Console) -> None:
     console.print(f"{name}: {path}", soft_wrap=True, markup=False, highlight=False)
 
 
-def _check(action: CheckModel, console: Console, *, as_json: bool) -> None:
+def _check(action: CheckModel, console: Console) -> None:
     scorer = load_scorer(
         action.name, weights=action.weights, mean=action.mean, precision=action.precision
     )
@@ -156,7 +158,7 @@ def _check(action: CheckModel, console: Console, *, as_json: bool) -> None:
         "top5": round(float((rank < 5).mean()), 4),
         "mean_confidence": round(float(confidence.mean()), 4),
     }
-    if as_json:
+    if action.as_json:
         sys.stdout.write(json.dumps(facts) + "\n")
         return
     console.print(

@@ -1,0 +1,247 @@
+"""Runs on ImageNet: defaults by machine, sanity first, both encodings, crops, resume, bad input."""
+
+import csv
+import dataclasses
+import json
+import os
+import pickle
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from qd_fool.cli import main
+from qd_fool.experiments.evolve_config import EvolveConfig, fill_in
+from qd_fool.experiments.evolve_run import ORIGINAL, share_of_the_original
+from qd_fool.models import ZOO
+from qd_fool.models.labels import imagenet_labels
+from qd_fool.models.zoo import make_scorer
+from qd_fool.runs import read_npz
+
+SMALL = ("--model", "squeezenet1.1", "--batch-size", 8, "--chunk", 2, "--devices", 2)
+
+
+def evolve(run_dir, *flags):
+    return main(["evolve", "--run-dir", str(run_dir), *map(str, flags)])
+
+
+def refused(capsys, *argv) -> str:
+    capsys.readouterr()
+    assert main(list(map(str, argv))) == 2
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    lines = [line for line in captured.err.splitlines() if line.startswith("qd-fool: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def lenet():
+    flat = {k: np.zeros(s, np.float32) for k, s in ZOO["lenet"].shapes.items()}
+    return make_scorer(ZOO["lenet"], flat, source="zeros")
+
+
+@pytest.fixture(scope="module")
+def squeezenet():
+    flat = {k: np.zeros(s, np.float32) for k, s in ZOO["squeezenet1.1"].shapes.items()}
+    return make_scorer(ZOO["squeezenet1.1"], flat, source="zeros")
+
+
+def test_what_is_not_given_depends_on_network_encoding_and_machine(lenet, squeezenet):
+    mnist = fill_in(EvolveConfig(encoding="cppn"), lenet, on_cpu=True)
+    assert mnist == {
+        "generations": 200, "batch_size": 200, "crops": 1, "chunk": 100, "minutes": None,
+    }  # fmt: skip
+    cpu = fill_in(EvolveConfig(encoding="cppn"), squeezenet, on_cpu=True)
+    assert cpu == {
+        "generations": 5000, "batch_size": 400, "crops": 1, "chunk": 4, "minutes": 4.5,
+    }  # fmt: skip
+    accelerator = fill_in(EvolveConfig(encoding="direct"), squeezenet, on_cpu=False)
+    assert accelerator == {
+        "generations": 5000, "batch_size": 200, "crops": 10, "chunk": 128, "minutes": None,
+    }  # fmt: skip
+
+
+def test_what_is_given_holds(squeezenet):
+    given = {"generations": 7, "batch_size": 3, "crops": 1, "chunk": 9, "minutes": 2.0}
+    filled = fill_in(EvolveConfig(**given), squeezenet, on_cpu=False)
+    assert filled == given | {"chunk": 3}
+    assert fill_in(EvolveConfig(generations=7), squeezenet, on_cpu=True)["minutes"] is None
+
+
+def test_the_share_of_the_originals_search():
+    """400 at random and 5001 generations of 400; 200 and 5010 of 200."""
+    assert ORIGINAL == {"cppn": (5001, 400), "direct": (5010, 200)}
+    assert "1.0% of the original's" in share_of_the_original("cppn", 20_008)
+    assert "2,000,800 pictures" in share_of_the_original("cppn", 400)
+    assert "1,002,200 pictures" in share_of_the_original("direct", 400)
+
+
+@pytest.fixture(scope="module")
+def weights(imagenet_weights):
+    return imagenet_weights["squeezenet1.1"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, weights, photographs):
+    """A small CPPN run with photographs, and what it printed."""
+    import contextlib
+    import io
+
+    few = tmp_path_factory.mktemp("photos")
+    for path in sorted(photographs.glob("*.jpg"))[::100]:
+        (few / path.name).symlink_to(path)
+    run = tmp_path_factory.mktemp("runs") / "cppn"
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        assert (
+            evolve(run, *SMALL, "--weights", weights, "--encoding", "cppn", "--generations", 3,
+                   "--photos", few) == 0
+        )  # fmt: skip
+    return run, said.getvalue()
+
+
+def test_sanity_comes_first(finished):
+    _, said = finished
+    noise = said.index("on 100 pictures of noise its highest confidence is ")
+    photographs = said.index("on 10 photographs of ")
+    assert noise < photographs < said.index("compiled in ")
+    right = float(said.split("in the median, and ")[1].split("%")[0])
+    assert right >= 40
+
+
+def test_the_end_tells_where_to_look_and_who_is_fooled_most(finished):
+    run, said = finished
+    assert "of the original's search with this encoding" in said
+    assert f"look at {run / 'report.html'}" in said
+    with (run / "elites.csv").open(newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: -float(row["confidence"]))
+    told = said.split("most confident: ")[1].splitlines()[0]
+    names = [part.rsplit(" ", 1)[0] for part in told.split(", ")]
+    assert names == [row["label"].split(",")[0] for row in rows[:5]]
+
+
+def test_an_elite_for_each_class_in_the_networks_order(finished):
+    run, _ = finished
+    with (run / "elites.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == list(imagenet_labels()[1])
+    assert (run / "elites" / "0291_lion.png").exists()
+    with Image.open(run / rows[0]["png"]) as image:
+        assert (image.size, image.mode) == ((256, 256), "RGB")
+    assert json.loads((run / "run.json").read_text())["png_rescored_max_difference"] <= 1e-5
+
+
+def test_the_pages_are_of_a_size_that_opens(finished):
+    run, _ = finished
+    page = (run / "report.html").read_text()
+    assert page.count("data:image/webp;base64,") == 1000
+    assert len(page) < 8e6
+    assert (run / "contact_sheet.png").exists()
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """Flags of a small linear network with ImageNet's classes, registered for these tests."""
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.npz"
+    np.savez(path, weight=rng.normal(0, 0.02, (32 * 32 * 3, 1000)).astype(np.float32))
+
+    def params_from_flat(flat, *, source, mean):
+        return {"weight": jnp.asarray(flat["weight"]), "mean": jnp.asarray(mean)}
+
+    def apply(params, x):
+        x = x - jnp.expand_dims(params["mean"], tuple(range(4 - params["mean"].ndim)))
+        return x.reshape(x.shape[0], -1) @ params["weight"] / 60
+
+    entry = dataclasses.replace(
+        ZOO["caffenet"],
+        name="tiny",
+        shapes={"weight": (32 * 32 * 3, 1000)},
+        params_from_flat=params_from_flat,
+        apply=apply,
+        image_shape=(40, 40, 3),
+        input_size=32,
+        chunk=4,
+    )
+    ZOO.register("tiny")(entry)
+    yield ("--model", "tiny", "--weights", path, "--batch-size", 8, "--chunk", 2, "--devices", 2)
+    del ZOO._table["tiny"]
+
+
+@pytest.mark.parametrize("encoding", ["cppn", "direct"])
+@pytest.mark.parametrize("crops", [1, 10])
+def test_resume_goes_on_to_the_same_bits_on_any_devices(tmp_path, tiny, encoding, crops):
+    flags = (*tiny, "--encoding", encoding, "--crops", crops)
+    assert evolve(tmp_path / "a", *flags, "--generations", 3, "--devices", 4) == 0
+    assert evolve(tmp_path / "b", *flags, "--generations", 1) == 0
+    assert evolve(tmp_path / "b", "--resume", "--generations", 3) == 0
+    record = json.loads((tmp_path / "b" / "run.json").read_text())
+    assert record["config"]["crops"] == crops
+    assert record["png_rescored_max_difference"] <= 1e-5
+    whole, parts = (read_npz(tmp_path / name / "archive.npz") for name in "ab")
+    for name in whole:
+        np.testing.assert_array_equal(whole[name], parts[name], err_msg=name)
+
+
+def test_minutes_pause_a_run_and_resume_goes_on(tmp_path, tiny, capsys):
+    run = tmp_path / "paused"
+    assert evolve(run, *tiny, "--encoding", "direct", "--minutes", 0.0001) == 0
+    said = capsys.readouterr().err
+    assert f"0.0001 minutes are over; go on with: qd-fool evolve --resume --run-dir {run}" in said
+    record = json.loads((run / "run.json").read_text())
+    assert (record["status"], record["config"]["generations"]) == ("paused", 5000)
+    assert "minutes were over" in (run / "report.html").read_text()
+    done = record["generations_done"]
+    assert evolve(run, "--resume", "--generations", done + 1, "--minutes", 5) == 0
+    assert json.loads((run / "run.json").read_text())["status"] == "finished"
+
+
+def test_another_mean_is_another_run(tmp_path, tiny, capsys):
+    run, mean = tmp_path / "mean", tmp_path / "mean.npy"
+    np.save(mean, np.full((3, 40, 40), 100.0))
+    assert evolve(run, *tiny, "--mean", mean, "--generations", 0) == 0
+    assert evolve(run, "--resume", "--generations", 1) == 0
+    np.save(mean, np.zeros((3, 40, 40)))
+    said = refused(capsys, "evolve", "--resume", "--run-dir", run, "--generations", 2)
+    assert "mean-sha256 is " in said
+
+
+def test_another_precision_is_another_run(tmp_path, tiny, capsys):
+    run = tmp_path / "rough"
+    assert evolve(run, *tiny, "--precision", "bfloat16", "--generations", 0) == 0
+    said = refused(capsys, "evolve", "--resume", "--run-dir", run, "--precision", "float32")
+    assert "precision is 'float32', the run has 'bfloat16'" in said
+
+
+def test_a_pickle_that_wants_to_run_is_not_run(tmp_path, capsys):
+    class Bomb:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'ran'}",)
+
+    (tmp_path / "bomb.pth").write_bytes(pickle.dumps({"features.0.weight": Bomb()}))
+    said = refused(
+        capsys, "evolve", "--model", "alexnet", "--weights", tmp_path / "bomb.pth",
+        "--run-dir", tmp_path / "run",
+    )  # fmt: skip
+    assert "bomb.pth" in said
+    assert "system" in said
+    assert not (tmp_path / "ran").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_photographs_that_cannot_be_shown(tmp_path, weights, capsys):
+    flags = ("evolve", *SMALL, "--weights", weights, "--run-dir", tmp_path / "run")
+    assert "nowhere" in refused(capsys, *flags, "--photos", tmp_path / "nowhere")
+    (tmp_path / "gray").mkdir()
+    Image.new("L", (300, 300)).save(tmp_path / "gray" / "n02129165.jpg")
+    said = refused(capsys, *flags, "--photos", tmp_path / "gray")
+    assert "n02129165.jpg" in said
+    assert "expected" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_pictures_of_digits_are_no_photographs(tmp_path, capsys, photographs):
+    said = refused(capsys, "evolve", "--run-dir", tmp_path / "run", "--photos", photographs)
+    assert "lenet is no network of photographs" in said
