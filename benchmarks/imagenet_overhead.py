@@ -89,7 +89,9 @@ def measure(scorer, params, mesh, name, crops, arguments):
         f"bare {chunk}": bare(chunk) for chunk in sorted({scorer.chunk, 2, 4, 8})
     }
     seconds = interleaved(runs, rounds=arguments.rounds)
-    fastest = min((k for k in runs if k != "end to end"), key=lambda k: statistics.median(seconds[k]))
+    fastest = min(
+        (k for k in runs if k != "end to end"), key=lambda k: statistics.median(seconds[k])
+    )
     ours = f"bare {scorer.chunk}"
     return [
         {

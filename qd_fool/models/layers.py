@@ -3,8 +3,8 @@
 XLA's CPU backend has one good primitive, the matrix product, and one fair one, the plain
 convolution; grouped and depthwise convolutions and window reductions are slow there by factors
 (`benchmarks/imagenet_forward.py`). So on CPU those are written as products, sums of shifted
-pictures and maxima of strided slices; elsewhere they stay what they are. Both forms of each are
-tested alike.
+pictures and maxima of strided slices, and wide convolutions in Winograd's form; elsewhere they stay
+what they are. Both forms of each are tested alike.
 """
 
 from typing import Any
@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
+
+from qd_fool.models.winograd import LEAST_CHANNELS, winograd
 
 EXACT = lax.Precision.HIGHEST
 """Accelerators would round float32 products to TF32 or bfloat16; a network is what it was."""
@@ -63,6 +65,14 @@ def convolve(
         return lax.platform_dependent(x, kernel, cpu=by_hand, default=as_one)
     if size == 1 and stride == 1 and padding == pad_evenly(0):
         return jnp.einsum("nhwc,cf->nhwf", x, kernel[0, 0], precision=EXACT)
+    wide = x.shape[-1] >= LEAST_CHANNELS and x.dtype == jnp.float32
+    if wide and stride == 1 and size in (3, 5):
+        return lax.platform_dependent(
+            x,
+            kernel,
+            cpu=lambda x, kernel: winograd(x, kernel, padding=padding),
+            default=lambda x, kernel: _xla_convolution(x, kernel, stride=1, padding=padding),
+        )
     return _xla_convolution(x, kernel, stride=stride, padding=padding)
 
 

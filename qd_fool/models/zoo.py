@@ -233,7 +233,7 @@ def _alexnet(name: str, variant: str, parameters: int, **facts: Any) -> None:
         params_from_flat=params_from_flat,
         apply=apply,
         image_shape=(256, 256, 3),
-        chunk=50,
+        chunk=64,
         **facts,
     )
 

@@ -1,0 +1,152 @@
+"""Forward images/s of the ImageNet networks ÷ PyTorch's on the same cores: best batch each.
+
+Needs PyTorch beside this package: `pip install torch torchvision efficientnet-lite-pytorch`.
+"""
+
+import os
+
+import jax
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+jax.config.update("jax_num_cpu_devices", CORES)
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import torch
+from common import median_ratio, report
+from jax.sharding import NamedSharding, PartitionSpec
+
+from qd_fool.chunks import map_chunks
+from qd_fool.map_elites import AXIS, make_mesh, replicate
+from qd_fool.models import ZOO
+from qd_fool.models.zoo import make_scorer
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from oracles.weights import random_flat
+from torch_nets import build
+
+IMAGES = 128
+
+
+def ours(name, chunk):
+    """A call that runs `IMAGES` pictures through our network, over all cores."""
+    entry = ZOO[name]
+    scorer = make_scorer(entry, random_flat(entry), source="random")
+    mesh = make_mesh()
+    size = scorer.input_size
+    pictures = np.random.default_rng(0).integers(0, 256, (IMAGES, size, size, 3), dtype=np.uint8)
+
+    def forward(p, x):
+        return scorer.apply(p, scorer.preprocess(x.astype(jnp.float32)))
+
+    call = jax.jit(
+        jax.shard_map(
+            lambda p, x: map_chunks(lambda y: forward(p, y), x, chunk=chunk),
+            mesh=mesh,
+            in_specs=(PartitionSpec(), PartitionSpec(AXIS)),
+            out_specs=PartitionSpec(AXIS),
+            check_vma=False,
+        )
+    )
+    params = replicate(scorer.params, mesh)
+    x = jax.device_put(pictures, NamedSharding(mesh, PartitionSpec(AXIS)))
+    return lambda: jax.block_until_ready(call(params, x))
+
+
+def fused(module):
+    """EfficientNet-Lite with batch normalisation folded into the convolutions, as ours has it."""
+    from torch.nn.utils.fusion import fuse_conv_bn_eval as fold
+
+    module._conv_stem, module._bn0 = fold(module._conv_stem, module._bn0), torch.nn.Identity()
+    module._conv_head, module._bn1 = fold(module._conv_head, module._bn1), torch.nn.Identity()
+    for block in module._blocks:
+        pairs = [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")]
+        for conv, norm in pairs:
+            if hasattr(block, conv):
+                setattr(block, conv, fold(getattr(block, conv), getattr(block, norm)))
+                setattr(block, norm, torch.nn.Identity())
+    return module
+
+
+def theirs(name, batch):
+    """The same in PyTorch, channels last, preprocessed beforehand."""
+    module, size, _ = build(name)
+    if name.startswith("efficientnet"):
+        module = fused(module)
+    module = module.to(memory_format=torch.channels_last)
+    x = torch.rand(IMAGES, 3, size, size).contiguous(memory_format=torch.channels_last)
+
+    def call():
+        with torch.inference_mode():
+            for i in range(0, IMAGES, batch):
+                module(x[i : i + batch])
+
+    return call
+
+
+def seconds_of(calls, rounds):
+    """Of each call, in turns; a pause between, so that no pool of threads is still spinning."""
+    for call in calls.values():
+        call()
+    seconds = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            time.sleep(0.05)
+            started = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def main():
+    """Time each network in both, every size of batch, and set the best beside the best."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", default="squeezenet1.1,efficientnet-lite0,alexnet")
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    torch.set_num_threads(CORES)
+    rows = []
+    for name in arguments.models.split(","):
+        chunks = (16, 32, 64) if "alexnet" in name else (1, 2, 4, 8)
+        batches = (16, 32, 64, 128) if "alexnet" in name else (2, 4, 8, 16, 32)
+        calls = {("ours", n): ours(name, n) for n in chunks}
+        calls |= {("theirs", n): theirs(name, n) for n in batches}
+        # First each size, to find the best; then the two best alone, for the ratio.
+        screened = seconds_of(calls, 3)
+        best = {
+            who: min((k for k in calls if k[0] == who), key=lambda k: min(screened[k]))
+            for who in ("ours", "theirs")
+        }
+        seconds = seconds_of({who: calls[key] for who, key in best.items()}, arguments.rounds)
+        default = ours(name, ZOO[name].chunk)
+        default_seconds = seconds_of({"ours": default}, 3)["ours"]
+        rows.append(
+            {
+                "network": name,
+                "ours, images/s": round(IMAGES / statistics.median(seconds["ours"]), 1),
+                "chunk": best["ours"][1],
+                "at the default chunk": f"{IMAGES / statistics.median(default_seconds):.1f} "
+                f"({ZOO[name].chunk})",
+                "PyTorch, images/s": round(IMAGES / statistics.median(seconds["theirs"]), 1),
+                "batch": best["theirs"][1],
+                "ours ÷ PyTorch": round(median_ratio(seconds["theirs"], seconds["ours"]), 3),
+            }
+        )
+    report(
+        "imagenet_forward",
+        rows,
+        words=f"Forward passes of {IMAGES} pictures, float32, random weights, {CORES} cores for "
+        f"both: ours over {CORES} host devices from 8-bit pictures, PyTorch {torch.__version__} "
+        "channels last (batch normalisation folded) from ready tensors; each at the batch that was "
+        f"fastest for it, then {arguments.rounds} interleaved rounds of the two.",
+    )
+
+
+if __name__ == "__main__":
+    main()
