@@ -43,8 +43,8 @@ def main():
         words=f"MAP-Elites against {scorer.name}, {len(scorer.class_names)} cells, pictures of "
         f"{'x'.join(map(str, scorer.image_shape))}, after {arguments.evolved} generations, against "
         f"the bare jitted network on crops of {scorer.input_size} pixels, over {CORES} devices. "
-        f"Median of {arguments.rounds} interleaved rounds; `ratio`: the median of the rounds' ratios to the "
-        "fastest bare form. A picture of ten crops counts as ten of the network's.",
+        f"Median of {arguments.rounds} interleaved rounds; `ratio`: the median of the rounds' "
+        "ratios to the fastest bare form. A picture of ten crops counts as ten of the network's.",
     )
 
 
