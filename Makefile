@@ -67,7 +67,7 @@ train-lenet: $(VENV)/.dev ## train the two shipped networks anew, into build/ (n
 	$(BIN)/qd-fool train --seed 1 --out build/lenet-b.safetensors
 
 oracle: $(VENV)/.dev ## make the fixtures of tests/fixtures anew, with PyTorch (a large download)
-	$(BIN)/python -m pip install "torch>=2.5"
+	$(BIN)/python -m pip install "torch>=2.5" torchvision efficientnet-lite-pytorch
 	$(BIN)/python tests/make_oracle.py
 
 check-faults: $(VENV)/.dev ## kill a run at 20 random moments; each must resume to the same bits
