@@ -6,7 +6,7 @@ SEED ?= 0
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run-mnist run-imagenet test check format train-lenet oracle check-faults benchmark clean
+.PHONY: help install run-mnist run-imagenet test check format train-lenet oracle check-faults benchmark benchmark-imagenet clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +50,7 @@ run-imagenet: $(VENV)/.imagenet ## evolve a fooling image for each ImageNet clas
 		$(if $(CROPS),--crops $(CROPS)) --run-dir $(RUN_DIR) --resume $(ARGS)
 
 test: $(VENV)/.dev ## run the tests, with coverage (ARGS for pytest)
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadscope --cov --cov-report=term $(ARGS)
 
 check: $(VENV)/.dev ## lint, formatting and types
 	$(BIN)/ruff check .
@@ -84,6 +84,13 @@ benchmark: $(VENV)/.dev ## the tables of benchmarks/ (about twenty minutes; ARGS
 	$(BIN)/python benchmarks/mnist_cppn.py $(ARGS)
 	$(BIN)/python benchmarks/mnist_direct.py $(ARGS)
 	$(BIN)/python benchmarks/mnist_direct.py --seeds 20 --settings "paper: 8-bit genes" --table mnist_direct_seeds $(ARGS)
+
+# IMAGENET: a folder with imagenet_sample/<WNID>.jpg and weights/squeezenet_*.npz
+benchmark-imagenet: $(VENV)/.dev ## the tables about ImageNet's networks, beside PyTorch (a large download; IMAGENET=DIR)
+	$(BIN)/python -m pip install "torch>=2.5" torchvision efficientnet-lite-pytorch
+	$(BIN)/python benchmarks/imagenet_forward.py
+	$(BIN)/python benchmarks/imagenet_exactness.py --images $(IMAGENET)/imagenet_sample --weights $(IMAGENET)/weights
+	$(BIN)/python benchmarks/imagenet_overhead.py --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
 
 clean: ## remove build products, not runs
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .coverage

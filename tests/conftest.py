@@ -1,8 +1,17 @@
 """Strict settings for all tests: four CPU devices, no silent rank promotion, shapes checked."""
 
 import os
+import shutil
+import tempfile
 import warnings
 from pathlib import Path
+
+# Many tests compile the same programs: those of one session, its workers' and its commands', are
+# kept for it. Set before JAX is imported, so that commands inherit it.
+SESSION = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
+COMPILED = Path(tempfile.gettempdir()) / f"qd_fool-tests-{SESSION}"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 import jax
 import numpy as np
@@ -18,6 +27,12 @@ with warnings.catch_warnings(), install_import_hook("qd_fool", "beartype.beartyp
 jax.devices()  # starts JAX with these settings, which a command under test then leaves alone
 
 REQUIRE_DATA = os.environ.get("QD_FOOL_REQUIRE_DATA") == "1"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last to leave clears the compiled programs away."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(COMPILED, ignore_errors=True)
 
 
 def _missing(what: str) -> None:

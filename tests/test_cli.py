@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from qd_fool.cli import main
+from qd_fool.models import ZOO
 
 
 def refused(capsys, *argv) -> str:
@@ -56,11 +57,36 @@ def test_an_unknown_flag_exits_with_2(capsys):
     assert stop.value.code == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "lenet", "--images", "."], "lenet does not know ImageNet's classes"),
+        (["check", "efficientnet-lite0", "--images", "nowhere"], "nowhere"),
+        (["fetch", "squeezenet1.1-caffe"], "squeezenet1.1-caffe has no weights of its own"),
+        (["fetch", "vgg"], "unknown model 'vgg'"),
+    ],
+)
+def test_models_refuses(capsys, arguments, message):
+    assert main(["models", *arguments]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
 def test_models_lists_the_zoo(capsys):
     assert main(["models", "--json"]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [m["name"] for m in told] == ["lenet", "lenet-b"]
-    assert all(m["parameters"] == 431_080 for m in told)
+    assert [m["name"] for m in told] == list(ZOO)
+    facts = ("architecture", "source", "licence", "preprocessing", "accuracy", "file")
+    assert all(m[fact] for m in told for fact in facts)
+    hashes = {m["name"]: m.get("hash") for m in told}
+    assert hashes["caffenet"] == "sha1:4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46"
+    assert hashes["alexnet"] == "sha256-prefix:7be5be79"
+    assert hashes["lenet"].startswith("sha256:")
+    assert {name for name in hashes if hashes[name] is None} == {
+        "squeezenet1.0-caffe",
+        "squeezenet1.1-caffe",
+    }
     assert main(["models"]) == 0
     assert "431,080" in capsys.readouterr().out
 

@@ -171,7 +171,7 @@ def _squeezenet(version: str, parameters: int, published: str, file: RemoteFile)
             ),
             apply=functools.partial(squeezenet.apply, version=version, caffe=caffe),
             image_shape=(256, 256, 3),
-            chunk=4,
+            chunk=2,
             **facts,
         )
 

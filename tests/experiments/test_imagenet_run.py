@@ -55,7 +55,7 @@ def test_what_is_not_given_depends_on_network_encoding_and_machine(lenet, squeez
     }  # fmt: skip
     cpu = fill_in(EvolveConfig(encoding="cppn"), squeezenet, on_cpu=True)
     assert cpu == {
-        "generations": 5000, "batch_size": 400, "crops": 1, "chunk": 4, "minutes": 4.5,
+        "generations": 5000, "batch_size": 400, "crops": 1, "chunk": 2, "minutes": 4.5,
     }  # fmt: skip
     accelerator = fill_in(EvolveConfig(encoding="direct"), squeezenet, on_cpu=False)
     assert accelerator == {
