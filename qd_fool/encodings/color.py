@@ -41,6 +41,17 @@ def planes_of(color: str) -> int:
     return 1 if color == "gray" else 3
 
 
+def nearest_byte(values: Float[Array, "*pixels"]) -> Int[Array, "*pixels"]:
+    """The integers nearest to values in 0..255, ties to even, as int32.
+
+    From 2^23 on a float32 counts in ones, and the count stands in its low bits. A conversion, which
+    XLA guards against NaN and overflow, keeps a loop on CPU from being vectorised and takes as long
+    as all else that is done to a colour.
+    """
+    counted = values + jnp.float32(2**23)
+    return jax.lax.bitcast_convert_type(counted, jnp.int32) & 255
+
+
 def bytes_to_pixels(
     planes: Sequence[Int[Array, "*pixels"]], *, color: str, channels: int
 ) -> UInt8[Array, "*pixels channels"]:
@@ -66,11 +77,11 @@ def bytes_to_pixels(
         # has room to round it. OpenCV's float hue of byte 244 is a little high, which takes two
         # colours (both of strength 21733) over the half; one more there follows it.
         high = ((hue == 244) & (strength == 21733)).astype(jnp.int32)
-        base = light.astype(jnp.float32) + 0.5
+        base = light.astype(jnp.float32)
 
         def channel(weight: Array) -> Array:
             above = (strength * weight + high).astype(jnp.float32) * jnp.float32(1 / 3825)
-            return (base + above).astype(jnp.int32)
+            return nearest_byte(base + above)
 
         return _interleave(*map(channel, _hue_weights(hue)))
     hue, saturation, value = planes

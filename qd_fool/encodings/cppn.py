@@ -18,6 +18,7 @@ from qd_fool.encodings.base import Encoding, register_encoding
 from qd_fool.encodings.color import (
     bytes_to_pixels,
     floats_to_pixels,
+    nearest_byte,
     planes_of,
     resolve_color,
 )
@@ -124,7 +125,7 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
 
     def to_bytes(values: Float[Array, "*n outputs pixels"]) -> Array:
         # trunc(255 |v|): negative values are mirrored (phen_color_image.hpp:109-111).
-        scaled = (jnp.abs(values) * 255.0).astype(jnp.int32)
+        scaled = nearest_byte(jnp.floor(jnp.abs(values) * 255.0))
         planes = [scaled[..., i, :] for i in range(outputs)]
         return bytes_to_pixels(planes, color=color, channels=channels)
 
