@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SEED ?= 0
+# With an NVIDIA card, JAX for it; for a TPU say EXTRAS=imagenet,tpu.
+EXTRAS ?= imagenet$(if $(shell command -v nvidia-smi 2>/dev/null),$(shell echo ,cuda))
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -25,8 +27,8 @@ $(VENV)/.dev: pyproject.toml
 
 $(VENV)/.imagenet: pyproject.toml
 	$(if $(wildcard $(BIN)/python),,$(PYTHON) -m venv $(VENV))
-	@if command -v uv >/dev/null; then uv pip install --python $(BIN)/python -e ".[imagenet]"; \
-	else $(BIN)/python -m pip install -e ".[imagenet]"; fi
+	@if command -v uv >/dev/null; then uv pip install --python $(BIN)/python -e ".[$(EXTRAS)]"; \
+	else $(BIN)/python -m pip install -e ".[$(EXTRAS)]"; fi
 	@touch $@ $(VENV)/.run
 
 install: $(VENV)/.imagenet ## set up .venv with what a run needs
@@ -43,7 +45,7 @@ run-mnist: $(VENV)/.run ## evolve ten fooling digits against LeNet, with each en
 # What is not given depends on the machine: see `qd-fool evolve --help`. The same command again goes on with the run.
 run-imagenet: MODEL := $(or $(MODEL),efficientnet-lite0)
 run-imagenet: ENCODING := $(or $(ENCODING),cppn)
-run-imagenet: RUN_DIR := $(or $(RUN_DIR),runs/imagenet-$(MODEL)-$(ENCODING)-$(SEED))
+run-imagenet: RUN_DIR := $(or $(RUN_DIR),runs/imagenet-$(MODEL)-$(ENCODING)$(if $(BATCH),-batch$(BATCH))$(if $(CROPS),-crops$(CROPS))-$(SEED))
 run-imagenet: $(VENV)/.imagenet ## evolve a fooling image for each ImageNet class (MODEL, ENCODING, GENERATIONS, BATCH, CROPS, SEED, RUN_DIR, ARGS)
 	$(BIN)/qd-fool evolve --model $(MODEL) --encoding $(ENCODING) --seed $(SEED) \
 		$(if $(GENERATIONS),--generations $(GENERATIONS)) $(if $(BATCH),--batch-size $(BATCH)) \

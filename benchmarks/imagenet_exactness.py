@@ -98,7 +98,7 @@ def networks(arguments):
     rows = []
     paths = list_photographs(arguments.images)
     with tempfile.TemporaryDirectory() as scratch:
-        for name in [n for n in ZOO if ZOO[n].imagenet and n != "squeezenet1.0"]:
+        for name in [n for n in ZOO if ZOO[n].imagenet]:
             path, whose = weights_of(name, arguments.weights, Path(scratch))
             scorer = load_scorer(name, weights=path)
             side = scorer.image_shape[0]
@@ -121,7 +121,7 @@ def networks(arguments):
                 scores = [score(scorer.params, b) for b in read_photographs(paths, side=side)]
                 odds = np.concatenate(scores)
                 classes = np.array([class_of(p, scorer.wnids) for p in paths])
-                rank = (odds > odds[np.arange(len(odds)), classes][:, None]).sum(axis=1)
+                rank = (odds >= odds[np.arange(len(odds)), classes][:, None]).sum(axis=1) - 1
                 row["top-1 / top-5, %"] = f"{(rank < 1).mean():.1%} / {(rank < 5).mean():.1%}"
             rows.append(row)
             print(json.dumps(row), flush=True)

@@ -64,9 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(words: list[str], console: Console) -> int:
     config = _parse(words)
+    _make_cores_devices(config.devices if isinstance(config, EvolveConfig) else None)
     match config:
         case EvolveConfig():
-            _make_cores_devices(config.devices)
             return EXIT_INTERRUPTED if evolve_run(config, console=console).interrupted else 0
         case ScoreConfig():
             score_files(config)
@@ -77,7 +77,6 @@ def _dispatch(words: list[str], console: Console) -> int:
         case TrainConfig():
             train_run(config, console=console)
         case ModelsConfig():
-            _make_cores_devices(None)
             models_command(config, console=Console())
     return 0
 

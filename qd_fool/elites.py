@@ -37,11 +37,11 @@ ScoreFunction = Callable[[PyTree[Array], np.ndarray], np.ndarray]
 """`(params, images (n, height, width, channels) uint8) -> log-odds (n, classes)`."""
 
 SCORE_AT_ONCE = 200
-"""Pictures a call of a compiled score function, about; so that any number needs one program."""
+"""Pictures a call of a compiled score function, at most about; any larger number is cut up."""
 
 
 def score_function(scorer: Scorer, *, crops: int, chunk: int) -> ScoreFunction:
-    """Scores 8-bit pictures, any number, over all devices; compiled once for a size of pictures.
+    """Scores 8-bit pictures, any number, over all devices; compiled once from 200 pictures on.
 
     Each device scores whole chunks, as in evolution; so the scores are those of evolution, too.
     """
@@ -59,8 +59,8 @@ def score_function(scorer: Scorer, *, crops: int, chunk: int) -> ScoreFunction:
 
     def call(params: PyTree[Array], images: np.ndarray) -> np.ndarray:
         n = len(images)
-        step = chunk * mesh.devices.size
-        step *= max(1, SCORE_AT_ONCE // step)
+        least = chunk * mesh.devices.size
+        step = least * max(1, min(-(-n // least), SCORE_AT_ONCE // least))
         filled = np.concatenate([images, np.repeat(images[:1], -n % step, axis=0)])
         parts = [score(params, filled[i : i + step]) for i in range(0, len(filled), step)]
         return np.concatenate([np.asarray(part) for part in parts])[:n]

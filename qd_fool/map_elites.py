@@ -35,6 +35,7 @@ from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.kernel import check_crops, log_odds
 from qd_fool.models import Scorer
+from qd_fool.models.scorer import default_chunk
 
 AXIS = "batch"
 
@@ -387,7 +388,7 @@ def evolve(
     Raises:
       UserError: bad settings, or NaN scores.
     """
-    config = config or MapElitesConfig(chunk=scorer.chunk)
+    config = config or MapElitesConfig(chunk=default_chunk(scorer))
     check_extent(generations=generations, batch_size=config.batch_size, seed=seed)
     mesh = make_mesh(devices)
     segment = make_segment(scorer, encoding, config, mesh=mesh, length=64)

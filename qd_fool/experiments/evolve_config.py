@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import hashlib
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,8 @@ class EvolveConfig:
     encoding: str = "direct"
     """How genomes make pictures: direct (a gene a pixel) or cppn (evolved graphs of functions)."""
     generations: int | None = None
-    """Generations after the random generation 0; under --resume, the total. The paper's 5000 for a
-    network of ImageNet if not given, else 200."""
+    """Generations after the random generation 0; under --resume, the total. The original's 5000
+    for a network of ImageNet if not given, else 200."""
     batch_size: int | None = None
     """Offspring a generation; the paper's if not given: 400 for CPPNs on ImageNet, else 200."""
     minutes: float | None = None
@@ -60,6 +61,8 @@ class EvolveConfig:
     network's input). If not given 10 on ImageNet with an accelerator, else 1."""
     photos: Path | None = None
     """A folder of photographs to show the network before the run: wrong preprocessing shows."""
+    convert: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Turn photographs that are gray, CMYK, 16-bit or the like into 8-bit RGB."""
     resume: tyro.conf.FlagCreatePairsOff[bool] = False
     """Go on with the run in --run-dir; its settings hold where none are given."""
     init_from: Path | None = None
@@ -115,8 +118,8 @@ class EvolveConfig:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UserError(f"--{_flag(name)} is {value}: expected {least} or more")
-        if self.minutes is not None and not self.minutes > 0:
-            raise UserError(f"--minutes is {self.minutes}: expected more than 0")
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise UserError(f"--minutes is {self.minutes}: expected a number above 0")
         check_extent(
             generations=self.generations or 0, batch_size=self.batch_size or 1, seed=self.seed
         )
@@ -134,6 +137,7 @@ NOT_COMPARED = (
     "mean",  # mean_sha256 is
     "minutes",
     "photos",
+    "convert",
 )
 # Runs of older versions lack these; what they did is the default.
 ADDED_LATER = (
@@ -148,6 +152,7 @@ ADDED_LATER = (
     "mean",
     "precision",
     "photos",
+    "convert",
 )
 
 
@@ -172,7 +177,8 @@ class EvolvePlan:
     @property
     def generations(self) -> int:
         """After generation 0."""
-        assert self.config.generations is not None  # noqa: S101 - filled in by `plan`
+        if self.config.generations is None:
+            raise ValueError("a plan has its generations filled in")
         return self.config.generations
 
 
@@ -188,7 +194,9 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     height, width, channels = scorer.image_shape
     if config.image_size is not None:
         height = width = config.image_size
-    filled = fill_in(config, scorer, on_cpu=jax.default_backend() == "cpu")
+    given = {"generations": config.generations, "minutes": config.minutes}
+    on_cpu = jax.default_backend() == "cpu"
+    filled = fill_in(config, scorer, side=min(height, width), on_cpu=on_cpu)
     config = dataclasses.replace(config, image_size=config.image_size or height, **filled)
     check_extent(
         generations=filled["generations"], batch_size=filled["batch_size"], seed=config.seed
@@ -203,6 +211,7 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     )
     record = {
         **{k: str(v) if isinstance(v, Path) else v for k, v in vars(config).items()},
+        **given,  # how long to go on is decided anew when the run is resumed
         "weights_sha256": scorer.weights_sha256,
     }
     if config.mean is not None:
@@ -211,8 +220,14 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     return EvolvePlan(config, scorer, encoding, map_elites, score, record)
 
 
-def fill_in(config: EvolveConfig, scorer: Scorer, *, on_cpu: bool) -> dict[str, Any]:
-    """What is not given, by network, encoding and machine: the paper's settings where they fit.
+def fill_in(config: EvolveConfig, scorer: Scorer, *, side: int, on_cpu: bool) -> dict[str, Any]:
+    """What is not given, by network, encoding and machine: the original's where they fit.
+
+    Args:
+      config: as given.
+      scorer: the network.
+      side: of the pictures.
+      on_cpu: whether there is no accelerator.
 
     Returns:
       `generations`, `batch_size`, `crops`, `chunk` and `minutes`.
@@ -227,7 +242,7 @@ def fill_in(config: EvolveConfig, scorer: Scorer, *, on_cpu: bool) -> dict[str, 
         generations = 5000 if imagenet else 200
     crops = config.crops
     if crops is None:
-        crops = 10 if imagenet and not on_cpu else 1
+        crops = 10 if imagenet and not on_cpu and side > scorer.input_size else 1
     chunk = config.chunk or (scorer.chunk if on_cpu else scorer.accelerator_chunk)
     return {
         "generations": generations,
@@ -292,6 +307,7 @@ def stored_config(run_dir: Path) -> EvolveConfig:
             for k, v in record.items()
             if k in fields
         }
+        known |= {"photos": None, "convert": False}  # shown when the run began
         return EvolveConfig(**(known | {"run_dir": run_dir, "resume": True}))
     except TypeError as error:
         raise UserError(f"{run_dir / 'run.json'}: its config is damaged ({error})") from error

@@ -277,11 +277,11 @@ def _loop(
     config = planned.config
     total = planned.generations + 1
     done = int(state.generation)
-    ends_at = time.monotonic() + 60 * (config.minutes or math.inf)
+    first, ends_at = done, time.monotonic() + 60 * (config.minutes or math.inf)
     # Generation 0 is no step of the count: `--checkpoint-every 100` saves after 100, 200, ...
     counted_from, saved_at, saved_time = max(done, 1), done, time.monotonic()
     count = 1
-    while done < total and not stop and time.monotonic() < ends_at:
+    while done < total and not stop and (done == first or time.monotonic() < ends_at):
         ends = total
         if config.checkpoint_every:
             ends = min(total, counted_from + config.checkpoint_every)

@@ -71,7 +71,9 @@ def _planned(run_dir: Path) -> EvolvePlan:
 def _export_all(run_dir: Path, console: Console) -> None:
     planned = _planned(run_dir)
     state, seconds = newest_state(run_dir, planned, console=console)
-    facts = {} if seconds is None else {"seconds": round(seconds, 3)}
+    facts: dict[str, Any] = {} if seconds is None else {"seconds": round(seconds, 3)}
+    if read_run(run_dir)["status"] == "paused" and int(state.generation) <= planned.generations:
+        facts["status"] = "paused"
     difference = write_results(run_dir, planned, state, facts=facts)
     console.print(f"PNGs scored again: differ by at most {difference:.1g}", highlight=False)
 
@@ -102,6 +104,8 @@ def elite_graph(planned: EvolvePlan, state: EvolutionState, cell: int) -> dict[s
         "origin": {
             "model": planned.config.model,
             "weights_sha256": planned.scorer.weights_sha256,
+            "mean_sha256": planned.record.get("mean_sha256"),
+            "precision": planned.config.precision,
             "class_index": cell,
             "label": planned.scorer.class_names[cell],
             "crops": planned.map_elites.crops,

@@ -13,21 +13,25 @@ from rich.progress import track
 from rich.table import Table
 
 from qd_fool.data.photographs import class_of, list_photographs, read_photographs
-from qd_fool.elites import score_function
+from qd_fool.elites import SCORE_AT_ONCE, score_function
 from qd_fool.errors import UserError
 from qd_fool.models import ZOO, load_scorer
 from qd_fool.models.fetch import RemoteFile, fetch
 from qd_fool.models.origin import describe, locate
+from qd_fool.models.scorer import default_chunk
 from qd_fool.models.zoo import Precision
 from qd_fool.runs import confidence_of
 
 FACTS = ("architecture", "parameters", "preprocessing", "accuracy", "source", "licence")
-BATCH = 64
+BATCH = SCORE_AT_ONCE
 
 
 @dataclasses.dataclass(frozen=True)
 class ListModels:
     """List the networks: architecture, weights and their source, licence, accuracy."""
+
+    as_json: Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(name="json")] = False
+    """A line of JSON a network."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +78,7 @@ class ModelsConfig:
         | Annotated[CheckModel, tyro.conf.subcommand("check")]
     ) = dataclasses.field(default_factory=ListModels)
     json: tyro.conf.FlagCreatePairsOff[bool] = False
-    """List: a line of JSON a network."""
+    """Lines of JSON."""
 
 
 def models_command(config: ModelsConfig, *, console: Console) -> None:
@@ -85,11 +89,11 @@ def models_command(config: ModelsConfig, *, console: Console) -> None:
     """
     match config.action:
         case ListModels():
-            _list(console, as_json=config.json)
+            _list(console, as_json=config.json or config.action.as_json)
         case FetchModel(name):
             _fetch(name, console)
         case CheckModel():
-            _check(config.action, console)
+            _check(config.action, console, as_json=config.json or config.action.as_json)
 
 
 def facts_of(name: str) -> dict[str, Any]:
@@ -120,7 +124,7 @@ def _fetch(name: str, console: Console) -> None:
     console.print(f"{name}: {path}", soft_wrap=True, markup=False, highlight=False)
 
 
-def _check(action: CheckModel, console: Console) -> None:
+def _check(action: CheckModel, console: Console, *, as_json: bool) -> None:
     scorer = load_scorer(
         action.name, weights=action.weights, mean=action.mean, precision=action.precision
     )
@@ -128,7 +132,7 @@ def _check(action: CheckModel, console: Console) -> None:
         raise UserError(f"{action.name} does not know ImageNet's classes: photographs tell nothing")
     paths = list_photographs(action.images)
     classes = [class_of(path, scorer.wnids) for path in paths]
-    score = score_function(scorer, crops=action.crops, chunk=scorer.chunk)
+    score = score_function(scorer, crops=action.crops, chunk=default_chunk(scorer))
     batches = read_photographs(
         paths, side=scorer.image_shape[0], convert=action.convert, batch=BATCH
     )
@@ -139,12 +143,13 @@ def _check(action: CheckModel, console: Console) -> None:
         track(batches, "scoring", total=total, console=errors, disable=not errors.is_terminal)
     ):
         n = len(batch)
-        # The last batch is filled up, so that the network is compiled once.
-        filled = np.concatenate([batch, np.repeat(batch[:1], BATCH - n, axis=0)])
-        scores = score(scorer.params, filled)[:n]
+        scores = score(scorer.params, batch)
+        if not np.isfinite(scores).all():
+            raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
         mine = np.asarray(classes[i * BATCH : i * BATCH + n])
         right = scores[np.arange(n), mine]
-        ranks.append((scores > right[:, None]).sum(axis=1))
+        # Ties count against the network: one that sees no difference knows nothing.
+        ranks.append((scores >= right[:, None]).sum(axis=1) - 1)
         own.append(confidence_of(right))
     rank, confidence = np.concatenate(ranks), np.concatenate(own)
     facts = {
@@ -158,7 +163,7 @@ def _check(action: CheckModel, console: Console) -> None:
         "top5": round(float((rank < 5).mean()), 4),
         "mean_confidence": round(float(confidence.mean()), 4),
     }
-    if action.as_json:
+    if as_json:
         sys.stdout.write(json.dumps(facts) + "\n")
         return
     console.print(

@@ -23,6 +23,7 @@ from qd_fool.experiments.results import sole_user
 from qd_fool.experiments.state import newest_state
 from qd_fool.kernel import check_crops
 from qd_fool.models import Scorer, load_scorer
+from qd_fool.models.scorer import default_chunk
 from qd_fool.runs import confidence_of, read_run
 
 
@@ -89,7 +90,9 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
     if scorer is None or class_index is None:
         return
     down = _resized(picture, (height, width), Image.Resampling.BOX)
-    scores = score_images(scorer, np.stack([native, down]), crops=crops, chunk=2)
+    scores = score_images(
+        scorer, np.stack([native, down]), crops=crops, chunk=min(2, default_chunk(scorer))
+    )
     evolved, poster = confidence_of(scores[:, class_index])
     top = int(np.argmax(scores[0]))
     other = "" if top == class_index else f" (which is rather {scorer.class_names[top]})"
@@ -151,6 +154,11 @@ def _from_file(config: RenderConfig, console: Console) -> Loaded:
             f"note: it was evolved against other weights of {name}; --weights names a file",
             highlight=False,
             soft_wrap=True,
+        )
+    if origin.get("mean_sha256") or origin.get("precision", "float32") != "float32":
+        console.print(
+            "note: it was evolved with --mean or --precision of its own, which this score has not",
+            highlight=False,
         )
     crops = 10 if origin.get("crops") == 10 else 1
     return encoding, genome, scorer, class_index, crops

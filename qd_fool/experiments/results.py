@@ -47,6 +47,7 @@ def run_record(planned: EvolvePlan, mesh: Mesh) -> dict[str, Any]:
         "schema": SCHEMA,
         "status": "running",
         "config": planned.record,
+        "generations": planned.generations,
         "encoding_settings": dataclasses.asdict(planned.encoding.settings),
         "image_shape": planned.encoding.image_shape,
         "classes": len(planned.scorer.class_names),

@@ -5,6 +5,8 @@ something; its accuracy tells. On photographs of its classes it ought to be high
 ought to be certain.
 """
 
+from pathlib import Path
+
 import numpy as np
 from rich.console import Console
 
@@ -13,9 +15,9 @@ from qd_fool.errors import UserError
 from qd_fool.experiments.evolve_config import EvolvePlan
 from qd_fool.runs import confidence_of
 
-NOISE = 100
+NOISE = 200
 PHOTOGRAPHS = 200
-"""At most so many are looked at, spread evenly over the folder."""
+"""At most so many are looked at, evenly spaced in the folder."""
 
 
 def show_sanity(planned: EvolvePlan, console: Console) -> None:
@@ -30,6 +32,7 @@ def show_sanity(planned: EvolvePlan, console: Console) -> None:
 
 def sanity(planned: EvolvePlan) -> list[str]:
     """A sentence on noise and one on photographs."""
+    photographs = _photographs(planned)  # what cannot be read is told before anything is scored
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (NOISE, *planned.encoding.image_shape), dtype=np.uint8)
     names = planned.scorer.class_names
@@ -39,34 +42,45 @@ def sanity(planned: EvolvePlan) -> list[str]:
             f"{planned.scorer.name} ({planned.scorer.weights}) gives NaN or infinite scores to "
             "plain noise: check its weights"
         )
+    if np.ptp(scores) == 0:
+        raise UserError(
+            f"{planned.scorer.name} ({planned.scorer.weights}) is equally confident in all classes "
+            "for any noise: check its weights"
+        )
     best = scores.max(axis=1)
     top = np.unravel_index(np.argmax(scores), scores.shape)[1]
     lines = [
         f"on {NOISE} pictures of noise its highest confidence is {_percent(np.median(best))} in "
         f"the median and {_percent(best.max())} at most ({names[top].split(',')[0]})"
     ]
-    if planned.config.photos is not None:
-        lines.append(_on_photographs(planned))
+    if photographs is not None:
+        lines.append(_on_photographs(planned, *photographs))
     return lines
 
 
-def _on_photographs(planned: EvolvePlan) -> str:
-    folder, wnids = planned.config.photos, planned.scorer.wnids
-    assert folder is not None  # noqa: S101
+def _photographs(planned: EvolvePlan) -> tuple[list[Path], np.ndarray] | None:
+    """Some of the folder, and their pixels `(n, side, side, 3)`; None where none was named."""
+    folder = planned.config.photos
+    if folder is None:
+        return None
     if planned.encoding.image_shape[2] != 3:
         raise UserError(f"--photos {folder}: {planned.scorer.name} is no network of photographs")
     paths = list_photographs(folder)
-    step = max(1, len(paths) // PHOTOGRAPHS)
-    paths = paths[::step][:PHOTOGRAPHS]
+    chosen = np.linspace(0, len(paths) - 1, min(len(paths), PHOTOGRAPHS)).round().astype(int)
+    paths = [paths[i] for i in chosen]
     side = min(planned.encoding.image_shape[:2])
-    images = np.concatenate(list(read_photographs(paths, side=side)))
+    batches = read_photographs(paths, side=side, convert=planned.config.convert)
+    return paths, np.concatenate(list(batches))
+
+
+def _on_photographs(planned: EvolvePlan, paths: list[Path], images: np.ndarray) -> str:
     scores = planned.score(planned.scorer.params, images)
     told = (
-        f"on {len(paths)} photographs of {folder} its highest confidence is "
+        f"on {len(paths)} photographs of {planned.config.photos} its highest confidence is "
         f"{_percent(np.median(scores.max(axis=1)))} in the median"
     )
     try:
-        classes = np.asarray([class_of(path, wnids) for path in paths])
+        classes = np.asarray([class_of(path, planned.scorer.wnids) for path in paths])
     except UserError:  # nothing to compare with: photographs need not be named by their class
         return told
     right = (scores.argmax(axis=1) == classes).mean()

@@ -13,6 +13,7 @@ from qd_fool.elites import read_image, score_images, top_classes
 from qd_fool.errors import UserError
 from qd_fool.kernel import check_crops
 from qd_fool.models import load_scorer
+from qd_fool.models.scorer import default_chunk
 from qd_fool.models.zoo import Precision
 
 
@@ -68,7 +69,7 @@ def score_files(config: ScoreConfig) -> None:
     scores: list[np.ndarray] = [np.empty(0)] * len(pictures)
     for members in by_shape.values():
         batch = np.stack([pictures[i] for i in members])
-        out = score_images(scorer, batch, crops=config.crops, chunk=scorer.chunk)
+        out = score_images(scorer, batch, crops=config.crops, chunk=default_chunk(scorer))
         if not np.isfinite(out).all():
             raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
         for i, row in zip(members, out, strict=True):

@@ -17,6 +17,7 @@ from jax import lax
 from jaxtyping import Array, Float, PyTree
 
 from qd_fool.chunks import map_chunks
+from qd_fool.errors import UserError
 from qd_fool.models.layers import Conv, Dense, local_response_norm, max_pool
 from qd_fool.models.name_map import Shapes, conv_kernel, dense_kernel, take_arrays
 
@@ -169,7 +170,9 @@ def params_from_flat(
         "classifier": {name: layer(name) for name in LAYERS[5:]},
     }
     if caffe:
-        params["mean"] = jnp.asarray(mean, jnp.float32)  # type: ignore[assignment]
+        if mean is None:
+            raise UserError(f"{source}: {model} needs a mean to subtract")
+        return params | {"mean": jnp.asarray(mean, jnp.float32)}
     return params
 
 

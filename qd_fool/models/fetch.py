@@ -27,7 +27,7 @@ class RemoteFile:
     Attributes:
       url: where it is, by HTTP.
       name: its name in the cache.
-      size: bytes; told to people, while `hash` alone decides.
+      size: bytes, about; told to people, while `hash` alone decides.
       hash: as its publisher states it: "sha256:<64 hex digits>", "sha1:<40 hex digits>", or
         "sha256-prefix:7be5be79", the first digits, which torchvision puts into file names.
     """
@@ -70,20 +70,6 @@ def cache_dir() -> Path:
     import pooch
 
     return Path(pooch.os_cache("qd-fool"))
-
-
-def verify(path: Path, file: RemoteFile) -> None:
-    """Check that `path` holds what `file` is, whole.
-
-    Raises:
-      UserError: another hash, or not readable.
-    """
-    found = _digest(path, file)
-    if not found.startswith(file.digest):
-        raise UserError(
-            f"{path}: found {path.stat().st_size:,} bytes with {file.algorithm} {found}, "
-            f"expected {file.name} ({file.described})"
-        )
 
 
 def cached(file: RemoteFile) -> Path | None:

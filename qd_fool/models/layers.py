@@ -1,10 +1,10 @@
 """Layers that the ImageNet networks share, NHWC, in the form that each backend runs fastest.
 
 XLA's CPU backend has one good primitive, the matrix product, and one fair one, the plain
-convolution; grouped and depthwise convolutions and window reductions are slow there by factors
-(`benchmarks/imagenet_forward.py`). So on CPU those are written as products, sums of shifted
-pictures and maxima of strided slices, and wide convolutions in Winograd's form; elsewhere they stay
-what they are. Both forms of each are tested alike.
+convolution; grouped and depthwise convolutions are slow there by factors. So on CPU those are
+written as products and as sums of shifted pictures, and wide convolutions in Winograd's form;
+elsewhere they stay what they are, and the tests compare both. Pools are maxima of strided slices
+everywhere, which XLA fuses with what stands around them (`benchmarks/imagenet_forward.py`).
 """
 
 from typing import Any

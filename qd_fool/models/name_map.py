@@ -35,7 +35,8 @@ def take_arrays(
       only: whether other arrays are refused; they would be dropped without a word.
 
     Raises:
-      UserError: names the first array that is missing, surplus, of another shape or not of numbers.
+      UserError: names the first array that is missing, surplus, of another shape or not of finite
+        numbers.
     """
     spelling = max(spellings, key=lambda s: sum(s.get(name, name) in flat for name in shapes))
     arrays = {}
@@ -51,6 +52,8 @@ def take_arrays(
             array = array[0]
         if array.shape != shape:
             raise UserError(f"{source}: {name} has shape {array.shape}, {model} expects {shape}")
+        if not np.isfinite(array).all():
+            raise UserError(f"{source}: {name} holds NaN or infinite numbers")
         arrays[wanted] = array
     known = {spelling.get(name, name) for name in shapes}
     for name in sorted(flat) if only else ():

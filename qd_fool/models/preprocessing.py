@@ -51,12 +51,13 @@ def read_mean(path: str | Path, *, size: int) -> Float32[np.ndarray, "size size 
     path = Path(path)
     try:
         if path.suffix == ".npy":
-            mean = np.load(path, allow_pickle=False)
+            with path.open("rb") as file:
+                mean = np.lib.format.read_array(file, allow_pickle=False)
         else:
             mean = parse_blob(path.read_bytes(), source=f"--mean {path}")
     except OSError as error:
         raise UserError(f"--mean {path}: cannot be read ({error.strerror})") from error
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, MemoryError) as error:
         raise UserError(f"--mean {path}: expected a .npy file of numbers ({error})") from error
     while mean.ndim > 3 and mean.shape[0] == 1:
         mean = mean[0]

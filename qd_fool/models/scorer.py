@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
+import jax
 from jaxtyping import Array, Float, PyTree
 
 
@@ -39,3 +40,12 @@ class Scorer:
     wnids: tuple[str, ...] = ()
     weights: str = ""
     weights_sha256: str = ""
+
+
+def default_chunk(scorer: Scorer) -> int:
+    """Pictures scored at once unless told otherwise, on this machine's kind of device.
+
+    It divides the paper's batches over one, two or four devices: what is left over of a batch is
+    filled up with pictures that nobody wants scored.
+    """
+    return scorer.chunk if jax.default_backend() == "cpu" else scorer.accelerator_chunk

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from qd_fool.errors import UserError
 from qd_fool.models.layers import Conv, max_pool
 from qd_fool.models.name_map import Shapes, conv_kernel, take_arrays
 
@@ -150,5 +151,7 @@ def params_from_flat(
         }
     }
     if caffe:
+        if mean is None:
+            raise UserError(f"{source}: squeezenet{version}-caffe needs a mean to subtract")
         params["mean"] = jnp.asarray(mean, jnp.float32)
     return params

@@ -7,6 +7,7 @@ are what a convolution waits for, a third is saved from 32 channels on.
 """
 
 import functools
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -87,10 +88,10 @@ def winograd(
     return tiles.reshape(n, _TILE * down, _TILE * across, features)[:, :rows, :columns]
 
 
-def _combine(matrix: tuple[tuple[float, ...], ...], parts: list[Array]) -> list[Array]:
+def _combine(matrix: Sequence[Sequence[int | float]], parts: list[Array]) -> list[Array]:
     """Each row's weighted sum of the parts, without products by 0, 1 and -1."""
 
-    def term(weight: float, part: Array) -> Array:
+    def term(weight: int | float, part: Array) -> Array:
         return part if weight == 1 else -part if weight == -1 else part * np.float32(weight)
 
     return [

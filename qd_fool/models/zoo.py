@@ -36,7 +36,7 @@ class ZooEntry:
       licence: of the weights.
       parameters: how many numbers were trained.
       preprocessing: for people.
-      accuracy: as published, and as measured here by the command that is named with it.
+      accuracy: as published, or as measured by the command that is named with it.
       origin: where the weights come from.
       shapes: the arrays of a weights file as the architecture names them; besides what was trained,
         the running statistics of batch normalisation.
@@ -62,7 +62,7 @@ class ZooEntry:
     image_shape: tuple[int, int, int]
     input_size: int
     chunk: int
-    accelerator_chunk: int = 128
+    accelerator_chunk: int = 100
     mean: tuple[float, float, float] | None = None
     imagenet: bool = True
 
@@ -233,7 +233,7 @@ def _alexnet(name: str, variant: str, parameters: int, **facts: Any) -> None:
         params_from_flat=params_from_flat,
         apply=apply,
         image_shape=(256, 256, 3),
-        chunk=64,
+        chunk=50,
         **facts,
     )
 

@@ -9,21 +9,23 @@ from qd_fool.files import replacing
 from qd_fool.runs import open_elite, read_elites
 
 
-def write_contact_sheet(run_dir: Path, *, cell: int = 112, margin: int = 8) -> Path:
+def write_contact_sheet(run_dir: Path, *, cell: int | None = None, margin: int = 8) -> Path:
     """Write `contact_sheet.png` from `elites.csv` and the PNGs that it names.
 
     Args:
       run_dir: of a run that has been finished or stopped.
-      cell: side of a thumbnail in pixels, enlarged without smoothing, or reduced with.
+      cell: side of a thumbnail in pixels, 112 or, from 100 elites on, 80;
+        enlarged without smoothing, or reduced with.
       margin: between thumbnails, in pixels.
 
     Raises:
       UserError: no `elites.csv`.
     """
     elites = read_elites(run_dir)
+    cell = cell or (112 if len(elites) < 100 else 80)
     columns = max(1, math.ceil(math.sqrt(len(elites) * 1.6)))
     rows = max(1, math.ceil(len(elites) / columns))
-    font = ImageFont.load_default(size=12)
+    font = ImageFont.load_default(size=12 if cell > 100 else 10)
     pitch_x, pitch_y = cell + margin, cell + margin + 32
     sheet = Image.new("RGB", (columns * pitch_x + margin, rows * pitch_y + margin), "white")
     draw = ImageDraw.Draw(sheet)
@@ -36,7 +38,9 @@ def write_contact_sheet(run_dir: Path, *, cell: int = 112, margin: int = 8) -> P
             (cell, cell), Image.Resampling.LANCZOS if smaller else Image.Resampling.NEAREST
         )
         sheet.paste(thumb, (x, y))
-        caption = f"{elite['label'].split(',')[0][:16]}\n{percent(float(elite['confidence']))}"
+        caption = (
+            f"{elite['label'].split(',')[0][: cell // 7]}\n{percent(float(elite['confidence']))}"
+        )
         draw.multiline_text((x, y + cell + 2), caption, fill="black", font=font)
     path = run_dir / "contact_sheet.png"
     with replacing(path) as partial:

@@ -468,15 +468,19 @@ def test_a_run_directory_that_cannot_be(tmp_path, capsys):
     assert "cannot be read" in refused(capsys, "evolve", "--run-dir", long, *SMALL)
 
 
-def test_nan_weights_stop_the_run_and_are_told(tmp_path, capsys):
+def test_nan_scores_stop_the_run_and_are_told(tmp_path, capsys, monkeypatch):
     from qd_fool.models import load_scorer
     from qd_fool.models.lenet import flat_from_params
 
     flat = flat_from_params(load_scorer("lenet").params)
-    flat["ip2.bias"] = np.full(10, np.nan, np.float32)
+    flat["ip2.weight"] *= 1e38  # infinite logits, whose differences are not numbers
     weights = tmp_path / "nan.npz"
     np.savez(weights, **flat)
-    told = refused(capsys, "evolve", "--run-dir", tmp_path / "r", *SMALL, "--weights", weights)
+    flags = ("evolve", "--run-dir", tmp_path / "r", *SMALL, "--weights", weights)
+    assert "gives NaN or infinite scores to plain noise" in refused(capsys, *flags)
+    assert not (tmp_path / "r").exists()
+    monkeypatch.setattr("qd_fool.experiments.evolve_run.show_sanity", lambda *_: None)
+    told = refused(capsys, *flags)
     assert "NaN or infinite scores, first in generation 0" in told
     run = json.loads((tmp_path / "r" / "run.json").read_text())
     assert (run["status"], run["bad_generation"]) == ("failed", 0)

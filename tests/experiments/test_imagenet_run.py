@@ -13,7 +13,7 @@ from PIL import Image
 
 from qd_fool.cli import main
 from qd_fool.experiments.evolve_config import EvolveConfig, fill_in
-from qd_fool.experiments.evolve_run import ORIGINAL, share_of_the_original
+from qd_fool.experiments.evolve_run import share_of_the_original
 from qd_fool.models import ZOO
 from qd_fool.models.labels import imagenet_labels
 from qd_fool.models.zoo import make_scorer
@@ -49,30 +49,41 @@ def squeezenet():
 
 
 def test_what_is_not_given_depends_on_network_encoding_and_machine(lenet, squeezenet):
-    mnist = fill_in(EvolveConfig(encoding="cppn"), lenet, on_cpu=True)
+    mnist = fill_in(EvolveConfig(encoding="cppn"), lenet, side=28, on_cpu=True)
     assert mnist == {
         "generations": 200, "batch_size": 200, "crops": 1, "chunk": 100, "minutes": None,
     }  # fmt: skip
-    cpu = fill_in(EvolveConfig(encoding="cppn"), squeezenet, on_cpu=True)
+    cpu = fill_in(EvolveConfig(encoding="cppn"), squeezenet, side=256, on_cpu=True)
     assert cpu == {
         "generations": 5000, "batch_size": 400, "crops": 1, "chunk": 2, "minutes": 4.5,
     }  # fmt: skip
-    accelerator = fill_in(EvolveConfig(encoding="direct"), squeezenet, on_cpu=False)
+    accelerator = fill_in(EvolveConfig(encoding="direct"), squeezenet, side=256, on_cpu=False)
     assert accelerator == {
-        "generations": 5000, "batch_size": 200, "crops": 10, "chunk": 128, "minutes": None,
+        "generations": 5000, "batch_size": 200, "crops": 10, "chunk": 100, "minutes": None,
     }  # fmt: skip
 
 
 def test_what_is_given_holds(squeezenet):
     given = {"generations": 7, "batch_size": 3, "crops": 1, "chunk": 9, "minutes": 2.0}
-    filled = fill_in(EvolveConfig(**given), squeezenet, on_cpu=False)
+    filled = fill_in(EvolveConfig(**given), squeezenet, side=256, on_cpu=False)
     assert filled == given | {"chunk": 3}
-    assert fill_in(EvolveConfig(generations=7), squeezenet, on_cpu=True)["minutes"] is None
+    config = EvolveConfig(generations=7)
+    assert fill_in(config, squeezenet, side=256, on_cpu=True)["minutes"] is None
+
+
+def test_ten_crops_are_for_pictures_larger_than_the_input(squeezenet):
+    assert fill_in(EvolveConfig(), squeezenet, side=224, on_cpu=False)["crops"] == 1
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_default_chunks_waste_nothing_of_the_originals_batches(name):
+    entry = ZOO[name]
+    for chunk, devices in ((entry.chunk, 2), (entry.accelerator_chunk, 1)):
+        assert 200 % (chunk * devices) == 0
 
 
 def test_the_share_of_the_originals_search():
     """400 at random and 5001 generations of 400; 200 and 5010 of 200."""
-    assert ORIGINAL == {"cppn": (5001, 400), "direct": (5010, 200)}
     assert "1.0% of the original's" in share_of_the_original("cppn", 20_008)
     assert "2,000,800 pictures" in share_of_the_original("cppn", 400)
     assert "1,002,200 pictures" in share_of_the_original("direct", 400)
@@ -104,7 +115,7 @@ def finished(tmp_path_factory, weights, photographs):
 
 def test_sanity_comes_first(finished):
     _, said = finished
-    noise = said.index("on 100 pictures of noise its highest confidence is ")
+    noise = said.index("on 200 pictures of noise its highest confidence is ")
     photographs = said.index("on 10 photographs of ")
     assert noise < photographs < said.index("compiled in ")
     right = float(said.split("in the median, and ")[1].split("%")[0])
@@ -191,11 +202,12 @@ def test_minutes_pause_a_run_and_resume_goes_on(tmp_path, tiny, capsys):
     said = capsys.readouterr().err
     assert f"0.0001 minutes are over; go on with: qd-fool evolve --resume --run-dir {run}" in said
     record = json.loads((run / "run.json").read_text())
-    assert (record["status"], record["config"]["generations"]) == ("paused", 5000)
-    assert "minutes were over" in (run / "report.html").read_text()
+    assert (record["status"], record["generations"]) == ("paused", 5000)
+    assert "its time was over" in (run / "report.html").read_text()
     done = record["generations_done"]
     assert evolve(run, "--resume", "--generations", done + 1, "--minutes", 5) == 0
-    assert json.loads((run / "run.json").read_text())["status"] == "finished"
+    record = json.loads((run / "run.json").read_text())
+    assert (record["status"], record["generations_done"]) == ("finished", done + 1)
 
 
 def test_another_mean_is_another_run(tmp_path, tiny, capsys):
@@ -238,7 +250,7 @@ def test_photographs_that_cannot_be_shown(tmp_path, weights, capsys):
     Image.new("L", (300, 300)).save(tmp_path / "gray" / "n02129165.jpg")
     said = refused(capsys, *flags, "--photos", tmp_path / "gray")
     assert "n02129165.jpg" in said
-    assert "expected" in said
+    assert "--convert" in said
     assert not (tmp_path / "run").exists()
 
 

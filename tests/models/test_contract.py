@@ -77,11 +77,15 @@ def test_weights_of_another_network_are_refused_by_name(network):
     entry = ZOO[scorer.name]
     flat = random_flat(entry)
     first = next(iter(entry.shapes))
+    family = entry.name.removesuffix("-caffe").removesuffix("-b") + " expects"
+    spoilt = flat | {first: np.full_like(flat[first], np.nan)}
+    with pytest.raises(UserError, match=f"^odd: {first} holds NaN"):
+        make_scorer(entry, spoilt, source="odd")
     lacking = {name: array for name, array in flat.items() if name != first}
-    with pytest.raises(UserError, match=f"^odd: no array '{first}', which {entry.name[:5]}"):
+    with pytest.raises(UserError, match=f"^odd: no array '{first}', which {family}"):
         make_scorer(entry, lacking, source="odd")
     wrong = flat | {first: np.zeros((3, 2), np.float32)}
-    with pytest.raises(UserError, match=rf"^odd: {first} has shape \(3, 2\), {entry.name[:5]}"):
+    with pytest.raises(UserError, match=rf"^odd: {first} has shape \(3, 2\), {family}"):
         make_scorer(entry, wrong, source="odd")
 
 

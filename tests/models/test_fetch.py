@@ -12,7 +12,7 @@ import pytest
 
 from qd_fool.errors import UserError
 from qd_fool.models import fetch as module
-from qd_fool.models.fetch import RemoteFile, cache_dir, cached, fetch, verify
+from qd_fool.models.fetch import RemoteFile, cache_dir, cached, fetch
 
 BODY = bytes(range(256)) * 4000  # of a megabyte: several chunks
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -101,7 +101,6 @@ def test_fetched_once(server, cache, stated):
     assert kept(cache) == {NAME: BODY}
     assert fetch(file) == path
     assert server.requests == ["/whole"]
-    verify(path, file)
 
 
 def test_the_bar(server, capfd):
@@ -269,21 +268,6 @@ def test_two_at_once_download_once(server, cache, capsys):
     assert told.count(f"waiting for another process that fetches {NAME}") == 1
     assert paths == [cache / NAME] * 2
     assert server.requests == ["/waits"]
-
-
-def test_verify(tmp_path):
-    file = RemoteFile("http://x/y", NAME, len(BODY), f"sha256:{SHA256}")
-    path = tmp_path / "other.pth"
-    with pytest.raises(UserError, match=r"cannot read .*other.pth \(No such file or directory\)"):
-        verify(path, file)
-    path.write_bytes(BODY)
-    verify(path, file)
-    path.write_bytes(b"")
-    empty = hashlib.sha256(b"").hexdigest()
-    with pytest.raises(
-        UserError, match=rf"other.pth: found 0 bytes with sha256 {empty}, expected {NAME} \(1\.0 MB"
-    ):
-        verify(path, file)
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):

@@ -1,5 +1,6 @@
 """Each form of a layer against plain NumPy, on sizes that leave a remainder."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from qd_fool.models.layers import (
     pad_evenly,
     pad_same,
 )
+from qd_fool.models.winograd import winograd
 
 
 def nchw(x):
@@ -44,6 +46,20 @@ def test_convolution(size, stride, pad):
     x, kernel = arrays((2, 11, 9, 6), (size, size, 6, 7))
     found = convolve(x, kernel, stride=stride, padding=pad_evenly(pad))
     close(found, oracle(x, kernel, stride=stride, padding=pad_evenly(pad)))
+
+
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((1, 2), (2, 1)), ((2, 2), (2, 2))])
+def test_wide_convolution(size, padding):
+    """Winograd's form, which `convolve` takes from 32 channels on, and XLA's."""
+    x, kernel = arrays((2, 9, 12, 32), (size, size, 32, 7))
+    expected = oracle(x, kernel, stride=1, padding=padding)
+    close(winograd(x, kernel, padding=padding), expected)
+    close(_xla_convolution(x, kernel, stride=1, padding=padding), expected)
+    np.testing.assert_array_equal(
+        jax.jit(lambda x, k: convolve(x, k, padding=padding))(x, kernel),
+        jax.jit(lambda x, k: winograd(x, k, padding=padding))(x, kernel),
+    )
 
 
 @pytest.mark.parametrize("form", ["chosen", "as one"])
