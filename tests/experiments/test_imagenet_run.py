@@ -75,7 +75,7 @@ def test_ten_crops_are_for_pictures_larger_than_the_input(squeezenet):
     assert fill_in(EvolveConfig(), squeezenet, side=224, on_cpu=False)["crops"] == 1
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", list(ZOO))
 def test_default_chunks_waste_nothing_of_the_originals_batches(name):
     entry = ZOO[name]
     for chunk, devices in ((entry.chunk, 2), (entry.accelerator_chunk, 1)):
@@ -181,8 +181,7 @@ def tiny(tmp_path_factory):
     del ZOO._table["tiny"]
 
 
-@pytest.mark.parametrize("encoding", ["cppn", "direct"])
-@pytest.mark.parametrize("crops", [1, 10])
+@pytest.mark.parametrize(("encoding", "crops"), [("cppn", 10), ("direct", 1)])
 def test_resume_goes_on_to_the_same_bits_on_any_devices(tmp_path, tiny, encoding, crops):
     flags = (*tiny, "--encoding", encoding, "--crops", crops)
     assert evolve(tmp_path / "a", *flags, "--generations", 3, "--devices", 4) == 0
