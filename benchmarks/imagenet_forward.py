@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from oracles.weights import random_flat
 from torch_nets import build
 
-IMAGES = 128
+IMAGES = 200
 KEEPS_PAGES = "MALLOC_TRIM_THRESHOLD_" in os.environ
 
 
@@ -121,8 +121,8 @@ def main():
     torch.set_num_threads(CORES)
     rows = []
     for name in arguments.models.split(","):
-        chunks = (16, 32, 64) if "alexnet" in name else (1, 2, 4, 8)
-        batches = (16, 32, 64, 128) if "alexnet" in name else (4, 8, 16, 32, 64)
+        chunks = (20, 50, 100) if "alexnet" in name else (1, 2, 4)
+        batches = (40, 100, 200) if "alexnet" in name else (8, 20, 40, 100)
         calls = {("ours", n): ours(name, n) for n in chunks}
         calls |= {("theirs", n): theirs(name, n) for n in batches}
         # First each size, to find the best; then the two best alone, for the ratio.
