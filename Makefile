@@ -93,6 +93,8 @@ benchmark-imagenet: $(VENV)/.dev ## the tables about ImageNet's networks, beside
 	$(BIN)/python benchmarks/imagenet_forward.py
 	$(BIN)/python benchmarks/imagenet_exactness.py --images $(IMAGENET)/imagenet_sample --weights $(IMAGENET)/weights
 	$(BIN)/python benchmarks/imagenet_overhead.py --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
+	$(MAKE) run-imagenet RUN_DIR=build/imagenet
+	$(BIN)/python benchmarks/imagenet_exactness.py --weights $(IMAGENET)/weights --run build/imagenet
 
 clean: ## remove build products, not runs
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .coverage

@@ -4,18 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from command import refused
 from PIL import Image
 
 from qd_fool.cli import main
 from qd_fool.models import ZOO
-
-
-def refused(capsys, *argv) -> str:
-    capsys.readouterr()
-    assert main(list(map(str, argv))) == 2
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.err
-    return captured.err
 
 
 @pytest.mark.parametrize("command", [[], ["evolve"], ["score"], ["export"], ["models"], ["train"]])

@@ -45,8 +45,8 @@ def nearest_byte(values: Float[Array, "*pixels"]) -> Int[Array, "*pixels"]:
     """The integers nearest to values in 0..255, ties to even, as int32.
 
     From 2^23 on a float32 counts in ones, and the count stands in its low bits. A conversion, which
-    XLA guards against NaN and overflow, keeps a loop on CPU from being vectorised and takes as long
-    as all else that is done to a colour.
+    XLA guards against NaN and overflow, costs several instructions more, which shows on CPU. Of NaN
+    any byte may come.
     """
     counted = values + jnp.float32(2**23)
     return jax.lax.bitcast_convert_type(counted, jnp.int32) & 255

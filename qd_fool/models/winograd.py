@@ -2,8 +2,8 @@
 
 Source: Lavin & Gray (2016), "Fast Algorithms for Convolutional Neural Networks". Each tile of 2x2
 outputs costs 16 products a pair of channels instead of 36 (3x3), or 36 instead of 100 (5x5), at the
-price of additions before and after, and of one or two more bits of rounding. On CPU, where products
-are what a convolution waits for, a third is saved from 32 channels on.
+price of additions before and after, and of one or two more bits of rounding. On CPU a convolution
+waits for its products, so it gains where there are channels enough.
 """
 
 import functools

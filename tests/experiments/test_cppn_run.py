@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from command import evolve, refused
 from oracles.cppn_walker import to_bytes, walk
 from PIL import Image
 
@@ -14,20 +15,6 @@ from qd_fool.experiments.results import sole_user
 from qd_fool.runs import read_metrics, read_npz
 
 SMALL = ("--encoding", "cppn", "--generations", "6", "--batch-size", "20", "--chunk", "10")
-
-
-def evolve(run_dir, *flags):
-    return main(["evolve", "--run-dir", str(run_dir), *map(str, flags)])
-
-
-def refused(capsys, *argv) -> str:
-    capsys.readouterr()
-    assert main(list(map(str, argv))) == 2
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.err
-    lines = [line for line in captured.err.splitlines() if line.startswith("qd-fool: ")]
-    assert len(lines) == 1
-    return lines[0]
 
 
 def same_archive(a, b):

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+from command import evolve, refused
 from PIL import Image
 
 from qd_fool.cli import main
@@ -19,10 +20,6 @@ from qd_fool.experiments.results import sole_user
 from qd_fool.runs import METRICS, read_lineage, read_metrics, read_npz
 
 SMALL = ("--generations", "6", "--batch-size", "20", "--chunk", "10", "--devices", "2")
-
-
-def evolve(run_dir, *flags):
-    return main(["evolve", "--run-dir", str(run_dir), *map(str, flags)])
 
 
 def archive(run_dir):
@@ -48,18 +45,6 @@ def run_dir(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "small"
     assert evolve(path, *SMALL) == 0
     return path
-
-
-def refused(capsys, *argv) -> str:
-    """The one sentence with which a command is refused; exit code 2, no traceback."""
-    capsys.readouterr()
-    assert main(list(map(str, argv))) == 2
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.err
-    assert captured.out == ""
-    lines = [line for line in captured.err.splitlines() if line.startswith("qd-fool: ")]
-    assert len(lines) == 1
-    return lines[0]
 
 
 def test_the_run_directory_holds_what_it_should(run_dir):

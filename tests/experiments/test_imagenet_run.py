@@ -9,9 +9,9 @@ import pickle
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from command import evolve, refused
 from PIL import Image
 
-from qd_fool.cli import main
 from qd_fool.experiments.evolve_config import EvolveConfig, fill_in
 from qd_fool.experiments.evolve_run import share_of_the_original
 from qd_fool.models import ZOO
@@ -20,20 +20,6 @@ from qd_fool.models.zoo import make_scorer
 from qd_fool.runs import read_npz
 
 SMALL = ("--model", "squeezenet1.1", "--batch-size", 8, "--chunk", 2, "--devices", 2)
-
-
-def evolve(run_dir, *flags):
-    return main(["evolve", "--run-dir", str(run_dir), *map(str, flags)])
-
-
-def refused(capsys, *argv) -> str:
-    capsys.readouterr()
-    assert main(list(map(str, argv))) == 2
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.err
-    lines = [line for line in captured.err.splitlines() if line.startswith("qd-fool: ")]
-    assert len(lines) == 1
-    return lines[0]
 
 
 @pytest.fixture(scope="module")
