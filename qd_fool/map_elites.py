@@ -9,6 +9,7 @@ Neither reads a clock nor a file; `experiments.evolve_run` does that.
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, get_args, no_type_check
 
 import flax.struct
@@ -31,6 +32,13 @@ from qd_fool.archive import (
 )
 from qd_fool.chunks import map_chunks
 from qd_fool.collectives import all_gather_packed
+from qd_fool.emitters import (
+    EMITTERS,
+    Emitter,
+    Share,
+    VariationSettings,
+    chunk_emitters,
+)
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.kernel import check_crops, log_odds
@@ -50,12 +58,14 @@ class MapElitesConfig:
       crops: 1 or 10 a picture.
       chunk: pictures scored at once. Part of the configuration, because XLA's results differ in
         their last bits between sizes.
+      emitters: where offspring come from, and how they share a batch, in whole chunks.
     """
 
     batch_size: int = 200
     archive_rule: str = "all"
     crops: int = 1
     chunk: int = 50
+    emitters: tuple[Share, ...] = (Share("variation", 1.0, VariationSettings()),)
 
     def __post_init__(self) -> None:
         for field in ("batch_size", "chunk"):
@@ -66,6 +76,45 @@ class MapElitesConfig:
                 f"archive rule is {self.archive_rule!r}: expected one of "
                 + ", ".join(get_args(ArchiveRule))
             )
+        missing = set(range(len(self.emitters))) - set(_emitter_table(self).tolist())
+        for nobody in sorted(missing):
+            name, chunks = self.emitters[nobody].name, len(_emitter_table(self))
+            raise UserError(
+                f"emitter {name}: its share of {chunks} chunks of {self.chunk} is less than one: "
+                "expected a larger share, a larger batch or a smaller chunk"
+            )
+
+
+def _emitter_table(config: MapElitesConfig) -> Int[np.ndarray, " chunks"]:
+    """Which emitter fills which chunk of the batch."""
+    return chunk_emitters(config.emitters, -(-config.batch_size // config.chunk))
+
+
+def offspring_of(config: MapElitesConfig) -> list[int]:
+    """How many offspring a generation each emitter makes; the last chunk may not be full."""
+    individuals = np.repeat(_emitter_table(config), config.chunk)[: config.batch_size]
+    return np.bincount(individuals, minlength=len(config.emitters)).tolist()
+
+
+def counted_evaluations(config: MapElitesConfig, generation: int, *, encoding: Encoding) -> int:
+    """Pictures that the network has been paid for once a generation is over; 0 is the first.
+
+    A gradient step counts as several: its emitter says how many.
+    """
+    emitters = build_emitters(config, encoding)
+    costs = [e.evaluations for e in emitters]
+    each = sum(n * cost for n, cost in zip(offspring_of(config), costs, strict=True))
+    return config.batch_size + generation * each
+
+
+def build_emitters(
+    config: MapElitesConfig, encoding: Encoding, *, scorer: Scorer | None = None
+) -> list[Emitter]:
+    """The emitters of a run, in order; without a scorer, none that could improve anything."""
+    return [
+        EMITTERS[share.name].build(share.settings, encoding, scorer, config.crops)
+        for share in config.emitters
+    ]
 
 
 @no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
@@ -149,15 +198,6 @@ def _individual_keys(state: EvolutionState, indices: Int[Array, " n"]) -> Key[Ar
     return jax.vmap(jax.random.fold_in, (None, 0))(generation_key, indices)
 
 
-def _choose_cells(keys: Key[Array, " n"], occupied: Bool[Array, " cells"]) -> Int[Array, "n 2"]:
-    """Two cells an individual, uniform over the occupied ones, with replacement."""
-    cells = occupied.shape[0]
-    (order,) = jnp.nonzero(occupied, size=cells, fill_value=0)
-    count = jnp.maximum(jnp.sum(occupied, dtype=jnp.int32), 1)
-    draws = jax.vmap(lambda key: jax.random.randint(key, (2,), 0, count, jnp.int32))(keys)
-    return order[draws]
-
-
 def ask(
     state: EvolutionState,
     indices: Int[Array, " n"],
@@ -175,24 +215,57 @@ def ask(
     """
     archive = state.archive
     keys = jax.vmap(lambda key: jax.random.split(key, 2))(_individual_keys(state, indices))
-    cells = _choose_cells(keys[:, 0], archive.occupied)
     ids = state.generation * config.batch_size + indices.astype(jnp.int32)
+    emitters = build_emitters(config, encoding)
 
     def born_randomly() -> tuple[PyTree[Array], Array, Array]:
         none = jnp.full_like(ids, -1)
         return encoding.init(keys[:, 1]), none, none
 
+    def born_of(index: int) -> Callable[[Array, Array], tuple[PyTree[Array], Array, Array]]:
+        def born(keys: Key[Array, "n 2"], indices: Array) -> tuple[PyTree[Array], Array, Array]:
+            emitter = emitters[index]
+            rank = _rank(state, indices, index=index, config=config)
+            cells = emitter.choose(keys[:, 0], archive, rank)
+            parents = jax.tree.map(lambda a: a[cells[:, 0]], archive.genomes)
+            mates = jax.tree.map(lambda a: a[cells[:, 1]], archive.genomes)
+            genomes = emitter.emit(keys[:, 1], parents, mates, state.generation)
+            return genomes, archive.id[cells[:, 0]], cells[:, 0]
+
+        return born
+
     def born_of_elites() -> tuple[PyTree[Array], Array, Array]:
-        parents = jax.tree.map(lambda a: a[cells[:, 0]], archive.genomes)
-        mates = jax.tree.map(lambda a: a[cells[:, 1]], archive.genomes)
-        genomes = encoding.vary(keys[:, 1], parents, mates, state.generation)
-        return genomes, archive.id[cells[:, 0]], cells[:, 0].astype(jnp.int32)
+        if len(emitters) == 1:
+            return born_of(0)(keys, indices)
+
+        def of_chunk(part: tuple[Array, Array]) -> tuple[PyTree[Array], Array, Array]:
+            which = _emitter_of_chunk(part[1], config=config)
+            return jax.lax.switch(which, [born_of(i) for i in range(len(emitters))], *part)
+
+        return map_chunks(of_chunk, (keys, indices), chunk=config.chunk)
 
     # One program for both, so that a run compiles once.
     genomes, parent_id, parent_class = jax.lax.cond(
         state.generation == 0, born_randomly, born_of_elites
     )
     return Offspring(genomes, ids, parent_id, parent_class)
+
+
+def _emitter_of_chunk(indices: Int[Array, " chunk"], *, config: MapElitesConfig) -> Int[Array, ""]:
+    """Which emitter a chunk of individuals is of; what fills a device's share up, the first's."""
+    table = jnp.asarray(_emitter_table(config))
+    chunk = indices[0] // config.chunk
+    return jnp.where(chunk < len(table), table[jnp.minimum(chunk, len(table) - 1)], 0)
+
+
+def _rank(
+    state: EvolutionState, indices: Int[Array, " n"], *, index: int, config: MapElitesConfig
+) -> Int[Array, " n"]:
+    """How many offspring an emitter made before each of these, since the run began."""
+    mine = np.repeat(_emitter_table(config), config.chunk)[: config.batch_size] == index
+    before = jnp.asarray(np.cumsum(mine) - mine, jnp.int32)
+    within = before[jnp.minimum(indices, config.batch_size - 1)]
+    return (state.generation - 1) * int(mine.sum()) + within
 
 
 def tell(
@@ -264,10 +337,32 @@ def step(
     valid = indices < config.batch_size
     offspring = ask(state, indices, encoding=encoding, config=config)
 
-    def render_and_score(genomes: PyTree[Array]) -> Float[Array, "chunk cells"]:
+    emitters = build_emitters(config, encoding, scorer=scorer)
+
+    def stay(genomes: PyTree[Array], classes: Int[Array, " chunk"]) -> PyTree[Array]:
+        del classes
+        return genomes
+
+    def improvement(emitter: Emitter) -> Callable[[PyTree[Array], Array], PyTree[Array]]:
+        return partial(emitter.improve, params) if emitter.improve else stay
+
+    def score(genomes: PyTree[Array]) -> Float[Array, "chunk cells"]:
         return log_odds(scorer, params, encoding.render(genomes), crops=config.crops)
 
-    scores = map_chunks(render_and_score, offspring.genomes, chunk=config.chunk)
+    def improve_and_score(part: tuple[PyTree[Array], Array, Array]) -> tuple[PyTree[Array], Array]:
+        genomes, classes, indices = part
+        which = _emitter_of_chunk(indices, config=config) + 1
+        which = jnp.where(state.generation == 0, 0, which)
+        branches = [stay, *map(improvement, emitters)]
+        genomes = jax.lax.switch(which, branches, genomes, classes)
+        return genomes, score(genomes)
+
+    if any(emitter.improve for emitter in emitters):
+        part = (offspring.genomes, offspring.parent_class, indices)
+        genomes, scores = map_chunks(improve_and_score, part, chunk=config.chunk)
+        offspring = dataclasses.replace(offspring, genomes=genomes)
+    else:
+        scores = map_chunks(score, offspring.genomes, chunk=config.chunk)
     bad = jnp.any(valid[:, None] & ~jnp.isfinite(scores))
     bids = competing_fitness(scores, rule=config.archive_rule)
     bids = jnp.where(valid[:, None], bids, -jnp.inf)

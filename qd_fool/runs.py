@@ -13,7 +13,7 @@ report.html   and contact_sheet.png
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +88,19 @@ def read_run(directory: Path) -> dict[str, Any]:
 
 
 def metric_rows(
-    log: GenerationLog, *, count: int, batch_size: int, seconds: Sequence[float], every: int
+    log: GenerationLog,
+    *,
+    count: int,
+    evaluations: Callable[[int], int],
+    seconds: Sequence[float],
+    every: int,
 ) -> list[tuple[Any, ...]]:
     """Rows for `metrics.csv`, of a segment's first `count` generations.
 
     Args:
       log: of a segment, on the host, arrays `(length, ...)`.
       count: generations that ran.
-      batch_size: evaluations a generation.
+      evaluations: counted up to the end of a generation.
       seconds: `(count,)` run time without compilation.
       every: log each generation that is a multiple of this.
     """
@@ -108,7 +113,7 @@ def metric_rows(
         rows.append(
             (
                 generation,
-                (generation + 1) * batch_size,
+                evaluations(generation),
                 f"{seconds[i]:.3f}",
                 *(f"{float(getattr(stats, name)[i]):.9g}" for name in METRICS[3:7]),
                 int(stats.cells_over_99[i]),

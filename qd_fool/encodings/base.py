@@ -4,10 +4,35 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from jaxtyping import Array, Int, Key, PyTree, UInt8
+from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
 from qd_fool.errors import UserError
 from qd_fool.registry import Registry
+
+
+@dataclasses.dataclass(frozen=True)
+class Variables:
+    """The continuous part of a genome: what gradient ascent may move, all else standing still.
+
+    Attributes:
+      take: `genomes -> values (n, size)`, float32.
+      put: `genomes, values -> genomes` with these values, clipped to the bounds and rounded to what
+        the genome can hold.
+      draw: `genomes, values -> images (n, height, width, channels)` in units of 0..255, float,
+        unrounded and differentiable with respect to the values.
+      low, high: bounds of a value.
+      rate: a learning rate that suits it, in units of a value's step.
+      steps: `genomes -> (n, size)`, how large a step of 1 is for each value, 0 for places that
+        mean nothing: a weight on a raw column number moves a picture 100 times more than a bias.
+    """
+
+    take: Callable[[PyTree[Array]], Float[Array, "n size"]]
+    put: Callable[[PyTree[Array], Float[Array, "n size"]], PyTree[Array]]
+    draw: Callable[[PyTree[Array], Float[Array, "n size"]], Float[Array, "n height width channels"]]
+    low: float
+    high: float
+    rate: float
+    steps: Callable[[PyTree[Array]], Float[Array, "n size"]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +53,7 @@ class Encoding:
         saved.
       render_float: the same in units of 0..255, unrounded and differentiable; None where the
         genome has no gradient.
+      variables: what gradient ascent may move in a genome; None where there is nothing.
       render_at: `genomes, (height, width) -> images`, the same pictures drawn at another size;
         None where a genome knows only one.
       refusals: `genomes -> (n,)` changes that were refused when each was made, for want of room;
@@ -45,6 +71,7 @@ class Encoding:
     vary: Callable[[Key[Array, " n"], PyTree[Array], PyTree[Array], Array], PyTree[Array]]
     render: Callable[[PyTree[Array]], UInt8[Array, "n height width channels"]]
     render_float: Callable[[PyTree[Array]], Array] | None = None
+    variables: Variables | None = None
     render_at: Callable[[PyTree[Array], tuple[int, int]], Array] | None = None
     refusals: Callable[[PyTree[Array]], Int[Array, " n"]] | None = None
     meaning: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, UInt8
 
 from qd_fool.encodings.activations import ACTIVATIONS, at_zero
-from qd_fool.encodings.base import Encoding, register_encoding
+from qd_fool.encodings.base import Encoding, Variables, register_encoding
 from qd_fool.encodings.color import (
     bytes_to_pixels,
     floats_to_pixels,
@@ -22,16 +22,20 @@ from qd_fool.encodings.color import (
     planes_of,
     resolve_color,
 )
-from qd_fool.encodings.cppn_settings import CppnSettings, activation_names
-from qd_fool.encodings.graph import INPUTS, Graphs
+from qd_fool.encodings.cppn_settings import MOST, CppnSettings, activation_names
+from qd_fool.encodings.graph import INPUTS, Graphs, choose
+from qd_fool.encodings.graph_crossover import cross_graphs
+from qd_fool.encodings.graph_gradient import play_with_gradient
 from qd_fool.encodings.graph_json import describe_graph
 from qd_fool.encodings.graph_mutation import (
+    MAX_WEIGHT,
     mutate_graphs,
     random_weight,
     words_needed,
+    zoom_graphs,
 )
-from qd_fool.encodings.graph_render import Finish, play, play_with_gradient, write_tapes
-from qd_fool.encodings.randomness import random_words
+from qd_fool.encodings.graph_render import Finish, play, write_tapes
+from qd_fool.encodings.randomness import happens, pick, random_words
 from qd_fool.errors import UserError
 
 
@@ -111,17 +115,35 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         return random_graphs(keys, settings=settings, outputs=outputs, activations=len(names))
 
     def vary(keys: Key[Array, " n"], parents: Graphs, mates: Graphs, generation: Array) -> Graphs:
-        del mates, generation  # no crossover, and constant rates (gen_dnn_ff.hpp:101-113)
+        del generation  # constant rates
         count = words_needed(settings.max_nodes, settings.max_edges)
         graphs = dataclasses.replace(parents, refused=jnp.zeros_like(parents.refused))
+        if settings.crossover_rate > 0:
+            # Streams of their own: without crossover, mutation draws what it always drew.
+            words = random_words(
+                jax.vmap(lambda key: jax.random.fold_in(key, MOST + 1))(keys), 1 + outputs
+            )
+            crossed = cross_graphs(graphs, mates, words[:, 1:], outputs=outputs)
+            graphs = choose(happens(words[:, 0], settings.crossover_rate), crossed, graphs)
+        if settings.zoom > 0:
+            words = random_words(jax.vmap(lambda key: jax.random.fold_in(key, MOST + 2))(keys), 2)
+            zoomed = zoom_graphs(graphs, words[:, 1])
+            graphs = choose(happens(words[:, 0], settings.zoom), zoomed, graphs)
+        most = max(settings.mutations, settings.most_mutations)
+        span = jnp.full(len(keys), most - settings.mutations + 1)
+        own = jax.vmap(lambda key: jax.random.fold_in(key, most))(keys)
+        times = settings.mutations + pick(random_words(own, 1)[:, 0], span)
 
         def once(i: Array | int, graphs: Graphs) -> Graphs:
             words = random_words(jax.vmap(lambda key: jax.random.fold_in(key, i))(keys), count)
-            return mutate_graphs(
+            mutated = mutate_graphs(
                 graphs, words, outputs=outputs, activations=len(names), rates=settings
             )
+            if most == settings.mutations:
+                return mutated
+            return choose(times > i, mutated, graphs)
 
-        return jax.lax.fori_loop(0, settings.mutations, once, graphs)
+        return jax.lax.fori_loop(0, most, once, graphs)
 
     def to_bytes(values: Float[Array, "*n outputs pixels"]) -> Array:
         # trunc(255 |v|): negative values are mirrored (phen_color_image.hpp:109-111).
@@ -134,8 +156,11 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         planes = [scaled[..., i, :] for i in range(outputs)]
         return floats_to_pixels(planes, color=color, channels=channels)
 
+    def grid_of(size: tuple[int, int]) -> Float[np.ndarray, "inputs pixels"]:
+        return pixel_grid(size, (height, width), settings=settings)
+
     def draw(graphs: Graphs, size: tuple[int, int], player: object, finish: Finish) -> Array:
-        grid = pixel_grid(size, (height, width), settings=settings)
+        grid = grid_of(size)
         tapes = write_tapes(graphs, outputs=outputs, at_zero=zeros)
         pixels = player(  # type: ignore[operator]
             tapes, grid, nodes=settings.max_nodes, activations=functions, finish=finish
@@ -151,6 +176,25 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
     def render_at(graphs: Graphs, size: tuple[int, int]) -> UInt8[Array, "n height width channels"]:
         return draw(graphs, size, play, to_bytes)
 
+    def take(graphs: Graphs) -> Float[Array, "n edges"]:
+        return graphs.weight
+
+    def put(graphs: Graphs, values: Float[Array, "n edges"]) -> Graphs:
+        alive = graphs.target < settings.max_nodes
+        # NaN in a scratch row of the player would outlive its picture.
+        values = jnp.where(jnp.isnan(values), graphs.weight, values)
+        weight = jnp.where(alive, jnp.clip(values, -MAX_WEIGHT, MAX_WEIGHT), 0.0)
+        return dataclasses.replace(graphs, weight=weight)
+
+    def draw_with(graphs: Graphs, values: Float[Array, "n edges"]) -> Array:
+        return render_float(dataclasses.replace(graphs, weight=values))
+
+    def steps(graphs: Graphs) -> Float[Array, "n edges"]:
+        reach = np.ones(settings.max_nodes, np.float32)
+        reach[:INPUTS] = np.abs(grid_of((height, width))).max(axis=1)
+        size = 1.0 / jnp.asarray(np.maximum(reach, 1.0))[graphs.source]
+        return jnp.where(graphs.target < settings.max_nodes, size, 0.0)
+
     # Jitted for calls from Python; inside a compiled run it makes no difference.
     return Encoding(
         name="cppn",
@@ -160,6 +204,7 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         vary=jax.jit(vary),
         render=jax.jit(render),
         render_float=jax.jit(render_float),
+        variables=Variables(take, put, draw_with, -MAX_WEIGHT, MAX_WEIGHT, 0.03, steps),
         render_at=jax.jit(render_at, static_argnums=1),
         refusals=lambda graphs: graphs.refused,
         meaning=("coords", "coords_scale", "activations", "color", "max_nodes", "max_edges"),

@@ -28,7 +28,11 @@ class CppnSettings(GraphRates):
       color: what the outputs are: gray, hls, hsv or rgb; None for the original's, gray or hls.
       max_nodes: room for nodes in a genome, inputs and outputs included.
       max_edges: room for edges.
-      mutations: how many times an offspring is mutated.
+      mutations: how many times an offspring is mutated, at least.
+      most_mutations: at most; each number between is as likely. No more than `mutations` if less.
+      crossover_rate: probability that an offspring takes outputs of a second parent, too; the
+        original has none.
+      zoom: probability that an offspring is drawn at another scale; the original has none.
     """
 
     coords: str = "raw"
@@ -38,6 +42,9 @@ class CppnSettings(GraphRates):
     max_nodes: int = 64
     max_edges: int = 160
     mutations: int = 1
+    most_mutations: int = 1
+    crossover_rate: float = 0.0
+    zoom: float = 0.0
 
     def __post_init__(self) -> None:
         if self.coords not in get_args(Coords):
@@ -48,26 +55,32 @@ class CppnSettings(GraphRates):
             raise UserError(
                 f"coords_scale is {self.coords_scale}: expected more than 0, up to a million"
             )
-        names = activation_names(self.activations)
-        unknown = [name for name in names if name not in ACTIVATIONS]
-        if unknown or not names:
+        drawn = activation_names(self.activations)
+        unknown = [name for name in drawn if name not in ACTIVATIONS]
+        if unknown or not drawn:
             raise UserError(
                 f"activations is {self.activations!r}: expected some of "
                 f"{', '.join(ACTIVATIONS)}, separated by commas"
             )
-        if len(set(names)) < len(names):
+        if len(set(drawn)) < len(drawn):
             raise UserError(f"activations is {self.activations!r}: expected each at most once")
-        for field, least in (("max_nodes", INPUTS + 1), ("max_edges", INPUTS), ("mutations", 1)):
+        for field, least in (
+            ("max_nodes", INPUTS + 1),
+            ("max_edges", INPUTS),
+            ("mutations", 1),
+            ("most_mutations", 1),
+        ):
             if getattr(self, field) < least:
                 raise UserError(f"{field} is {getattr(self, field)}: expected {least} or more")
-        for field in ("max_nodes", "max_edges", "mutations"):
+        for field in ("max_nodes", "max_edges", "mutations", "most_mutations"):
             if getattr(self, field) > MOST:
                 raise UserError(f"{field} is {getattr(self, field)}: expected {MOST} or fewer")
-        for rate in dataclasses.fields(GraphRates):
-            value, is_rate = getattr(self, rate.name), rate.name != "eta"
+        rates = [field.name for field in dataclasses.fields(GraphRates)]
+        for name in (*rates, "crossover_rate", "zoom"):
+            value, is_rate = getattr(self, name), name != "eta"
             if not (value >= 0.0 and (value <= 1.0 or not is_rate)):
                 raise UserError(
-                    f"{rate.name} is {value}: expected " + ("0 to 1" if is_rate else "0 or more")
+                    f"{name} is {value}: expected " + ("0 to 1" if is_rate else "0 or more")
                 )
 
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, UInt8
 
-from qd_fool.encodings.base import Encoding, register_encoding
+from qd_fool.encodings.base import Encoding, Variables, register_encoding
 from qd_fool.encodings.color import (
     bytes_to_pixels,
     floats_to_pixels,
@@ -128,11 +128,33 @@ def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encod
         values = [plane.astype(jnp.int32) for plane in split(genomes)]
         return bytes_to_pixels(values, color=color, channels=channels)
 
+    scale = 255.0 if s.genes == "float" else 1.0
+
+    def take(genomes: Array) -> Float[Array, "n genes"]:
+        return genomes.astype(jnp.float32) * scale
+
+    def put(genomes: Array, values: Float[Array, "n genes"]) -> Array:
+        del genomes
+        values = jnp.clip(values, 0.0, 255.0)
+        return values * (1 / 255) if s.genes == "float" else jnp.round(values).astype(jnp.uint8)
+
+    def draw(genomes: Array, values: Float[Array, "n genes"]) -> Array:
+        del genomes
+        return floats_to_pixels(split(values), color=color, channels=channels)
+
     def render_float(genomes: Array) -> Float[Array, "n height width channels"]:
-        scale = 255.0 if s.genes == "float" else 1.0
-        values = [plane.astype(jnp.float32) * scale for plane in split(genomes)]
-        return floats_to_pixels(values, color=color, channels=channels)
+        return draw(genomes, take(genomes))
 
     return Encoding(
-        "direct", s, image_shape, init, vary, render, render_float, meaning=("genes", "color")
+        "direct",
+        s,
+        image_shape,
+        init,
+        vary,
+        render,
+        render_float,
+        variables=Variables(
+            take, put, draw, 0.0, 255.0, 2.0, lambda g: jnp.ones(g.shape, jnp.float32)
+        ),
+        meaning=("genes", "color"),
     )

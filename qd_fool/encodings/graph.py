@@ -48,6 +48,13 @@ def edge_count(graphs: Graphs) -> Int[Array, " n"]:
     return jnp.sum(graphs.target < graphs.activation.shape[1], axis=1, dtype=jnp.int32)
 
 
+def choose(which: Bool[Array, " n"], first: Graphs, second: Graphs) -> Graphs:
+    """The graph of `first` where `which` holds, else that of `second`."""
+    return jax.tree.map(
+        lambda a, b: jnp.where(jnp.expand_dims(which, tuple(range(1, a.ndim))), a, b), first, second
+    )
+
+
 def hidden_mask(graphs: Graphs) -> Bool[Array, "n nodes"]:
     """`(n, nodes)` which positions hold a hidden node."""
     position = jnp.arange(graphs.activation.shape[1])[None]

@@ -123,6 +123,13 @@ def _mutate_activations(
     return dataclasses.replace(graphs, activation=jnp.where(changes, drawn, graphs.activation))
 
 
+def zoom_graphs(graphs: Graphs, words: UInt32[Array, " n"]) -> Graphs:
+    """Draw the picture coarser or finer, by half to twice: columns and rows are scaled together."""
+    factor = jnp.exp2(unit(words) * 2.0 - 1.0)[:, None]
+    scaled = jnp.clip(graphs.weight * factor, -MAX_WEIGHT, MAX_WEIGHT)
+    return dataclasses.replace(graphs, weight=jnp.where(graphs.source < 2, scaled, graphs.weight))
+
+
 def _nth(mask: Bool[Array, "n places"], nth: Int[Array, " n"]) -> Bool[Array, "n places"]:
     """The nth true place of each row, as a one-hot mask; all false where there are not so many."""
     return mask & (jnp.cumsum(mask, axis=1, dtype=jnp.int32) - 1 == nth[:, None])

@@ -6,7 +6,7 @@ that no output depends on are left out, which changes no picture.
 
 Both players do the same arithmetic in the same order. On CPU one picture after the other, with a
 branch an edge, is 3-16 times faster than the whole batch in step; on accelerators the batch goes in
-step. Reverse-mode differentiation needs the latter, with a fixed number of steps.
+step.
 """
 
 from collections.abc import Callable, Sequence
@@ -128,38 +128,20 @@ def play(
       `(n, pixels, channels)`.
     """
     pixels = grid.shape[1]
-    tiles = _tiles(jnp.asarray(grid))
+    tiles = tiles_of(jnp.asarray(grid))
     one_by_one = partial(_one_by_one, nodes=nodes, activations=activations, finish=finish)
-    in_step = partial(_in_step, nodes=nodes, activations=activations, finish=finish, steps=None)
+    in_step = partial(_in_step, nodes=nodes, activations=activations, finish=finish)
     out = jax.lax.platform_dependent(tapes, tiles, cpu=sequential_vmap(one_by_one), default=in_step)
     return _joined(out, pixels)
 
 
-def play_with_gradient(
-    tapes: Tapes,
-    grid: Float[Array | np.ndarray, "inputs pixels"],
-    *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
-) -> Array:
-    """`play`, in as many steps as there is capacity: slower, and differentiable in the weights."""
-    steps = tapes.source.shape[1]
-    out = _in_step(
-        tapes,
-        _tiles(jnp.asarray(grid)),
-        nodes=nodes,
-        activations=activations,
-        finish=finish,
-        steps=steps,
-    )
-    return _joined(out, grid.shape[1])
-
-
-def _tiles(grid: Float[Array, "inputs pixels"]) -> Float[Array, "tiles inputs tile"]:
+def tiles_of(
+    grid: Float[Array, "inputs pixels"], *, multiple: int = 1
+) -> Float[Array, "tiles inputs tile"]:
+    """The grid cut into tiles of one size, a multiple of `multiple`; filled up with its end."""
     pixels = grid.shape[1]
     count = -(-pixels // TILE)
-    size = -(-pixels // count)
+    size = -(-pixels // (count * multiple)) * multiple
     padded = jnp.pad(grid, ((0, 0), (0, count * size - pixels)), mode="edge")
     return jnp.moveaxis(padded.reshape(grid.shape[0], count, size), 1, 0)
 
@@ -214,7 +196,6 @@ def _in_step(
     nodes: int,
     activations: Sequence[Activation],
     finish: Finish,
-    steps: int | None,
 ) -> Array:
     n, outputs = tapes.fed.shape
     everyone = jnp.arange(n)
@@ -232,10 +213,7 @@ def _in_step(
             # Beyond the last edge the row is the scratch row, and nothing is lost.
             return rows.at[everyone, tapes.row[:, k]].set(value)
 
-        if steps is None:
-            rows = jax.lax.fori_loop(0, jnp.max(tapes.length, initial=0), edge, rows)
-        else:
-            rows = jax.lax.scan(lambda r, k: (edge(k, r), None), rows, jnp.arange(steps))[0]
+        rows = jax.lax.fori_loop(0, jnp.max(tapes.length, initial=0), edge, rows)
         values = rows[:, nodes - outputs : nodes]
         return finish(jnp.where(tapes.fed[..., None], values, tapes.unfed_value[..., None]))
 

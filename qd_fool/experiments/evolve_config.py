@@ -13,12 +13,13 @@ import tyro
 
 from qd_fool.archive import ArchiveRule
 from qd_fool.elites import ScoreFunction, score_function
+from qd_fool.emitters import EMITTERS, Parents, Share
 from qd_fool.encodings import ENCODINGS, Encoding, make_encoding
 from qd_fool.encodings.color import Color
 from qd_fool.encodings.cppn_settings import Coords
 from qd_fool.encodings.direct import Genes
 from qd_fool.errors import UserError
-from qd_fool.map_elites import MapElitesConfig, check_extent
+from qd_fool.map_elites import MapElitesConfig, check_extent, counted_evaluations
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.models.zoo import Precision
 from qd_fool.runs import differences, read_run
@@ -38,6 +39,9 @@ class EvolveConfig:
     """The network to fool; `qd-fool models` lists them."""
     encoding: str = "direct"
     """How genomes make pictures: direct (a gene a pixel) or cppn (evolved graphs of functions)."""
+    preset: str = "paper"
+    """Settings where no flag is given: paper (the original's) or fast (the most confidence per
+    evaluation that this project has found, by encoding; see benchmarks/efficiency.md)."""
     generations: int | None = None
     """Generations after the random generation 0; under --resume, the total. The original's 5000
     for a network of ImageNet if not given, else 200."""
@@ -73,6 +77,18 @@ class EvolveConfig:
     """Generations between rows of metrics.csv."""
     archive_rule: ArchiveRule = "all"
     """all: each picture competes in every class; argmax: in its most confident class only."""
+    emitters: str = "variation"
+    """Where offspring come from, with shares of the batch: variation (mutated elites, the paper's)
+    or gradient (elites climbing toward their cell's class); "variation:3,gradient:1" mixes."""
+    parents: Parents = "uniform"
+    """Variation: uniform over the cells (the original); or of two so drawn the one that is young
+    (born later), weak or strong (by its confidence)."""
+    gradient_steps: int = 8
+    """Gradient: steps of an offspring, each counted as four evaluations."""
+    gradient_rate: float | None = None
+    """Gradient: learning rate, in gray levels or a CPPN's weights; the encoding's if not given."""
+    gradient_ceiling: float = 0.9999
+    """Gradient: cells of this confidence and more are passed over."""
     image_size: int | None = None
     """Side of the square pictures in pixels; the model's own if not given."""
     devices: int | None = None
@@ -84,7 +100,8 @@ class EvolveConfig:
     mutation_rate: float = 0.1
     """Direct encoding: probability that a gene mutates, halved every 1000 generations."""
     crossover_rate: float = 0.0
-    """Direct encoding: probability of simulated binary crossover (the original code: 0.5)."""
+    """Probability of crossover with a second elite: of pixels, simulated binary (the original code:
+    0.5); of CPPNs, whole outputs (the original: none)."""
     color: Color | None = None
     """What genes or outputs mean; the original's gray or hls, by the network, if not given."""
     coords: Coords = "raw"
@@ -98,7 +115,11 @@ class EvolveConfig:
     max_edges: int = 160
     """CPPN: room for edges in a genome."""
     mutations: int = 1
-    """CPPN: how many times an offspring is mutated."""
+    """CPPN: how many times an offspring is mutated, at least."""
+    most_mutations: int = 1
+    """CPPN: at most; each number between is as likely."""
+    zoom: float = 0.0
+    """CPPN: probability that an offspring is drawn coarser or finer, by up to a factor of two."""
 
     def __post_init__(self) -> None:
         """Refuse what no run could mean.
@@ -148,6 +169,14 @@ ADDED_LATER = (
     "max_nodes",
     "max_edges",
     "mutations",
+    "most_mutations",
+    "zoom",
+    "preset",
+    "emitters",
+    "parents",
+    "gradient_steps",
+    "gradient_rate",
+    "gradient_ceiling",
     "minutes",
     "mean",
     "precision",
@@ -181,6 +210,10 @@ class EvolvePlan:
             raise ValueError("a plan has its generations filled in")
         return self.config.generations
 
+    def evaluations(self, generation: int) -> int:
+        """Counted up to the end of a generation."""
+        return counted_evaluations(self.map_elites, generation, encoding=self.encoding)
+
 
 def plan(config: EvolveConfig) -> EvolvePlan:
     """Look up names, read weights, fill in defaults.
@@ -208,6 +241,7 @@ def plan(config: EvolveConfig) -> EvolvePlan:
         archive_rule=config.archive_rule,
         crops=filled["crops"],
         chunk=filled["chunk"],
+        emitters=emitter_shares(config),
     )
     record = {
         **{k: str(v) if isinstance(v, Path) else v for k, v in vars(config).items()},
@@ -275,6 +309,48 @@ def _encoding_settings(config: EvolveConfig) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in own}
 
 
+def emitter_shares(config: EvolveConfig) -> tuple[Share, ...]:
+    """The emitters that a configuration names, with the settings that it holds for them.
+
+    A setting of an emitter is a field of that name, or of the emitter's name before it.
+
+    Raises:
+      UserError: no such emitter, or a share that is no number; a setting of one that is not there.
+    """
+    values = vars(config)
+    defaults = {f.name: f.default for f in dataclasses.fields(EvolveConfig)}
+
+    def flag_of(name: str, field: str) -> str:
+        return field if field in values else f"{name}_{field}"
+
+    shares = []
+    for part in config.emitters.split(","):
+        name, colon, number = part.strip().partition(":")
+        if name not in EMITTERS:
+            raise UserError(f"--emitters names {name!r}: expected {', '.join(EMITTERS)}")
+        try:
+            share = float(number) if colon else 1.0
+        except ValueError as error:
+            raise UserError(
+                f"--emitters has {part.strip()!r}: expected a number behind the colon"
+            ) from error
+        fields = [f.name for f in dataclasses.fields(EMITTERS[name].settings)]
+        settings = {field: values[flag_of(name, field)] for field in fields}
+        shares.append(Share(name, share, EMITTERS[name].settings(**settings)))
+    named = [share.name for share in shares]
+    if len(set(named)) < len(named):
+        raise UserError(f"--emitters is {config.emitters!r}: expected each at most once")
+    for name in EMITTERS:
+        for field in dataclasses.fields(EMITTERS[name].settings):
+            flag = flag_of(name, field.name)
+            if name not in named and values[flag] != defaults[flag]:
+                raise UserError(
+                    f"--{_flag(flag)} {values[flag]} is of the {name} emitter: "
+                    f"--emitters {config.emitters} does not have it"
+                )
+    return tuple(shares)
+
+
 def _with_later_fields(record: dict[str, Any]) -> dict[str, Any]:
     """A stored configuration, with those fields that its version did not have at their defaults."""
     defaults = {f.name: f.default for f in dataclasses.fields(EvolveConfig)}
@@ -320,6 +396,11 @@ def check_resumable(run_dir: Path, wanted: EvolvePlan) -> dict[str, Any]:
       UserError: it was run with another configuration; names each difference.
     """
     run = read_run(run_dir)
+    if run.get("kind", "evolution") != "evolution":
+        raise UserError(
+            f"cannot resume {run_dir}: it is of another kind ({run['kind']}); --init-from takes its "
+            "pictures over into a new run"
+        )
 
     def outcome(record: dict[str, Any]) -> dict[str, Any]:
         return {k: v for k, v in record.items() if k not in NOT_COMPARED}

@@ -293,11 +293,12 @@ def _loop(
         _stop_if_bad(state, run_dir)
         times = carried.seconds + elapsed * np.arange(1, count + 1) / count
         _record(planned, log, count, times, carried, run_dir)
+        before = planned.evaluations(done - 1) if done else 0
         done += count
         carried.seconds += time.perf_counter() - started
         progress.update(
             done=done,
-            rate=count * planned.map_elites.batch_size / elapsed,
+            rate=(planned.evaluations(done - 1) - before) / elapsed,
             statistics=jax.tree.map(itemgetter(count - 1), log.statistics),
             cells=len(planned.scorer.class_names),
             last=done == total or bool(stop) or time.monotonic() >= ends_at,
@@ -339,7 +340,7 @@ def _record(
     rows = metric_rows(
         log,
         count=count,
-        batch_size=planned.map_elites.batch_size,
+        evaluations=planned.evaluations,
         seconds=list(times),
         every=planned.config.log_every,
     )
@@ -374,7 +375,7 @@ def _finish(
     say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
     say(f"writing the pictures, and scoring them again, into {run_dir}")
     difference = write_results(run_dir, planned, state, facts=facts)
-    evaluations = int(state.generation) * planned.map_elites.batch_size
+    evaluations = planned.evaluations(int(state.generation) - 1)
     say(
         f"{evaluations:,} evaluations in {carried.seconds:.1f} s (compile time apart); "
         f"PNGs scored again from disk: confidence differs by at most {difference:.1g}"

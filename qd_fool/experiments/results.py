@@ -93,7 +93,7 @@ def write_results(
         "status": "finished" if done > planned.generations else "interrupted",
         **facts,
         "generations_done": done - 1,
-        "evaluations": done * planned.map_elites.batch_size,
+        "evaluations": planned.evaluations(done - 1) if done else 0,
         "png_rescored_max_difference": difference,
     }
     write_json(run_dir / "run.json", read_run(run_dir) | facts)

@@ -14,7 +14,9 @@ from qd_fool.errors import UserError
 SHAPES = [(28, 28, 1), (9, 14, 3)]
 EXTRA = {
     "direct": [{"genes": "float"}, {"crossover_rate": 0.5}],
-    "cppn": [{"mutations": 3, "max_nodes": 12, "max_edges": 20}],
+    "cppn": [
+        {"most_mutations": 3, "crossover_rate": 0.5, "zoom": 0.5, "max_nodes": 12, "max_edges": 20}
+    ],
 }
 CASES = [(name, {}) for name in ENCODINGS] + [
     (name, settings) for name in ENCODINGS for settings in EXTRA.get(name, [])
@@ -126,6 +128,27 @@ def test_float_render_agrees_with_bytes_and_has_a_gradient(encoding):
     gradient = jax.grad(lambda g: jnp.sum(encoding.render_float(g)))(floats)
     assert all(np.isfinite(g).all() for g in jax.tree.leaves(gradient))
     assert any(np.any(g != 0) for g in jax.tree.leaves(gradient))
+
+
+def test_variables_are_the_part_that_a_gradient_may_move(encoding):
+    """Put back as taken nothing changes; out of bounds they are clipped; no step, no effect."""
+    if encoding.variables is None:
+        pytest.skip("a gradient can move nothing in it")
+    variables, genomes = encoding.variables, encoding.init(keys(6))
+    values = variables.take(genomes)
+    assert values.dtype == jnp.float32
+    back = variables.put(genomes, values)
+    for a, b in zip(jax.tree.leaves(genomes), jax.tree.leaves(back), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    drawn = variables.draw(genomes, values)
+    np.testing.assert_array_equal(drawn, encoding.render_float(genomes))
+    steps = variables.steps(genomes)
+    assert steps.shape == values.shape
+    assert np.all((np.asarray(steps) >= 0) & (np.asarray(steps) <= 1))
+    far = variables.take(variables.put(genomes, values + 1e4))
+    np.testing.assert_allclose(np.where(steps > 0, far, variables.high), variables.high, rtol=1e-6)
+    idle = jnp.where(steps > 0, values, values + 1.0)
+    assert equal(variables.put(genomes, idle), back)
 
 
 def test_another_size_shows_the_same(encoding, image_shape):

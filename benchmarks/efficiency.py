@@ -1,0 +1,225 @@
+"""Confidence per counted evaluation: which settings of a run find more?
+
+A screening runs every setting once to a small budget; finalists run with several `--seeds` and
+more `--evaluations`. Each run is a line of `efficiency.jsonl`; what is there already is not run
+again, so that it can be stopped at any time. `--table` writes the table and the plot from there.
+"""
+
+import os
+
+import jax
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+jax.config.update("jax_num_cpu_devices", CORES)
+
+import argparse
+import datetime
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from common import HERE, machine
+from efficiency_settings import JOBS
+
+from qd_fool.experiments.evolve_config import EvolveConfig, plan
+from qd_fool.map_elites import (
+    init,
+    make_mesh,
+    make_segment,
+    raise_if_bad,
+    replicate,
+)
+
+RESULTS = HERE / "efficiency.jsonl"
+LENGTH = 16
+CERTAIN = np.log(0.9999 / 0.0001)
+WORDS = """Confidence per counted evaluation, the network's forward pass being what a run pays for; a
+gradient step counts as four. Each setting was screened once; the finalists ran with several seeds
+to a larger budget. Whatever was tried is here. "paper" is the original's setting. Runs shared the
+machine with other work: evaluations/s are no measure of speed.
+
+![Median confidence over evaluations](efficiency.png)"""
+
+
+def run(job, name, seed, budget, weights):
+    """One run, as a record for the file: the curve, and how it ended."""
+    fields = {**JOBS[job]["common"], **JOBS[job]["settings"][name]}
+    config = EvolveConfig(seed=seed, generations=0, weights=weights, **fields)
+    planned = plan(config)
+    settings, cells = planned.map_elites, len(planned.scorer.class_names)
+    mesh = make_mesh()
+    segment = make_segment(planned.scorer, planned.encoding, settings, mesh=mesh, length=LENGTH)
+    state = replicate(init(planned.encoding, cells, seed=seed), mesh)
+    params = replicate(planned.scorer.params, mesh)
+    total = 0
+    while planned.evaluations(total) <= budget:
+        total += 1  # generations 0 to total - 1 are within the budget
+    started, done, curve = time.perf_counter(), 0, []
+    while done < total:
+        count = min(LENGTH, total - done)
+        state, log = segment(state, params, np.int32(count))
+        log = jax.device_get(log)
+        raise_if_bad(state)
+        if done == 0:
+            started, first = time.perf_counter(), count
+        for i in range(count):
+            s = log.statistics
+            curve.append(
+                [
+                    planned.evaluations(done + i),
+                    round(float(s.median_confidence[i]), 5),
+                    round(float(s.mean_confidence[i]), 5),
+                    int(s.cells_over_99[i]),
+                    round(float(np.min(log.fitness[i])), 4),
+                ]
+            )
+        done += count
+    seconds = time.perf_counter() - started
+    counted = curve[-1][0] - curve[first - 1][0]
+    every = max(1, len(curve) // 60)
+    kept = curve[::every] if cells > 10 else curve
+    return {
+        "job": job,
+        "setting": name,
+        "fields": JOBS[job]["settings"][name],
+        "seed": seed,
+        "budget": budget,
+        "evaluations": curve[-1][0],
+        "median": curve[-1][1],
+        "mean": curve[-1][2],
+        "cells >= .99": curve[-1][3],
+        "distinct": int(log.statistics.distinct[count - 1]),
+        "evaluations/s": round(counted / max(seconds, 1e-9)) if counted else None,
+        "machine": machine(),
+        "date": datetime.date.today().isoformat(),
+        "curve": kept if kept[-1] == curve[-1] else [*kept, curve[-1]],
+    }
+
+
+def records():
+    """What has been run."""
+    if not RESULTS.exists():
+        return []
+    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+
+
+def first_all_certain(record):
+    """Evaluations until every cell is at 0.9999; "-" if not within the budget."""
+    for evaluations, _, _, _, worst in record["curve"]:
+        if worst >= CERTAIN:
+            return evaluations
+    return "-"
+
+
+def rows_of(job, budget):
+    """Table rows of one job's runs at one budget, settings in the order of the list."""
+    found = [r for r in records() if (r["job"], r["budget"]) == (job, budget)]
+    order = list(JOBS[job]["settings"])
+    rows = []
+    for r in sorted(found, key=lambda r: (order.index(r["setting"]), r["seed"])):
+        shown = ("setting", "seed", "evaluations", "median", "mean", "cells >= .99", "distinct")
+        row = {name: r[name] for name in shown}
+        if job.startswith("mnist"):
+            row = {"setting": r["setting"], "seed": r["seed"], "all ten >= .9999 at": None} | row
+            row["all ten >= .9999 at"] = first_all_certain(r)
+        rows.append(row | {"evaluations/s": r["evaluations/s"]})
+    return rows
+
+
+def write_table():
+    """`efficiency.md` and `efficiency.png`, from the file of results."""
+    lines = ["# efficiency", "", WORDS, ""]
+    kinds = sorted({(r["job"], r["budget"]) for r in records()})
+    for job, budget in kinds:
+        rows = rows_of(job, budget)
+        model, encoding = (JOBS[job]["common"][k] for k in ("model", "encoding"))
+        made = sorted({(r["machine"], r["date"]) for r in records() if r["job"] == job})
+        columns = list(rows[0])
+        lines += [
+            f"## {model}, {encoding}, {budget:,} evaluations",
+            "",
+            f"`python benchmarks/efficiency.py {job} --evaluations {budget}`; "
+            + "; ".join(f"{m}, {d}" for m, d in made),
+            "",
+            "| " + " | ".join(columns) + " |",
+            "|" + "---|" * len(columns),
+            *("| " + " | ".join(str(row[c]) for c in columns) + " |" for row in rows),
+            "",
+        ]
+    lines += ["## What a setting is", "", "| job | setting | fields |", "|---|---|---|"]
+    for job in JOBS:
+        for name, fields in JOBS[job]["settings"].items():
+            told = ", ".join(f"{k} {v}" for k, v in fields.items()) or "the defaults"
+            lines.append(f"| {job} | {name} | {told} |")
+    (HERE / "efficiency.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    plot(kinds)
+
+
+def plot(kinds):
+    """Median confidence over counted evaluations, a panel a job and budget."""
+    from matplotlib.figure import Figure
+
+    columns = 2
+    height = -(-len(kinds) // columns)
+    figure = Figure(figsize=(7 * columns, 4.2 * height), layout="constrained")
+    for place, (job, budget) in enumerate(kinds):
+        axes = figure.add_subplot(height, columns, place + 1)
+        found = [r for r in records() if (r["job"], r["budget"]) == (job, budget)]
+        names = [n for n in JOBS[job]["settings"] if any(r["setting"] == n for r in found)]
+        for i, name in enumerate(names):
+            for k, r in enumerate(r for r in found if r["setting"] == name):
+                curve = np.array(r["curve"])
+                axes.plot(
+                    curve[:, 0],
+                    curve[:, 1],
+                    color=f"C{i % 10}",
+                    linestyle="-" if i < 10 else "--",
+                    linewidth=2 if name == "paper" else 1.2,
+                    label=name if k == 0 else None,
+                )
+        axes.set(
+            title=f"{job}, {budget:,}", xlabel="counted evaluations", ylabel="median confidence"
+        )
+        axes.set(xlim=(0, budget), ylim=(0, None))
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7)
+    figure.savefig(HERE / "efficiency.png", dpi=90)
+
+
+def main():
+    """Run what has not been run yet."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("job", nargs="?", choices=list(JOBS))
+    parser.add_argument("--table", action="store_true", help="write the table and the plot")
+    parser.add_argument("--weights", type=Path, help="weights for the job's model")
+    parser.add_argument("--settings", nargs="*", help="names; all of the job's by default")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
+    parser.add_argument("--evaluations", type=int, default=10_000)
+    arguments = parser.parse_args()
+    if arguments.table:
+        write_table()
+    if arguments.job is None:
+        return
+    names = arguments.settings or list(JOBS[arguments.job]["settings"])
+    for seed in arguments.seeds:
+        for name in names:
+            wanted = {
+                "job": arguments.job,
+                "setting": name,
+                "fields": JOBS[arguments.job]["settings"][name],
+                "seed": seed,
+                "budget": arguments.evaluations,
+            }
+            if any(all(r[k] == v for k, v in wanted.items()) for r in records()):
+                continue
+            record = run(arguments.job, name, seed, arguments.evaluations, arguments.weights)
+            with RESULTS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+            shown = {k: v for k, v in record.items() if k not in ("curve", "machine", "fields")}
+            print(json.dumps(shown), flush=True)
+            jax.clear_caches()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""A network of one layer and a run against it, small enough to be compiled in no time."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import qd_fool
+from qd_fool import map_elites as me
+
+SIZE, CLASSES = 6, 5
+
+
+def linear_scorer(weights=None, classes=CLASSES):
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(SIZE * SIZE, classes)) if weights is None else weights
+    scorer = qd_fool.load_scorer("lenet")
+    return dataclasses.replace(
+        scorer,
+        name="linear",
+        params=jnp.asarray(weights, jnp.float32),
+        apply=lambda w, x: x.reshape(x.shape[0], -1) @ w,
+        preprocess=lambda x: x / 256,
+        image_shape=(SIZE, SIZE, 1),
+        input_size=SIZE,
+        class_names=tuple("abcdefghijklmnopqrstuvwxyz"[:classes]),
+    )
+
+
+def tiny(scorer=None, **fields):
+    scorer = scorer or linear_scorer()
+    encoding = qd_fool.make_encoding("direct", scorer.image_shape)
+    return scorer, encoding, me.MapElitesConfig(**{"batch_size": 20, "chunk": 4} | fields)
+
+
+def run(scorer, encoding, config, *, devices=1, cut=(7,), length=8, seed=0):
+    """Evolve in segments of the given lengths; the final state and the rows of the log."""
+    mesh = me.make_mesh(devices)
+    segment = me.make_segment(scorer, encoding, config, mesh=mesh, length=length)
+    state = me.replicate(me.init(encoding, len(scorer.class_names), seed=seed), mesh)
+    params = me.replicate(scorer.params, mesh)
+    logs = []
+    for count in cut:
+        state, log = segment(state, params, np.int32(count))
+        logs.append(jax.tree.map(lambda a, n=count: np.asarray(a)[:n], log))
+    return jax.device_get(state), jax.tree.map(lambda *a: np.concatenate(a), *logs)
+
+
+def assert_equal(a, b):
+    for left, right in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_array_equal(left, right)
