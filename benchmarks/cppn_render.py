@@ -24,7 +24,7 @@ from oracles.graphs import cppn, drifted
 from qd_fool import load_scorer
 from qd_fool.chunks import map_chunks
 from qd_fool.encodings.graph import with_ancestors
-from qd_fool.map_elites import AXIS, make_mesh
+from qd_fool.mesh import AXIS, make_mesh
 
 # Picture, mutations to drift, live nodes to keep, pictures a call.
 CASES = {

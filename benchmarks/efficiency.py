@@ -23,19 +23,15 @@ from common import HERE, machine
 from efficiency_settings import JOBS
 
 from qd_fool.experiments.evolve_config import EvolveConfig, plan
-from qd_fool.map_elites import (
-    init,
-    make_mesh,
-    make_segment,
-    raise_if_bad,
-    replicate,
-)
+from qd_fool.map_elites import init
+from qd_fool.mesh import make_mesh, replicate
+from qd_fool.segments import make_segment, raise_if_bad
 
 RESULTS = HERE / "efficiency.jsonl"
 LENGTH = 16
 CERTAIN = np.log(0.9999 / 0.0001)
-WORDS = """Confidence per counted evaluation, the network's forward pass being what a run pays for; a
-gradient step counts as four. Each setting was screened once; the finalists ran with several seeds
+WORDS = """Confidence per counted evaluation, the network's forward pass being what a run pays for;
+a gradient step counts as four. Each setting was screened once; the finalists ran with several seeds
 to a larger budget. Whatever was tried is here. "paper" is the original's setting. Runs shared the
 machine with other work: evaluations/s are no measure of speed.
 

@@ -25,7 +25,7 @@ from common import median_ratio, report
 from jax.sharding import NamedSharding, PartitionSpec
 
 from qd_fool.chunks import map_chunks
-from qd_fool.map_elites import AXIS, make_mesh, replicate
+from qd_fool.mesh import AXIS, make_mesh, replicate
 from qd_fool.models import ZOO
 from qd_fool.models.zoo import make_scorer
 

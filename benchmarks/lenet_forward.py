@@ -19,7 +19,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from qd_fool import load_scorer
 from qd_fool.chunks import map_chunks
-from qd_fool.map_elites import AXIS, make_mesh
+from qd_fool.mesh import AXIS, make_mesh
 from qd_fool.models.lenet import flat_from_params
 
 BATCH, CALLS, ROUNDS = 200, 4, 9

@@ -17,7 +17,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from qd_fool import MapElitesConfig, load_scorer, make_encoding
 from qd_fool.chunks import map_chunks
-from qd_fool.map_elites import AXIS, init, make_mesh, make_segment, replicate
+from qd_fool.map_elites import init
+from qd_fool.mesh import AXIS, make_mesh, replicate
+from qd_fool.segments import make_segment
 
 BATCH, GENERATIONS = 200, 25
 

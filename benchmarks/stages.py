@@ -21,7 +21,9 @@ from qd_fool.archive import competing_fitness
 from qd_fool.chunks import map_chunks
 from qd_fool.collectives import all_gather_packed
 from qd_fool.kernel import log_odds
-from qd_fool.map_elites import AXIS, ask, init, make_mesh, make_segment, replicate, tell
+from qd_fool.map_elites import ask, init, tell
+from qd_fool.mesh import AXIS, make_mesh, replicate
+from qd_fool.segments import make_segment
 
 BATCH, TIMES = 200, 25
 

@@ -1,8 +1,9 @@
 """qd_fool: fooling images for classifiers, by MAP-Elites over the classes."""
 
 from qd_fool.encodings import make_encoding
-from qd_fool.map_elites import MapElitesConfig, evolve
+from qd_fool.map_elites import MapElitesConfig
 from qd_fool.models import load_scorer
+from qd_fool.segments import evolve
 
 __version__ = "0.1.0"
 __all__ = ["MapElitesConfig", "evolve", "load_scorer", "make_encoding"]

@@ -13,10 +13,13 @@ import tyro
 from rich.console import Console
 
 from qd_fool.errors import UserError
+from qd_fool.experiments.ascend_config import AscendConfig, stored_ascent
+from qd_fool.experiments.ascend_run import ascend_run
 from qd_fool.experiments.evolve_config import EvolveConfig, stored_config
 from qd_fool.experiments.evolve_run import evolve_run
 from qd_fool.experiments.export import ExportConfig, export_run
 from qd_fool.experiments.models import ModelsConfig, models_command
+from qd_fool.experiments.presets import with_preset
 from qd_fool.experiments.render import RenderConfig, render_picture
 from qd_fool.experiments.score import ScoreConfig, score_files
 from qd_fool.experiments.train import TrainConfig, train_run
@@ -64,10 +67,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(words: list[str], console: Console) -> int:
     config = _parse(words)
-    _make_cores_devices(config.devices if isinstance(config, EvolveConfig) else None)
+    told = config.devices if isinstance(config, EvolveConfig | AscendConfig) else None
+    _make_cores_devices(told)
     match config:
         case EvolveConfig():
             return EXIT_INTERRUPTED if evolve_run(config, console=console).interrupted else 0
+        case AscendConfig():
+            return EXIT_INTERRUPTED if ascend_run(config, console=console).interrupted else 0
         case ScoreConfig():
             score_files(config)
         case ExportConfig():
@@ -83,16 +89,25 @@ def _dispatch(words: list[str], console: Console) -> int:
 
 def _parse(
     words: list[str],
-) -> EvolveConfig | ScoreConfig | ExportConfig | RenderConfig | TrainConfig | ModelsConfig:
+) -> (
+    EvolveConfig
+    | AscendConfig
+    | ScoreConfig
+    | ExportConfig
+    | RenderConfig
+    | TrainConfig
+    | ModelsConfig
+):
     sub = tyro.conf.subcommand
     evolve = Annotated[EvolveConfig, sub("evolve", default=_evolve_defaults(words))]
+    ascend = Annotated[AscendConfig, sub("ascend", default=_ascend_defaults(words))]
     score = Annotated[ScoreConfig, sub("score")]
     export = Annotated[ExportConfig, sub("export")]
     render = Annotated[RenderConfig, sub("render")]
     train = Annotated[TrainConfig, sub("train")]
     models = Annotated[ModelsConfig, sub("models")]
     return tyro.cli(
-        evolve | score | export | render | train | models,
+        evolve | ascend | score | export | render | train | models,
         args=words,
         prog="qd-fool",
         description="Find fooling images: pictures that look like nothing, "
@@ -109,15 +124,36 @@ def _evolve_defaults(words: list[str]) -> EvolveConfig:
             raise UserError("--resume needs --run-dir: which run is to go on?")
         if (run_dir / "run.json").exists():
             return dataclasses.replace(stored_config(run_dir), resume=False)
+    if words[:1] == ["evolve"]:
+        usual = EvolveConfig()
+        told = {name: _word_after(words, f"--{name}") for name in ("preset", "model", "encoding")}
+        names = {name: value or getattr(usual, name) for name, value in told.items()}
+        return with_preset(names.pop("preset"), **names)
     return EvolveConfig()
 
 
+def _ascend_defaults(words: list[str]) -> AscendConfig:
+    """Likewise, of an ascent."""
+    if words[:1] == ["ascend"] and "--resume" in words:
+        run_dir = _value_of(words, "--run-dir")
+        if run_dir is None:
+            raise UserError("--resume needs --run-dir: which ascent is to go on?")
+        if (run_dir / "run.json").exists():
+            return dataclasses.replace(stored_ascent(run_dir), resume=False)
+    return AscendConfig()
+
+
 def _value_of(words: list[str], flag: str) -> Path | None:
+    word = _word_after(words, flag)
+    return None if word is None else Path(word)
+
+
+def _word_after(words: list[str], flag: str) -> str | None:
     for i, word in enumerate(words):
         if word in (flag, flag.replace("-", "_").replace("__", "--")):
-            return Path(words[i + 1]) if i + 1 < len(words) else None
+            return words[i + 1] if i + 1 < len(words) else None
         if word.startswith(f"{flag}="):
-            return Path(word.removeprefix(f"{flag}="))
+            return word.removeprefix(f"{flag}=")
     return None
 
 

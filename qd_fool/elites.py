@@ -20,7 +20,8 @@ from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.files import replacing
 from qd_fool.kernel import evaluate
-from qd_fool.map_elites import AXIS, EvolutionState, make_mesh
+from qd_fool.map_elites import EvolutionState
+from qd_fool.mesh import AXIS, make_mesh
 from qd_fool.models import Scorer
 from qd_fool.runs import ELITES, confidence_of
 

@@ -4,6 +4,9 @@ One function over a scorer, shared by evolution (8-bit pictures) and gradient as
 pictures in the same units): crop, preprocess, apply, log-odds, average over crops; in chunks.
 """
 
+from typing import Any
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num, PyTree
@@ -117,19 +120,89 @@ def log_odds(
     Raises:
       UserError: pictures that the network can't take.
     """
+    return log_odds_and_layer(scorer, params, images, crops=crops)[0]
+
+
+def log_odds_and_layer(
+    scorer: Scorer,
+    params: PyTree[Array],
+    images: Num[Array, "n height width channels"],
+    *,
+    crops: int = 1,
+    layer: str | None = None,
+) -> tuple[Float[Array, "n classes"], Float[Array, "n *units"]]:
+    """`log_odds`, and what a layer gave in the same forward pass.
+
+    Args:
+      scorer: the network's facts.
+      params: its parameters.
+      images: as in `log_odds`.
+      crops: 1 or 10.
+      layer: a name of `layer_shapes`; None for the logits.
+
+    Returns:
+      Log-odds, and the layer's output, averaged over crops.
+
+    Raises:
+      UserError: pictures that the network can't take, or no such layer.
+    """
     check_crops(scorer, images.shape[1:], crops=crops)
     places = crop_places(images.shape[1:], size=scorer.input_size, crops=crops)
 
-    def score(place: Place) -> Float[Array, "n classes"]:
+    def score(place: Place) -> tuple[Float[Array, "n classes"], Float[Array, "n *units"]]:
         cut = crop(images, place, size=scorer.input_size).astype(jnp.float32)
-        return log_odds_from_logits(scorer.apply(params, scorer.preprocess(cut)))
+        logits, outputs = _apply_and_listen(scorer, params, scorer.preprocess(cut))
+        if layer is not None and layer not in outputs:
+            known = ", ".join(outputs) or "none that have a name"
+            raise UserError(f"{scorer.name} has no layer {layer!r}: its layers are {known}")
+        output = logits if layer is None else outputs[layer].astype(jnp.float32)
+        return log_odds_from_logits(logits), output
 
     if crops == 1:
         return score(places[0])
     # A crop at a time: the network sees as many pictures at once as with one crop, which is what
     # the chunk was chosen for, and no cut picture is kept.
     columns = tuple(jnp.asarray(column) for column in zip(*places, strict=True))
-    return mean_confidence_log_odds(jax.lax.map(score, columns))
+    log_odds, outputs = jax.lax.map(score, columns)
+    return mean_confidence_log_odds(log_odds), jnp.mean(outputs, axis=0)
+
+
+def layer_shapes(scorer: Scorer) -> dict[str, tuple[int, ...]]:
+    """The named layers of a network, in the order of the forward pass, and a picture's output."""
+    size, channels = scorer.input_size, scorer.image_shape[2]
+    cut = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
+
+    def listen(params: PyTree[Array], cut: Array) -> dict[str, Array]:
+        return _apply_and_listen(scorer, params, scorer.preprocess(cut))[1]
+
+    outputs: dict[str, tuple[int, ...]] = {}
+    # In the order in which they were heard: a traced dictionary comes back sorted.
+    _ = jax.eval_shape(
+        lambda params, cut: outputs.update(
+            {name: tuple(a.shape[1:]) for name, a in listen(params, cut).items()}
+        ),
+        scorer.params,
+        cut,
+    )
+    return outputs
+
+
+def _apply_and_listen(
+    scorer: Scorer, params: PyTree[Array], x: Float[Array, "n size size channels"]
+) -> tuple[Float[Array, "n classes"], dict[str, Array]]:
+    """Logits, and the outputs of the flax modules within the network by their path."""
+    heard: dict[str, Array] = {}
+
+    def listen(next_function: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        output = next_function(*args, **kwargs)
+        path = "/".join(context.module.path)
+        if path and context.method_name == "__call__" and isinstance(output, jax.Array):
+            heard[path] = output
+        return output
+
+    with nn.intercept_methods(listen):
+        logits = scorer.apply(params, x)
+    return logits, heard
 
 
 def evaluate(

@@ -3,20 +3,19 @@
 Source: paper, section 2.2; sferes/modules/map_elite/map_elite.hpp of the original code: parents
 uniform over the cells, each offspring offered to each cell.
 
-Everything here is pure. `segment` scans generations over a mesh of devices; `step` is one of them.
-Neither reads a clock nor a file; `experiments.evolve_run` does that.
+Everything here is pure: a generation is `step`, or `ask` and `tell` with one's own scores between.
+`segments` scans generations over a mesh of devices; `experiments.evolve_run` reads clock and files.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from typing import Any, get_args, no_type_check
+from typing import get_args, no_type_check
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, UInt32
 
 from qd_fool.archive import (
@@ -41,11 +40,8 @@ from qd_fool.emitters import (
 )
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
-from qd_fool.kernel import check_crops, log_odds
+from qd_fool.kernel import log_odds
 from qd_fool.models import Scorer
-from qd_fool.models.scorer import default_chunk
-
-AXIS = "batch"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -380,153 +376,3 @@ def step(
         offspring, bids, flags, counts = all_gather_packed((offspring, bids, flags, counts), axis)
         bad, refused = jnp.any(flags), jnp.sum(counts, dtype=jnp.int32)
     return tell(state, offspring, fitness=bids, bad=bad, refused=refused)
-
-
-Segment = Callable[[EvolutionState, PyTree[Array], Any], tuple[EvolutionState, GenerationLog]]
-
-
-def make_mesh(devices: int | None = None) -> Mesh:
-    """A mesh over the first `devices` local devices; all of them by default.
-
-    Raises:
-      UserError: there are not so many.
-    """
-    local = jax.local_devices()
-    count = len(local) if devices is None else devices
-    if not 1 <= count <= len(local):
-        raise UserError(f"devices is {count}: this process has {len(local)} ({local[0].platform})")
-    return Mesh(np.array(local[:count]), (AXIS,), axis_types=(AxisType.Auto,))
-
-
-def make_segment(
-    scorer: Scorer,
-    encoding: Encoding,
-    config: MapElitesConfig,
-    *,
-    mesh: Mesh,
-    length: int,
-) -> Segment:
-    """The compiled part of a run: up to `length` generations in one call.
-
-    Returns:
-      A jitted function `(state, params, generations) -> (state, log)`. `generations`, at most
-      `length`, is a traced number: shorter segments run the same program. Rows of `log` after
-      `generations` hold nothing. The state is donated. Both are replicated over the mesh.
-
-    Raises:
-      UserError: pictures of this encoding can't be cut for this network.
-    """
-    check_crops(scorer, encoding.image_shape, crops=config.crops)
-    devices = mesh.devices.size
-
-    def scan(
-        state: EvolutionState, params: PyTree[Array], generations: Array
-    ) -> tuple[EvolutionState, GenerationLog]:
-        def run(state: EvolutionState) -> tuple[EvolutionState, GenerationLog]:
-            return step(
-                state,
-                params,
-                scorer=scorer,
-                encoding=encoding,
-                config=config,
-                devices=devices,
-                axis=AXIS,
-            )
-
-        nothing = jax.tree.map(
-            lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(lambda s: run(s)[1], state)
-        )
-
-        def body(state: EvolutionState, i: Array) -> tuple[EvolutionState, GenerationLog]:
-            return jax.lax.cond(i < generations, run, lambda s: (s, nothing), state)
-
-        return jax.lax.scan(body, state, jnp.arange(length))
-
-    everywhere = PartitionSpec()
-    # Replication is by construction (all_gather, then the same arithmetic), which the checker
-    # cannot see through a cond.
-    sharded = jax.shard_map(
-        scan,
-        mesh=mesh,
-        in_specs=(everywhere, everywhere, everywhere),
-        out_specs=(everywhere, everywhere),
-        check_vma=False,
-    )
-    return jax.jit(sharded, donate_argnums=0)
-
-
-def replicate(tree: PyTree, mesh: Mesh) -> PyTree[Array]:
-    """A copy of `tree` on each device of the mesh, owned by the result (safe to donate)."""
-    sharding = NamedSharding(mesh, PartitionSpec())
-    return jax.device_put(jax.tree.map(lambda a: np.array(a), tree), sharding, may_alias=False)
-
-
-def evolve(
-    scorer: Scorer,
-    encoding: Encoding,
-    *,
-    generations: int,
-    seed: int = 0,
-    config: MapElitesConfig | None = None,
-    devices: int | None = None,
-) -> EvolutionState:
-    """Evolve an archive of fooling images, in memory.
-
-    Args:
-      scorer: from `load_scorer`.
-      encoding: from `make_encoding`.
-      generations: after the random generation 0.
-      seed: in 0..2^32-1.
-      config: batch size, rule, crops; the scorer's own chunk size by default.
-      devices: how many of the local devices to use; all by default. Does not change the result.
-
-    Raises:
-      UserError: bad settings, or NaN scores.
-    """
-    config = config or MapElitesConfig(chunk=default_chunk(scorer))
-    check_extent(generations=generations, batch_size=config.batch_size, seed=seed)
-    mesh = make_mesh(devices)
-    segment = make_segment(scorer, encoding, config, mesh=mesh, length=64)
-    state = replicate(init(encoding, len(scorer.class_names), seed=seed), mesh)
-    params = replicate(scorer.params, mesh)
-    for count in segment_lengths(generations + 1, length=64):
-        state, _ = segment(state, params, np.int32(count))
-        raise_if_bad(state)
-    return jax.device_get(state)
-
-
-def check_extent(*, generations: int, batch_size: int, seed: int) -> None:
-    """See that a run can be counted and seeded in 32 bits.
-
-    Raises:
-      UserError: it can't.
-    """
-    if generations < 0:
-        raise UserError(f"generations is {generations}: expected 0 or more")
-    if not 0 <= seed < 2**32:
-        raise UserError(f"seed is {seed}: expected 0 to {2**32 - 1}")
-    if (generations + 1) * batch_size >= 2**31:
-        raise UserError(
-            f"{generations} generations of {batch_size}: expected fewer than 2^31 evaluations"
-        )
-
-
-def segment_lengths(generations: int, *, length: int) -> Iterator[int]:
-    """Cut a number of generations into full segments and a last, shorter one."""
-    while generations > 0:
-        yield min(length, generations)
-        generations -= length
-
-
-def raise_if_bad(state: EvolutionState) -> None:
-    """Stop a run whose network gave NaN or infinite scores.
-
-    Raises:
-      UserError: names the first generation in which it did.
-    """
-    generation = int(state.bad_generation)
-    if generation >= 0:
-        raise UserError(
-            f"the network gave NaN or infinite scores, first in generation {generation}: "
-            "none entered the archive; check its weights and preprocessing"
-        )

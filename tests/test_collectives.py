@@ -7,7 +7,7 @@ import pytest
 from jax.sharding import PartitionSpec
 
 from qd_fool.collectives import all_gather_packed
-from qd_fool.map_elites import AXIS, make_mesh
+from qd_fool.mesh import AXIS, make_mesh
 
 
 @pytest.mark.parametrize("devices", [1, 2, 4])

@@ -11,6 +11,8 @@ from tiny import CLASSES, SIZE, assert_equal, linear_scorer, run, tiny
 import qd_fool
 from qd_fool import map_elites as me
 from qd_fool.errors import UserError
+from qd_fool.mesh import make_mesh, replicate
+from qd_fool.segments import make_segment, raise_if_bad
 
 
 @pytest.mark.parametrize("rule", ["all", "argmax"])
@@ -61,10 +63,10 @@ def test_a_run_traces_its_generation_once():
         return encoding.render(genomes)
 
     counted = dataclasses.replace(encoding, render=render)
-    mesh = me.make_mesh(2)
-    segment = me.make_segment(scorer, counted, config, mesh=mesh, length=8)
-    state = me.replicate(me.init(encoding, CLASSES, seed=0), mesh)
-    params = me.replicate(scorer.params, mesh)
+    mesh = make_mesh(2)
+    segment = make_segment(scorer, counted, config, mesh=mesh, length=8)
+    state = replicate(me.init(encoding, CLASSES, seed=0), mesh)
+    params = replicate(scorer.params, mesh)
     state, _ = segment(state, params, np.int32(1))
     after_first = traces
     for count in (8, 3, 1, 8):
@@ -76,10 +78,10 @@ def test_a_run_traces_its_generation_once():
 
 def test_the_state_is_donated():
     scorer, encoding, config = tiny()
-    mesh = me.make_mesh(1)
-    segment = me.make_segment(scorer, encoding, config, mesh=mesh, length=2)
-    state = me.replicate(me.init(encoding, CLASSES, seed=0), mesh)
-    segment(state, me.replicate(scorer.params, mesh), np.int32(1))
+    mesh = make_mesh(1)
+    segment = make_segment(scorer, encoding, config, mesh=mesh, length=2)
+    state = replicate(me.init(encoding, CLASSES, seed=0), mesh)
+    segment(state, replicate(scorer.params, mesh), np.int32(1))
     assert state.archive.genomes.is_deleted()
 
 
@@ -161,7 +163,7 @@ def test_nan_scores_never_enter_and_the_first_bad_generation_is_told():
         assert np.isfinite(state.archive.fitness).all()
         assert np.isfinite(log.fitness).all()
     with pytest.raises(UserError, match=f"first in generation {first}"):
-        me.raise_if_bad(state)
+        raise_if_bad(state)
     with pytest.raises(UserError, match="NaN or infinite scores"):
         qd_fool.evolve(bad, encoding, generations=3, config=config)
 
@@ -209,14 +211,14 @@ def test_settings_out_of_range(fields, message):
 
 def test_more_devices_than_there_are():
     with pytest.raises(UserError, match="devices is 99: this process has 4"):
-        me.make_mesh(99)
+        make_mesh(99)
 
 
 def test_pictures_too_small_are_refused_before_compiling():
     scorer, _, config = tiny()
     small = qd_fool.make_encoding("direct", (SIZE - 1, SIZE, 1))
     with pytest.raises(UserError, match="images are 5x6"):
-        me.make_segment(scorer, small, config, mesh=me.make_mesh(1), length=2)
+        make_segment(scorer, small, config, mesh=make_mesh(1), length=2)
 
 
 @pytest.mark.parametrize(

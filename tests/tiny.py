@@ -8,6 +8,8 @@ import numpy as np
 
 import qd_fool
 from qd_fool import map_elites as me
+from qd_fool.mesh import make_mesh, replicate
+from qd_fool.segments import make_segment
 
 SIZE, CLASSES = 6, 5
 
@@ -36,10 +38,10 @@ def tiny(scorer=None, **fields):
 
 def run(scorer, encoding, config, *, devices=1, cut=(7,), length=8, seed=0):
     """Evolve in segments of the given lengths; the final state and the rows of the log."""
-    mesh = me.make_mesh(devices)
-    segment = me.make_segment(scorer, encoding, config, mesh=mesh, length=length)
-    state = me.replicate(me.init(encoding, len(scorer.class_names), seed=seed), mesh)
-    params = me.replicate(scorer.params, mesh)
+    mesh = make_mesh(devices)
+    segment = make_segment(scorer, encoding, config, mesh=mesh, length=length)
+    state = replicate(me.init(encoding, len(scorer.class_names), seed=seed), mesh)
+    params = replicate(scorer.params, mesh)
     logs = []
     for count in cut:
         state, log = segment(state, params, np.int32(count))

@@ -19,10 +19,11 @@ from qd_fool.encodings.color import Color
 from qd_fool.encodings.cppn_settings import Coords
 from qd_fool.encodings.direct import Genes
 from qd_fool.errors import UserError
-from qd_fool.map_elites import MapElitesConfig, check_extent, counted_evaluations
+from qd_fool.map_elites import MapElitesConfig, counted_evaluations
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.models.zoo import Precision
 from qd_fool.runs import differences, read_run
+from qd_fool.segments import check_extent
 
 CPU_MINUTES = 4.5
 """Of a run on ImageNet without an accelerator, if nothing else is said."""
@@ -396,11 +397,6 @@ def check_resumable(run_dir: Path, wanted: EvolvePlan) -> dict[str, Any]:
       UserError: it was run with another configuration; names each difference.
     """
     run = read_run(run_dir)
-    if run.get("kind", "evolution") != "evolution":
-        raise UserError(
-            f"cannot resume {run_dir}: it is of another kind ({run['kind']}); --init-from takes its "
-            "pictures over into a new run"
-        )
 
     def outcome(record: dict[str, Any]) -> dict[str, Any]:
         return {k: v for k, v in record.items() if k not in NOT_COMPARED}

@@ -4,10 +4,8 @@ import dataclasses
 import functools
 import math
 import shlex
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -31,16 +29,10 @@ from qd_fool.experiments.evolve_config import (
 from qd_fool.experiments.progress import EvolveProgress, evolve_progress
 from qd_fool.experiments.results import run_record, sole_user, write_results
 from qd_fool.experiments.sanity import show_sanity
+from qd_fool.experiments.signals import stop_on_signal
 from qd_fool.files import write_json
-from qd_fool.map_elites import (
-    EvolutionState,
-    GenerationLog,
-    init,
-    make_mesh,
-    make_segment,
-    raise_if_bad,
-    replicate,
-)
+from qd_fool.map_elites import EvolutionState, GenerationLog, init
+from qd_fool.mesh import make_mesh, replicate
 from qd_fool.report.sheet import percent
 from qd_fool.runs import (
     Events,
@@ -55,6 +47,7 @@ from qd_fool.runs import (
     truncate_metrics,
     write_lineage,
 )
+from qd_fool.segments import make_segment, raise_if_bad
 
 SEGMENT_LENGTH = 64
 SEGMENT_SECONDS = 1.0
@@ -97,6 +90,12 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
     resuming = _is_resumable(run_dir, resume=config.resume, console=console)
     planned = plan(config)
     stored = check_resumable(run_dir, planned) if resuming else None
+    kind = (stored or {}).get("kind", "evolution")
+    if kind != "evolution":
+        raise UserError(
+            f"cannot resume {run_dir}: its kind is {kind}, expected evolution; --init-from takes "
+            "its pictures over into a new run"
+        )
     mesh = make_mesh(planned.config.devices)
     _say_what(planned, mesh, run_dir, console)
     # Whatever these raise about bad input, they raise before the directory is touched.
@@ -134,7 +133,7 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
         carried.compile_seconds = time.perf_counter() - started
         console.print(f"compiled in {carried.compile_seconds:.1f} s", highlight=False)
         with (
-            _stop_on_signal() as stop,
+            stop_on_signal() as stop,
             evolve_progress(console, total=total, done=int(state.generation)) as progress,
         ):
             state = _loop(
@@ -412,21 +411,3 @@ def most_confident(state: EvolutionState, names: Sequence[str], *, count: int = 
     best = [int(k) for k in np.argsort(-fitness, kind="stable")[:count] if fitness[k] > -np.inf]
     told = [f"{names[k].split(',')[0]} {percent(float(confidence_of(fitness[k])))}" for k in best]
     return ", ".join(told) or "nobody"
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[list[int]]:
-    """A list that gets the signal's number on Ctrl-C or SIGTERM; a second Ctrl-C cuts at once."""
-    got: list[int] = []
-
-    def note(number: int, _frame: Any) -> None:
-        if got:
-            raise KeyboardInterrupt
-        got.append(number)
-
-    before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield got
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -26,6 +26,9 @@ class Scorer:
       wnids: WordNet identifier a class, for networks of ImageNet; else empty.
       weights: where `params` came from, for people.
       weights_sha256: of the file that `params` were read from.
+      mean: what preprocessing takes for black, a value a channel in 0..255, in the order of the
+        pictures' channels: the picture that carries no information, from which ascent starts.
+        Empty: 0.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Scorer:
     wnids: tuple[str, ...] = ()
     weights: str = ""
     weights_sha256: str = ""
+    mean: tuple[float, ...] = ()
 
 
 def default_chunk(scorer: Scorer) -> int:

@@ -43,6 +43,8 @@ class ZooEntry:
       params_from_flat: the architecture's name map, `(flat, source=...) -> params`; Caffe's also
         take `mean`.
       mean: BGR, of the networks of Caffe's that subtract one; else None.
+      centre: of the others: what their preprocessing subtracts, a channel, in 0..255; as
+        `Scorer.mean`.
       apply, preprocess, image_shape, input_size, chunk, accelerator_chunk: as in `Scorer`.
       imagenet: whether the classes are ImageNet's 1000; else ten digits.
     """
@@ -64,6 +66,7 @@ class ZooEntry:
     chunk: int
     accelerator_chunk: int = 100
     mean: tuple[float, float, float] | None = None
+    centre: tuple[float, ...] = (0.0,)
     imagenet: bool = True
 
 
@@ -121,6 +124,7 @@ def _lite(variant: int, side: int, crop: int, parameters: int, published: str, *
         params_from_flat=functools.partial(efficientnet_lite.params_from_flat, variant=variant),
         apply=functools.partial(efficientnet_lite.apply, variant=variant),
         preprocess=preprocessing.lite,
+        centre=preprocessing.LITE_CENTRE,
         image_shape=(side, side, 3),
         input_size=crop,
         chunk=2,
@@ -184,6 +188,7 @@ def _squeezenet(version: str, parameters: int, published: str, file: RemoteFile)
         accuracy=f"{published} top-1 on the ILSVRC 2012 validation set, as published",
         origin=file,
         preprocess=preprocessing.torchvision,
+        centre=preprocessing.TORCHVISION_CENTRE,
         input_size=224,
     )
     variant(
@@ -254,6 +259,7 @@ _alexnet(
         hash="sha256-prefix:7be5be79",
     ),
     preprocess=preprocessing.torchvision,
+    centre=preprocessing.TORCHVISION_CENTRE,
     input_size=224,
 )
 
@@ -346,10 +352,14 @@ def make_scorer(
       UserError: the arrays do not fit the architecture.
     """
     more: dict[str, Any] = {}
+    centre = entry.centre
     if entry.mean is not None:
         more["mean"] = np.asarray(entry.mean, np.float32)
         if mean is not None:
             more["mean"] = preprocessing.read_mean(mean, size=entry.input_size)
+        # BGR, perhaps with a value a pixel.
+        channels = more["mean"].reshape(-1, 3).mean(axis=0, dtype=np.float64)
+        centre = tuple(float(value) for value in channels[::-1])
     elif mean is not None:
         raise UserError(f"--mean {mean}: {entry.name} subtracts no mean image")
     params = entry.params_from_flat(flat, source=source, **more)
@@ -375,6 +385,7 @@ def make_scorer(
         wnids=wnids,
         weights=source,
         weights_sha256=sha256,
+        mean=centre,
     )
 
 

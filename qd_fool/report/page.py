@@ -36,6 +36,7 @@ def write_report(run_dir: Path) -> Path:
         elites=elites,
         percent=percent,
         chart=_chart(metrics),
+        wanted=_wanted(run, elites),
         median=percent(float(np.median(_all_confidences(run, elites)))),
     )
     path = run_dir / "report.html"
@@ -45,11 +46,16 @@ def write_report(run_dir: Path) -> Path:
 
 
 def _all_confidences(run: dict[str, Any], elites: list[dict[str, Any]]) -> np.ndarray:
-    """Of every cell, an empty one counting as 0."""
-    confidences = np.zeros(max(int(run["classes"]), 1))
+    """Of every cell that was to be filled, an empty one counting as 0."""
+    confidences = np.zeros(max(_wanted(run, elites), 1))
     for i, elite in enumerate(elites):
         confidences[i] = elite["confidence"]
     return confidences
+
+
+def _wanted(run: dict[str, Any], elites: list[dict[str, Any]]) -> int:
+    """Cells that were to be filled: an ascent is after those classes only that it was asked for."""
+    return len(elites) if run.get("kind") == "ascent" else int(run["classes"])
 
 
 def _elite(run_dir: Path, row: dict[str, str]) -> dict[str, Any]:

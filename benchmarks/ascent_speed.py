@@ -1,0 +1,104 @@
+"""Gradient ascent: many classes at once against one after another; and what a step costs."""
+
+import os
+
+import jax
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+jax.config.update("jax_num_cpu_devices", CORES)
+
+import argparse
+import dataclasses
+
+import numpy as np
+from common import interleaved, median_ratio, report
+
+from qd_fool import load_scorer, make_encoding
+from qd_fool.ascent import PRESETS, ascend_block, block_size, make_ascent
+from qd_fool.elites import score_function
+from qd_fool.mesh import make_mesh, replicate
+
+
+def climber(scorer, encoding, chunk, devices, iterations):
+    """A compiled ascent: `(genomes, values, classes) -> result`, any number of targets."""
+    mesh = make_mesh(devices)
+    config = dataclasses.replace(PRESETS["adam"], chunk=chunk, iterations=iterations)
+    ascent = make_ascent(scorer, encoding, config, mesh=mesh)
+    params = replicate(scorer.params, mesh)
+
+    def climb(genomes, values, classes):
+        size = block_size(ascent, genomes, values, targets=len(classes), block=len(classes))
+        return ascend_block(
+            ascent, params, genomes, values, classes, size=size, count=lambda done, latest: 64
+        )
+
+    return climb
+
+
+def main():
+    """One row a network."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    rows = []
+    for model, targets, iterations in (("lenet", 200, 30), ("efficientnet-lite0", 8, 8)):
+        scorer = load_scorer(model)
+        encoding = make_encoding(
+            "direct", scorer.image_shape, color=None if model == "lenet" else "rgb"
+        )
+        classes = np.arange(targets) % len(scorer.class_names)
+        genomes = np.asarray(encoding.init(jax.random.split(jax.random.key(0), targets)))
+        values = np.asarray(encoding.variables.take(genomes))
+        chunk = min(scorer.chunk, targets // CORES)
+        together = climber(scorer, encoding, chunk, CORES, iterations)
+        alone = climber(scorer, encoding, 1, 1, iterations)
+        images = np.asarray(encoding.render(genomes))
+        score = score_function(scorer, crops=1, chunk=chunk)
+        few = range(max(2, targets // 10))
+
+        def one_by_one(alone=alone, few=few, data=(genomes, values, classes)):
+            for i in few:
+                alone(*(a[i : i + 1] for a in data))
+
+        def looks(score=score, images=images, scorer=scorer, times=iterations):
+            for _ in range(times):
+                score(scorer.params, images)
+
+        seconds = interleaved(
+            {
+                "together": lambda t=together, d=(genomes, values, classes): t(*d).norm,
+                "one by one": one_by_one,
+                "forward": looks,
+            },
+            rounds=arguments.rounds,
+        )
+        a_class = [s / targets for s in seconds["together"]]
+        rows.append(
+            {
+                "model": model,
+                "targets": targets,
+                "iterations": iterations,
+                "classes/s together": round(1 / float(np.median(a_class)), 2),
+                "classes/s one by one": round(
+                    len(few) / float(np.median(seconds["one by one"])), 2
+                ),
+                "ratio": round(
+                    median_ratio([s / len(few) for s in seconds["one by one"]], a_class), 2
+                ),
+                "iteration / forward": round(
+                    median_ratio(seconds["together"], seconds["forward"]), 2
+                ),
+            }
+        )
+    report(
+        "ascent_speed",
+        rows,
+        words="Classes climbed a second, all at once on all cores against one after another "
+        "(compiled once, chunk 1, one core); and an iteration of ascent (forward, backward, step) "
+        "over a forward pass of the same pictures on the same cores. Medians of ratios, "
+        "interleaved.",
+    )
+
+
+if __name__ == "__main__":
+    main()
