@@ -14,7 +14,8 @@ import numpy as np
 from common import interleaved, median_ratio, report
 
 from qd_fool import load_scorer, make_encoding
-from qd_fool.ascent import PRESETS, ascend_block, block_size, make_ascent
+from qd_fool.ascent import PRESETS, make_ascent
+from qd_fool.ascent_blocks import ascend_block, block_size
 from qd_fool.elites import score_function
 from qd_fool.mesh import make_mesh, replicate
 

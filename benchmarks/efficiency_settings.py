@@ -49,6 +49,40 @@ MNIST_CPPN = {
         "most_mutations": 2,
         "parents": "weak",
     },
+    "batch 20, normalized, a fifth by 2 gradient steps": {
+        "batch_size": 20,
+        "chunk": 4,
+        "coords": "normalized",
+        "emitters": "variation:4,gradient:1",
+        "gradient_steps": 2,
+    },
+    "batch 20, normalized, a fifth by 8 gradient steps": {
+        "batch_size": 20,
+        "chunk": 4,
+        "coords": "normalized",
+        "emitters": "variation:4,gradient:1",
+    },
+    "the same, 1-2 mutations": {
+        "batch_size": 20,
+        "chunk": 4,
+        "coords": "normalized",
+        "most_mutations": 2,
+        "emitters": "variation:4,gradient:1",
+    },
+    "the same, 1-2 mutations, rate .1": {
+        "batch_size": 20,
+        "chunk": 4,
+        "coords": "normalized",
+        "most_mutations": 2,
+        "emitters": "variation:4,gradient:1",
+        "gradient_rate": 0.1,
+    },
+    "batch 20, raw, 1-2 mutations, a fifth by 8 gradient steps": {
+        "batch_size": 20,
+        "chunk": 4,
+        "most_mutations": 2,
+        "emitters": "variation:4,gradient:1",
+    },
 }
 
 MNIST_DIRECT = {

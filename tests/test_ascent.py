@@ -8,13 +8,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from qd_fool.ascent import (
-    ascend,
-    evaluations_of,
-    occurrences,
-    straight_through,
-    values_are_pixels,
-)
+from qd_fool.ascent import straight_through, values_are_pixels
+from qd_fool.ascent_blocks import ascend, evaluations_of, occurrences
 from qd_fool.ascent_config import PRESETS, AscentConfig
 from qd_fool.encodings import make_encoding
 from qd_fool.errors import UserError

@@ -65,10 +65,9 @@ def test_a_mixture_is_the_same_on_any_number_of_devices():
     scorer, encoding, config = tiny(batch_size=18, emitters=(VARIATION, GRADIENT))
     one, log = run(scorer, encoding, config)
     assert me.offspring_of(config) == [10, 8]
-    for devices in (2, 3, 4):
-        other, other_log = run(scorer, encoding, config, devices=devices)
-        assert_equal(one, other)
-        assert_equal(log, other_log)
+    other, other_log = run(scorer, encoding, config, devices=4)
+    assert_equal(one, other)
+    assert_equal(log, other_log)
 
 
 def test_a_gradient_step_counts_as_four_evaluations():

@@ -11,7 +11,7 @@ import numpy as np
 import tyro
 from jaxtyping import Int
 
-from qd_fool.ascent import evaluations_of
+from qd_fool.ascent_blocks import evaluations_of
 from qd_fool.ascent_config import PRESETS, AscentConfig
 from qd_fool.encodings import ENCODINGS
 from qd_fool.errors import UserError

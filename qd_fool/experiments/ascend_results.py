@@ -9,7 +9,8 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from qd_fool.ascent import AscentResult, evaluations_of, join_results, mean_picture
+from qd_fool.ascent import mean_picture
+from qd_fool.ascent_blocks import AscentResult, evaluations_of, join_results
 from qd_fool.elites import png_name, read_image, write_elites, write_image
 from qd_fool.experiments.ascend_config import AscendPlan
 from qd_fool.experiments.ascend_table import table_rows, write_table

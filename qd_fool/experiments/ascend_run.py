@@ -21,14 +21,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from qd_fool.ascent import (
-    SEGMENT,
-    Ascent,
-    ascend_block,
-    block_size,
-    evaluations_of,
-    make_ascent,
-)
+from qd_fool.ascent import SEGMENT, Ascent, make_ascent
+from qd_fool.ascent_blocks import ascend_block, block_size, evaluations_of
 from qd_fool.errors import UserError
 from qd_fool.experiments.ascend_config import (
     AscendConfig,

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Array, Int, PyTree
 from rich.console import Console
 
-from qd_fool.ascent import mean_picture, target_keys, variables_of
+from qd_fool.ascent import mean_picture, variables_of
+from qd_fool.ascent_blocks import target_keys
 from qd_fool.checkpoints import digest
 from qd_fool.elites import read_image
 from qd_fool.encodings import Encoding

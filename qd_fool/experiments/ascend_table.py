@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int
 from rich.console import Console
 from rich.table import Table
 
-from qd_fool.ascent import AscentResult
+from qd_fool.ascent_blocks import AscentResult
 from qd_fool.files import replacing
 from qd_fool.report.sheet import percent
 from qd_fool.runs import confidence_of

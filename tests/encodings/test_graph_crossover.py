@@ -83,7 +83,7 @@ def test_a_child_without_room_is_its_first_parent_and_counted(parents):
 
 def test_zoom_scales_columns_and_rows_together(parents):
     first = parents[0]
-    words = jnp.linspace(0, 2**32 - 1, 24).astype(jnp.uint32)
+    words = jnp.asarray(np.linspace(0, 2**32 - 1, 24), jnp.uint32)
     zoomed = zoom_graphs(first, words)
     factor = np.exp2(np.asarray(words) / 2**32 * 2 - 1)[:, None]
     weight, source = np.asarray(first.weight), np.asarray(first.source)

@@ -10,7 +10,7 @@ import pytest
 from command import evolve, refused
 from PIL import Image
 
-from qd_fool.ascent import AscentResult
+from qd_fool.ascent_blocks import AscentResult
 from qd_fool.cli import main
 from qd_fool.encodings import make_encoding
 from qd_fool.experiments import ascend_run

@@ -74,7 +74,7 @@ def test_resuming_changes_no_bit(fast, tmp_path):
     ("flags", "told"),
     [
         (("--preset", "fats"), "--preset is 'fats': expected paper or fast"),
-        (("--emitters", "mutation"), "--emitters names 'mutation': expected gradient, variation"),
+        (("--emitters", "mutation"), "--emitters names 'mutation': expected variation, gradient"),
         (("--emitters", "variation:many"), "--emitters has 'variation:many': expected a number"),
         (("--emitters", "variation,gradient:-1"), "its share is -1.0, expected above 0"),
         (("--emitters", "variation,variation"), "expected each at most once"),
