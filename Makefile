@@ -85,6 +85,10 @@ benchmark: $(VENV)/.dev ## the tables of benchmarks/ (about twenty minutes; ARGS
 	$(BIN)/python benchmarks/cppn_exactness.py
 	$(BIN)/python benchmarks/mnist_cppn.py $(ARGS)
 	$(BIN)/python benchmarks/mnist_direct.py $(ARGS)
+	$(BIN)/python benchmarks/ascent_speed.py
+	$(BIN)/python benchmarks/efficiency.py mnist-direct --evaluations 24000 $(ARGS)
+	$(BIN)/python benchmarks/efficiency.py mnist-cppn --evaluations 40000 $(ARGS)
+	$(BIN)/python benchmarks/efficiency.py --table
 	$(BIN)/python benchmarks/mnist_direct.py --seeds 20 --settings "paper: 8-bit genes" --table mnist_direct_seeds $(ARGS)
 
 # IMAGENET: a folder with imagenet_sample/<WNID>.jpg and weights/squeezenet_*.npz
@@ -93,6 +97,11 @@ benchmark-imagenet: $(VENV)/.dev ## the tables about ImageNet's networks, beside
 	$(BIN)/python benchmarks/imagenet_forward.py
 	$(BIN)/python benchmarks/imagenet_exactness.py --images $(IMAGENET)/imagenet_sample --weights $(IMAGENET)/weights
 	$(BIN)/python benchmarks/imagenet_overhead.py --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
+	$(BIN)/python benchmarks/ascent.py --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
+	$(BIN)/python benchmarks/polish.py --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
+	$(BIN)/python benchmarks/efficiency.py imagenet-cppn --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
+	$(BIN)/python benchmarks/efficiency.py imagenet-direct --evaluations 60000 --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
+	$(BIN)/python benchmarks/efficiency.py --table
 	$(MAKE) run-imagenet RUN_DIR=build/imagenet
 	$(BIN)/python benchmarks/imagenet_exactness.py --weights $(IMAGENET)/weights --run build/imagenet
 
