@@ -27,62 +27,33 @@ IMAGENET_CPPN = {
     | {"gradient_steps": 1},
 }
 
+TWENTY = {"batch_size": 20, "chunk": 10}
+FIFTH = {"batch_size": 20, "chunk": 4, "emitters": "variation:4,gradient:1"}
+COARSE = TWENTY | {"coords": "normalized", "coords_scale": 4.0}
+
 # Where the picture is gray there is no hue, and ten cells leave little to choose parents from.
 MNIST_CPPN = {
     "paper": {},
     "batch 80": {"batch_size": 80},
-    "batch 20": {"batch_size": 20, "chunk": 10},
-    "batch 20, 1-2 mutations": {"batch_size": 20, "chunk": 10, "most_mutations": 2},
-    "batch 20, normalized": {"batch_size": 20, "chunk": 10, "coords": "normalized"},
-    "batch 20, normalized, 1-2 mutations": SMALL | {"batch_size": 20, "chunk": 10},
-    "batch 20, normalized x 4, 1-2 mutations": SMALL
-    | {"batch_size": 20, "chunk": 10, "coords_scale": 4.0},
-    "batch 20, 1-2 mutations, strong parents": {
-        "batch_size": 20,
-        "chunk": 10,
-        "most_mutations": 2,
-        "parents": "strong",
-    },
-    "batch 20, 1-2 mutations, weak parents": {
-        "batch_size": 20,
-        "chunk": 10,
-        "most_mutations": 2,
-        "parents": "weak",
-    },
-    "batch 20, normalized, a fifth by 2 gradient steps": {
-        "batch_size": 20,
-        "chunk": 4,
-        "coords": "normalized",
-        "emitters": "variation:4,gradient:1",
-        "gradient_steps": 2,
-    },
-    "batch 20, normalized, a fifth by 8 gradient steps": {
-        "batch_size": 20,
-        "chunk": 4,
-        "coords": "normalized",
-        "emitters": "variation:4,gradient:1",
-    },
-    "the same, 1-2 mutations": {
-        "batch_size": 20,
-        "chunk": 4,
-        "coords": "normalized",
-        "most_mutations": 2,
-        "emitters": "variation:4,gradient:1",
-    },
-    "the same, 1-2 mutations, rate .1": {
-        "batch_size": 20,
-        "chunk": 4,
-        "coords": "normalized",
-        "most_mutations": 2,
-        "emitters": "variation:4,gradient:1",
-        "gradient_rate": 0.1,
-    },
-    "batch 20, raw, 1-2 mutations, a fifth by 8 gradient steps": {
-        "batch_size": 20,
-        "chunk": 4,
-        "most_mutations": 2,
-        "emitters": "variation:4,gradient:1",
-    },
+    "batch 20": TWENTY,
+    "batch 20, 1-2 mutations": TWENTY | {"most_mutations": 2},
+    "batch 20, normalized": TWENTY | {"coords": "normalized"},
+    "batch 20, normalized, 1-2 mutations": SMALL | TWENTY,
+    "batch 20, normalized x 4, 1-2 mutations": SMALL | COARSE,
+    "batch 20, 1-2 mutations, strong parents": TWENTY | {"most_mutations": 2, "parents": "strong"},
+    "batch 20, 1-2 mutations, weak parents": TWENTY | {"most_mutations": 2, "parents": "weak"},
+    "batch 20, normalized, a fifth by 8 gradient steps": FIFTH | {"coords": "normalized"},
+    "the same, 1-2 mutations": FIFTH | {"coords": "normalized", "most_mutations": 2},
+    "batch 20, normalized x 4": COARSE,
+    "batch 20, normalized x 2": COARSE | {"coords_scale": 2.0},
+    "batch 20, normalized x 4, weak parents": COARSE | {"parents": "weak"},
+    "batch 20, normalized x 4, crossover .3": COARSE | {"crossover_rate": 0.3},
+    "batch 20, normalized x 4, zoom .3": COARSE | {"zoom": 0.3},
+    "batch 40, normalized x 4": COARSE | {"batch_size": 40},
+    "batch 20, normalized x 2, crossover .3": COARSE | {"coords_scale": 2.0, "crossover_rate": 0.3},
+    "batch 20, normalized x 2, crossover .6": COARSE | {"coords_scale": 2.0, "crossover_rate": 0.6},
+    "batch 20, normalized x 2, crossover .3, 1-2 mutations": COARSE
+    | {"coords_scale": 2.0, "crossover_rate": 0.3, "most_mutations": 2},
 }
 
 MNIST_DIRECT = {
