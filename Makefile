@@ -8,10 +8,10 @@ EXTRAS ?= imagenet$(if $(shell command -v nvidia-smi 2>/dev/null),$(shell echo ,
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run-mnist run-imagenet test check format train-lenet oracle check-faults benchmark benchmark-imagenet clean
+.PHONY: help install run-mnist run-imagenet test check format train-lenet oracle check-faults benchmark benchmark-imagenet benchmark-efficiency clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.run: pyproject.toml
 	$(if $(wildcard $(BIN)/python),,$(PYTHON) -m venv $(VENV))
@@ -86,9 +86,6 @@ benchmark: $(VENV)/.dev ## the tables of benchmarks/ (about twenty minutes; ARGS
 	$(BIN)/python benchmarks/mnist_cppn.py $(ARGS)
 	$(BIN)/python benchmarks/mnist_direct.py $(ARGS)
 	$(BIN)/python benchmarks/ascent_speed.py
-	$(BIN)/python benchmarks/efficiency.py mnist-direct --evaluations 24000 $(ARGS)
-	$(BIN)/python benchmarks/efficiency.py mnist-cppn --evaluations 40000 $(ARGS)
-	$(BIN)/python benchmarks/efficiency.py --table
 	$(BIN)/python benchmarks/mnist_direct.py --seeds 20 --settings "paper: 8-bit genes" --table mnist_direct_seeds $(ARGS)
 
 # IMAGENET: a folder with imagenet_sample/<WNID>.jpg and weights/squeezenet_*.npz
@@ -99,11 +96,20 @@ benchmark-imagenet: $(VENV)/.dev ## the tables about ImageNet's networks, beside
 	$(BIN)/python benchmarks/imagenet_overhead.py --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
 	$(BIN)/python benchmarks/ascent.py --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
 	$(BIN)/python benchmarks/polish.py --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
-	$(BIN)/python benchmarks/efficiency.py imagenet-cppn --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
-	$(BIN)/python benchmarks/efficiency.py imagenet-direct --evaluations 60000 --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
-	$(BIN)/python benchmarks/efficiency.py --table
 	$(MAKE) run-imagenet RUN_DIR=build/imagenet
 	$(BIN)/python benchmarks/imagenet_exactness.py --weights $(IMAGENET)/weights --run build/imagenet
+
+# Each run is a line of benchmarks/efficiency.jsonl and is not repeated: without that file all is run anew, which takes hours.
+EFFICIENCY := $(BIN)/python benchmarks/efficiency.py
+benchmark-efficiency: $(VENV)/.dev ## which settings find more an evaluation: screening, finals, table (IMAGENET=DIR)
+	$(EFFICIENCY) mnist-direct --evaluations 24000
+	$(EFFICIENCY) mnist-direct --evaluations 40000 --seeds 0 1 2 3 4 --settings paper "batch 20, half by gradient"
+	$(EFFICIENCY) mnist-cppn --evaluations 40000
+	$(EFFICIENCY) mnist-cppn --evaluations 100000 --seeds 0 1 2 3 4 --settings paper "batch 20, normalized x 4, crossover .3" "batch 20, normalized x 2, crossover .6"
+	$(EFFICIENCY) imagenet-cppn --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
+	$(EFFICIENCY) imagenet-cppn --evaluations 40000 --seeds 0 1 2 --settings paper "the same, hsv, young parents" --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
+	$(EFFICIENCY) imagenet-direct --evaluations 60000 --settings gradient --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
+	$(EFFICIENCY) --table
 
 clean: ## remove build products, not runs
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .coverage

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from common import HERE, report
+from common import HERE, finished, report
 from PIL import Image, ImageDraw
 
 from qd_fool.cli import main as qd_fool
@@ -87,7 +87,7 @@ def main():
             words = ["ascend", "--model", model, "--run-dir", str(run_dir), *flags]
             if model == "squeezenet1.1" and arguments.weights:
                 words += ["--weights", str(arguments.weights)]
-            if not (run_dir / "ascent.csv").exists():
+            if not finished(run_dir):
                 if run_dir.exists():
                     words.append("--resume")
                 if qd_fool(words) != 0:

@@ -14,8 +14,9 @@ import numpy as np
 from common import interleaved, median_ratio, report
 
 from qd_fool import load_scorer, make_encoding
-from qd_fool.ascent import PRESETS, make_ascent
+from qd_fool.ascent import make_ascent
 from qd_fool.ascent_blocks import ascend_block, block_size
+from qd_fool.ascent_config import PRESETS
 from qd_fool.elites import score_function
 from qd_fool.mesh import make_mesh, replicate
 
@@ -50,7 +51,7 @@ def main():
         classes = np.arange(targets) % len(scorer.class_names)
         genomes = np.asarray(encoding.init(jax.random.split(jax.random.key(0), targets)))
         values = np.asarray(encoding.variables.take(genomes))
-        chunk = min(scorer.chunk, targets // CORES)
+        chunk = max(1, min(scorer.chunk, targets // CORES))
         together = climber(scorer, encoding, chunk, CORES, iterations)
         alone = climber(scorer, encoding, 1, 1, iterations)
         images = np.asarray(encoding.render(genomes))

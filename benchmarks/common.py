@@ -44,6 +44,12 @@ def interleaved(runs: Mapping[str, Callable[[], Any]], *, rounds: int) -> dict[s
     return seconds
 
 
+def finished(run_dir: Path) -> bool:
+    """Whether a run directory's run was neither interrupted nor killed."""
+    run = run_dir / "run.json"
+    return run.exists() and json.loads(run.read_text(encoding="utf-8"))["status"] == "finished"
+
+
 def first(passed: np.ndarray) -> int | str:
     """The first generation at which a condition holds; "-" if at none."""
     return int(np.argmax(passed)) if passed.any() else "-"

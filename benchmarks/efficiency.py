@@ -113,6 +113,7 @@ def rows_of(job, budget):
     found = [r for r in records() if (r["job"], r["budget"]) == (job, budget)]
     order = list(JOBS[job]["settings"])
     rows = []
+    order += sorted({r["setting"] for r in found} - set(order))
     for r in sorted(found, key=lambda r: (order.index(r["setting"]), r["seed"])):
         shown = ("setting", "seed", "evaluations", "median", "mean", "cells >= .99", "distinct")
         row = {name: r[name] for name in shown}
@@ -144,10 +145,11 @@ def write_table():
             "",
         ]
     lines += ["## What a setting is", "", "| job | setting | fields |", "|---|---|---|"]
-    for job in JOBS:
-        for name, fields in JOBS[job]["settings"].items():
-            told = ", ".join(f"{k} {v}" for k, v in fields.items()) or "the defaults"
-            lines.append(f"| {job} | {name} | {told} |")
+    told = {
+        (r["job"], r["setting"]): ", ".join(f"{k} {v}" for k, v in r["fields"].items())
+        for r in records()
+    }
+    lines += [f"| {job} | {name} | {said or 'defaults'} |" for (job, name), said in told.items()]
     (HERE / "efficiency.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
     plot(kinds)
 

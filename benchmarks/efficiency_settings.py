@@ -70,7 +70,6 @@ MNIST_DIRECT = {
 IMAGENET_DIRECT = {
     "paper": {},
     "gradient": {"emitters": "gradient"},
-    "half by gradient": {"emitters": "variation,gradient"},
 }
 
 

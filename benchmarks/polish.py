@@ -8,7 +8,7 @@ import csv
 import json
 from pathlib import Path
 
-from common import report
+from common import finished, report
 
 from qd_fool.cli import main as qd_fool
 
@@ -16,7 +16,7 @@ from qd_fool.cli import main as qd_fool
 def run(words):
     """A command; a directory that is finished is left as it is."""
     run_dir = Path(words[words.index("--run-dir") + 1])
-    if (run_dir / "report.html").exists():
+    if finished(run_dir):
         return run_dir
     if run_dir.exists():
         words = [*words, "--resume"]

@@ -101,7 +101,7 @@ def step(
     variables: Variables,
     shape: tuple[int, ...],
     centre: Float[np.ndarray, " channels"],
-) -> tuple[AscentState, Array, Array]:
+) -> tuple[AscentState, Array, Array, Array]:
     """One iteration of some targets: clip, look, note, step.
 
     Args:
@@ -119,7 +119,8 @@ def step(
       centre: the network's mean, likewise.
 
     Returns:
-      The state after it; log-odds of the classes, and whether each is the most confident.
+      The state after it; log-odds of the classes, merits, and whether each class is the most
+      confident.
     """
     values = jnp.clip(state.values, variables.low, variables.high)
     held = variables.put(genomes, values)
@@ -155,7 +156,7 @@ def step(
         best_iteration=keep(jnp.broadcast_to(iteration, better.shape), state.best_iteration),
         optimiser=jax.tree.map(go, optimiser, state.optimiser),
     )
-    return after, own, top
+    return after, own, merit, top
 
 
 def make_look(scorer: Scorer, encoding: Encoding, config: AscentConfig) -> Callable[..., Any]:
@@ -202,9 +203,9 @@ class Ascent(NamedTuple):
 
     Attributes:
       begin: `genomes, values -> state`.
-      segment: `state, genomes, classes, params, first, count, last -> state, log_odds, top`:
-        `count` iterations from `first`, at most `SEGMENT`; what they log is `(n, SEGMENT)`. After
-        `last` nothing moves. The state is donated.
+      segment: `state, genomes, classes, params, first, count, last -> state, log_odds, merit,
+        top`: `count` iterations from `first`, at most `SEGMENT`; what they log is `(n, SEGMENT)`.
+        After `last` nothing moves. The state is donated.
       finish: `state, genomes, values at the start -> norm (n,), distance (n,)`.
       mesh: of the devices.
       config: of the ascent.
@@ -276,18 +277,18 @@ def make_ascent(
         first: Array,
         count: Array,
         last: Array,
-    ) -> tuple[AscentState, Array, Array]:
+    ) -> tuple[AscentState, Array, Array, Array]:
         def of_chunk(chunk: Any) -> Any:
             state, genomes, classes = chunk
 
             def one(i: Array, carried: Any) -> Any:
-                state, odds, tops = carried
-                state, own, top = step(state, genomes, classes, params, first + i, last, **facts)
-                return state, odds.at[:, i].set(own), tops.at[:, i].set(top)
+                state, *logs = carried
+                state, *noted = step(state, genomes, classes, params, first + i, last, **facts)
+                return state, *(log.at[:, i].set(x) for log, x in zip(logs, noted, strict=True))
 
-            odds = jnp.zeros((len(classes), SEGMENT), jnp.float32)
-            tops = jnp.zeros((len(classes), SEGMENT), bool)
-            return jax.lax.fori_loop(0, count, one, (state, odds, tops))
+            kinds = (jnp.float32, jnp.float32, bool)
+            logs = [jnp.zeros((len(classes), SEGMENT), kind) for kind in kinds]
+            return jax.lax.fori_loop(0, count, one, (state, *logs))
 
         # Chunks outside, iterations inside: what a chunk needs stays in the cache.
         return map_chunks(of_chunk, (state, genomes, classes), chunk=config.chunk)
@@ -295,6 +296,7 @@ def make_ascent(
     def finish(state: AscentState, genomes: PyTree[Array], start: Array) -> tuple[Array, Array]:
         def of_chunk(chunk: Any) -> tuple[Array, Array]:
             genomes, last, start = chunk
+            start = jnp.clip(start, variables.low, variables.high)
             pictures = variables.draw(genomes, last)
             beyond = pictures - centre[None, None, None]
             apart = pictures - variables.draw(genomes, start)

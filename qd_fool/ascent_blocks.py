@@ -37,6 +37,7 @@ class AscentResult:
       best_log_odds: `(n,)` of its class.
       best_iteration: `(n,)`.
       log_odds: `(iterations, n)` of each iterate's class, in the 8-bit picture.
+      merit: `(iterations, n)` by which the best was chosen: log-odds, or the output of a unit.
       top: `(iterations, n)` whether that class was the most confident.
       norm: `(n,)` Euclidean, of the last iterate's unrounded picture minus the network's mean.
       distance: `(n,)` likewise from the start.
@@ -46,6 +47,7 @@ class AscentResult:
     best_log_odds: Any
     best_iteration: Any
     log_odds: Any
+    merit: Any
     top: Any
     norm: Any
     distance: Any
@@ -116,7 +118,7 @@ def ascend_block(
     genomes, values, classes = jax.tree.map(fill, (genomes, values, classes))
     state = ascent.begin(genomes, values)
     done, total = 0, ascent.config.iterations
-    odds_parts, top_parts = [], []
+    parts: list[list[np.ndarray]] = [[], [], []]
     latest = None
     while True:
         now = min(count(done, latest), SEGMENT, total - done)
@@ -124,18 +126,18 @@ def ascend_block(
             break
         if now < 1:
             return None
-        state, odds, top = ascent.segment(
+        state, *logs = ascent.segment(
             state, genomes, classes, params, *map(np.int32, (done, now, total - 1))
         )
-        latest = np.asarray(odds)[:n, :now]
+        latest = np.asarray(logs[0])[:n, :now]
         if not np.isfinite(latest).all():
             iteration = done + int(np.argmax(~np.isfinite(latest).all(axis=0)))
             raise UserError(
                 f"the network gave NaN or infinite scores, first in iteration {iteration}: check "
                 "its weights and preprocessing"
             )
-        odds_parts.append(latest.T)
-        top_parts.append(np.asarray(top)[:n, :now].T)
+        for part, log in zip(parts, logs, strict=True):
+            part.append(np.asarray(log)[:n, :now].T)
         done += now
     norm, distance = ascent.finish(state, genomes, values)
     best = jax.tree.map(lambda a: np.asarray(a)[:n], state.best)
@@ -143,8 +145,9 @@ def ascend_block(
         genomes=best,
         best_log_odds=np.asarray(state.best_log_odds)[:n],
         best_iteration=np.asarray(state.best_iteration)[:n],
-        log_odds=np.concatenate(odds_parts),
-        top=np.concatenate(top_parts),
+        log_odds=np.concatenate(parts[0]),
+        merit=np.concatenate(parts[1]),
+        top=np.concatenate(parts[2]),
         norm=np.asarray(norm)[:n],
         distance=np.asarray(distance)[:n],
     )
@@ -158,6 +161,7 @@ def join_results(parts: Sequence[AscentResult]) -> AscentResult:
             ("best_log_odds", 0),
             ("best_iteration", 0),
             ("log_odds", 1),
+            ("merit", 1),
             ("top", 1),
             ("norm", 0),
             ("distance", 0),
@@ -168,8 +172,8 @@ def join_results(parts: Sequence[AscentResult]) -> AscentResult:
 
 
 def evaluations_of(iterations: int, targets: int) -> int:
-    """Counted: a step, forward and backward, as four (measured 3.9); the last look as one."""
-    return targets * (4 * (iterations - 1) + 1)
+    """Counted: an iteration, forward and backward, as four (measured 3.9), the last one too."""
+    return 4 * targets * iterations
 
 
 def ascend(

@@ -149,11 +149,12 @@ def _value_of(words: list[str], flag: str) -> Path | None:
 
 
 def _word_after(words: list[str], flag: str) -> str | None:
-    for i, word in enumerate(words):
-        if word in (flag, flag.replace("-", "_").replace("__", "--")):
+    # From the end, as the parser has it: the last word counts.
+    for i in reversed(range(len(words))):
+        if words[i] in (flag, flag.replace("-", "_").replace("__", "--")):
             return words[i + 1] if i + 1 < len(words) else None
-        if word.startswith(f"{flag}="):
-            return word.removeprefix(f"{flag}=")
+        if words[i].startswith(f"{flag}="):
+            return words[i].removeprefix(f"{flag}=")
     return None
 
 

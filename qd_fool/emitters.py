@@ -111,8 +111,10 @@ def chunk_emitters(shares: Sequence[Share], chunks: int) -> Int[np.ndarray, " ch
       shares: of the emitters.
       chunks: of a batch.
     """
+    if len(shares) == 1:
+        return np.zeros(chunks, np.int32)
     parts = np.array([s.share for s in shares]) / sum(s.share for s in shares)
-    # The furthest behind after c chunks of a fair mixture; integers, so that ties are exact.
+    # Rounded, so that equal shares are equally far behind whatever the last bits say.
     given = np.zeros(len(parts))
     order = np.zeros(chunks, np.int32)
     for chunk in range(chunks):
@@ -197,7 +199,11 @@ class GradientSettings:
 def gradient(
     settings: GradientSettings, encoding: Encoding, scorer: Scorer | None, crops: int
 ) -> Emitter:
-    """Elites climb toward the class of their cell: each cell below the ceiling in its turn."""
+    """Elites climb toward the class of their cell: each cell below the ceiling in its turn.
+
+    Nothing is drawn: an elite whose climb failed fails again, until another's offspring takes its
+    cell. Variation beside it keeps archives moving.
+    """
     if encoding.variables is None:
         raise UserError(f"the {encoding.name} encoding has nothing that a gradient could move")
     variables = encoding.variables

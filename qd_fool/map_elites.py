@@ -88,6 +88,8 @@ def _emitter_table(config: MapElitesConfig) -> Int[np.ndarray, " chunks"]:
 
 def offspring_of(config: MapElitesConfig) -> list[int]:
     """How many offspring a generation each emitter makes; the last chunk may not be full."""
+    if len(config.emitters) == 1:
+        return [config.batch_size]
     individuals = np.repeat(_emitter_table(config), config.chunk)[: config.batch_size]
     return np.bincount(individuals, minlength=len(config.emitters)).tolist()
 
@@ -207,7 +209,8 @@ def ask(
       state: the run.
       indices: `(n,)` which of the batch to make; the whole is `arange(batch_size)`.
       encoding: how genomes vary.
-      config: for the batch size, from which ids follow.
+      config: for the batch size, from which ids follow, and the emitters. What an emitter improves
+        by the network's gradient is its parent here: that part is of `step`.
     """
     archive = state.archive
     keys = jax.vmap(lambda key: jax.random.split(key, 2))(_individual_keys(state, indices))
@@ -258,6 +261,8 @@ def _rank(
     state: EvolutionState, indices: Int[Array, " n"], *, index: int, config: MapElitesConfig
 ) -> Int[Array, " n"]:
     """How many offspring an emitter made before each of these, since the run began."""
+    if len(config.emitters) == 1:
+        return (state.generation - 1) * config.batch_size + indices
     mine = np.repeat(_emitter_table(config), config.chunk)[: config.batch_size] == index
     before = jnp.asarray(np.cumsum(mine) - mine, jnp.int32)
     within = before[jnp.minimum(indices, config.batch_size - 1)]

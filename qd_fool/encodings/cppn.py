@@ -184,7 +184,8 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         # NaN in a scratch row of the player would outlive its picture.
         values = jnp.where(jnp.isnan(values), graphs.weight, values)
         weight = jnp.where(alive, jnp.clip(values, -MAX_WEIGHT, MAX_WEIGHT), 0.0)
-        return dataclasses.replace(graphs, weight=weight)
+        # What was refused when the parent was made has been counted.
+        return dataclasses.replace(graphs, weight=weight, refused=jnp.zeros_like(graphs.refused))
 
     def draw_with(graphs: Graphs, values: Float[Array, "n edges"]) -> Array:
         return render_float(dataclasses.replace(graphs, weight=values))

@@ -75,6 +75,11 @@ class CppnSettings(GraphRates):
         for field in ("max_nodes", "max_edges", "mutations", "most_mutations"):
             if getattr(self, field) > MOST:
                 raise UserError(f"{field} is {getattr(self, field)}: expected {MOST} or fewer")
+        if self.crossover_rate > 0 and self.max_edges > MOST // 2:
+            raise UserError(
+                f"max_edges is {self.max_edges}: with crossover, where edges of two parents are "
+                f"sorted together, expected {MOST // 2} or fewer"
+            )
         rates = [field.name for field in dataclasses.fields(GraphRates)]
         for name in (*rates, "crossover_rate", "zoom"):
             value, is_rate = getattr(self, name), name != "eta"

@@ -45,7 +45,7 @@ class AscendConfig:
     """Where to write; a new directory under runs/, named by time, if not given."""
     preset: str = "adam"
     """Settings to begin with: adam (log-odds, Adam), paper (the original's), or one of the paper's
-    supplement: seed-1, seed169, seed188, seed360. Flags go before it."""
+    supplement: seed-1, seed169, seed188, seed360. Flags beat it."""
     parametrization: Parametrization = "pixels"
     """What is moved: pixels, or the weights of CPPNs whose graphs stay as they are."""
     from_run: Annotated[Path | None, tyro.conf.arg(name="from")] = None
@@ -60,7 +60,7 @@ class AscendConfig:
     """adam, constant: the learning rate; if not given 1 gray level, 4 for digits, 0.03 for
     weights."""
     early: float | None = None
-    """progress: confidence to gain a step."""
+    """progress: what a step is to gain, of the confidence or whatever else is climbed."""
     late: float | None = None
     """progress: at most this share of what is missing."""
     max_lr: float | None = None
@@ -119,6 +119,13 @@ class AscendConfig:
 
 # Free to differ between the parts of a resumed run: none of them touches the outcome.
 NOT_COMPARED = ("run_dir", "resume", "devices", "block", "weights", "mean")
+USED_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
+    "lr": ("rule", ("adam", "constant")),
+    "early": ("rule", ("progress",)),
+    "late": ("rule", ("progress",)),
+    "max_lr": ("rule", ("progress",)),
+}
+"""Flags that only mean something where another has one of these values."""
 OF_ASCENT = tuple(field.name for field in dataclasses.fields(AscentConfig))
 
 
@@ -270,7 +277,23 @@ def _ascent_config(
     given = {n: getattr(config, n) for n in OF_ASCENT if getattr(config, n) is not None}
     if "chunk" in given:
         given["chunk"] = min(given["chunk"], targets)
-    return dataclasses.replace(preset, **(filled | given))
+    made = dataclasses.replace(preset, **(filled | given))
+
+    def changed(name: str) -> bool:
+        # A resumed run is given all of its settings.
+        return name in given and given[name] != filled.get(name, getattr(preset, name))
+
+    for name, wanted in USED_WITH.items():
+        found = getattr(made, wanted[0])
+        if changed(name) and found not in wanted[1]:
+            expected = " or ".join(wanted[1])
+            raise UserError(
+                f"--{_flag(name)} {given[name]} would do nothing: --{_flag(wanted[0])} is {found}, "
+                f"expected {expected}"
+            )
+    if changed("blur_every") and not made.blur:
+        raise UserError(f"--blur-every {given['blur_every']} would do nothing: --blur is 0")
+    return made
 
 
 def _targets(
@@ -318,8 +341,8 @@ def read_classes(text: str, scorer: Scorer) -> Int[np.ndarray, " classes"]:
         first, to, step = (None if group is None else int(group) for group in match.groups())
         if step is not None and step < 1:
             raise UserError(f"--classes has {word}: expected a step of 1 or more")
-        some = [first] if to is None else list(range(first or 0, to, step or 1))
-        if not some:
+        some = [first] if to is None else range(first or 0, to, step or 1)
+        if not len(some):
             raise UserError(f"--classes has {word}: expected a range with something in it")
         for k in (some[0], some[-1]):
             if k is None or not 0 <= k < count:

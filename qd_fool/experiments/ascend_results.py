@@ -97,7 +97,7 @@ def archive_of(planned: AscendPlan, targets: Int[np.ndarray, " n"], result: Asce
     cells = len(evolve.scorer.class_names)
     blank = jax.device_get(init(evolve.encoding, cells, seed=planned.config.seed))
     classes = planned.classes[targets]
-    best = best_of_classes(classes, result.best_log_odds)
+    best = best_of_classes(classes, result.merit.max(axis=0))
     held = classes[best]
 
     def put(into: Any, values: Any) -> np.ndarray:
@@ -119,27 +119,39 @@ def archive_of(planned: AscendPlan, targets: Int[np.ndarray, " n"], result: Asce
 
 def best_so_far(
     planned: AscendPlan, targets: Int[np.ndarray, " n"], result: AscentResult
-) -> tuple[Float[np.ndarray, "iterations cells"], Int[np.ndarray, "iterations cells"]]:
-    """Log-odds of each class's best picture up to each iteration, and the target it is of."""
+) -> tuple[
+    Float[np.ndarray, "iterations cells"],
+    Int[np.ndarray, "iterations cells"],
+    Bool[np.ndarray, "iterations cells"],
+]:
+    """Each class's best picture up to each iteration.
+
+    Returns:
+      Its log-odds, the target it is of, and whether it is a new one.
+    """
     classes = planned.classes[targets]
-    running = np.maximum.accumulate(result.log_odds, axis=0)
+    merit = np.where(np.isfinite(result.merit), result.merit, -np.inf)
+    running = np.maximum.accumulate(merit, axis=0)
+    new = np.diff(running, axis=0, prepend=-np.inf) > 0
+    since = np.maximum.accumulate(np.where(new, np.arange(len(merit))[:, None], 0), axis=0)
+    odds = np.take_along_axis(result.log_odds, since, axis=0)
     per_class = [np.flatnonzero(classes == k) for k in np.unique(classes)]
-    best = np.stack([running[:, own].max(axis=1) for own in per_class], axis=1)
     which = np.stack([own[running[:, own].argmax(axis=1)] for own in per_class], axis=1)
-    return best, targets[which]
+    risen = np.diff(np.take_along_axis(running, which, axis=1), axis=0, prepend=-np.inf) > 0
+    return np.take_along_axis(odds, which, axis=1), targets[which], risen
 
 
 def write_metrics(
     run_dir: Path,
     planned: AscendPlan,
     best: Float[np.ndarray, "iterations cells"],
+    risen: Bool[np.ndarray, "iterations cells"],
     *,
     targets: int,
     seconds: float,
 ) -> None:
     """`metrics.csv`: a row an iteration, over the classes that were climbed."""
     confidence = confidence_of(best)
-    risen = np.diff(best, axis=0, prepend=-np.inf) > 0
     replacements = np.cumsum(risen[1:].sum(axis=1))
     iterations, cells = best.shape
     rows = []
@@ -169,9 +181,9 @@ def lineage_of(
     cells: Int[np.ndarray, " cells"],
     best: Float[np.ndarray, "iterations cells"],
     which: Int[np.ndarray, "iterations cells"],
+    risen: Bool[np.ndarray, "iterations cells"],
 ) -> dict[str, np.ndarray]:
     """Each time that a class's picture got better, as an evolution's insertions."""
-    risen: Bool[np.ndarray, "iterations cells"] = np.diff(best, axis=0, prepend=-np.inf) > 0
     iteration, column = np.nonzero(risen)
     none = np.full(len(iteration), -1, np.int32)
     target = which[iteration, column]
@@ -246,9 +258,9 @@ def write_ascent(
         score=planned.evolve.score,
         chunk=planned.ascent.chunk,
     )
-    best, which = best_so_far(planned, targets, result)
-    write_metrics(run_dir, planned, best, targets=len(targets), seconds=facts["seconds"])
-    write_lineage(run_dir, lineage_of(planned, np.unique(classes), best, which))
+    best, which, risen = best_so_far(planned, targets, result)
+    write_metrics(run_dir, planned, best, risen, targets=len(targets), seconds=facts["seconds"])
+    write_lineage(run_dir, lineage_of(planned, np.unique(classes), best, which, risen))
     rows = table_rows(result, classes, planned.starts[targets], planned.evolve.scorer.class_names)
     write_table(run_dir, rows)
     with replacing(run_dir / "ascent.npz") as partial:
@@ -257,6 +269,7 @@ def write_ascent(
             class_index=classes,
             start=planned.starts[targets],
             log_odds=result.log_odds,
+            merit=result.merit,
             top=result.top,
         )
     write_displays(run_dir, planned)

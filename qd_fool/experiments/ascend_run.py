@@ -268,6 +268,7 @@ def _in_order(targets: Int[np.ndarray, " n"], result: Any) -> tuple[Any, Any]:
     order = np.argsort(targets, kind="stable")
     by_target = {
         "log_odds": result.log_odds[:, order],
+        "merit": result.merit[:, order],
         "top": result.top[:, order],
         "genomes": jax.tree.map(lambda a: a[order], result.genomes),
     }

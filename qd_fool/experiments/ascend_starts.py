@@ -178,4 +178,5 @@ def _picture(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape[:2])) + " pixels"
+    kind = {1: "gray", 3: "RGB"}.get(shape[2], f"{shape[2]} channels")
+    return "x".join(map(str, shape[:2])) + f" pixels, {kind}"

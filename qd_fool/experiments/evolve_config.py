@@ -42,7 +42,8 @@ class EvolveConfig:
     """How genomes make pictures: direct (a gene a pixel) or cppn (evolved graphs of functions)."""
     preset: str = "paper"
     """Settings where no flag is given: paper (the original's) or fast (the most confidence per
-    evaluation that this project has found, by encoding; see benchmarks/efficiency.md)."""
+    evaluation that this project has found, by encoding; see benchmarks/efficiency.md). In Python
+    `presets.with_preset` fills them in."""
     generations: int | None = None
     """Generations after the random generation 0; under --resume, the total. The original's 5000
     for a network of ImageNet if not given, else 200."""
@@ -279,6 +280,10 @@ def fill_in(config: EvolveConfig, scorer: Scorer, *, side: int, on_cpu: bool) ->
     if crops is None:
         crops = 10 if imagenet and not on_cpu and side > scorer.input_size else 1
     chunk = config.chunk or (scorer.chunk if on_cpu else scorer.accelerator_chunk)
+    shares = [share.share for share in emitter_shares(config)]
+    if config.chunk is None and len(shares) > 1:
+        # Emitters fill whole chunks: two at least for the smallest share.
+        chunk = min(chunk, max(1, int(batch_size * min(shares) / sum(shares) / 2)))
     return {
         "generations": generations,
         "batch_size": batch_size,
@@ -336,7 +341,8 @@ def emitter_shares(config: EvolveConfig) -> tuple[Share, ...]:
                 f"--emitters has {part.strip()!r}: expected a number behind the colon"
             ) from error
         fields = [f.name for f in dataclasses.fields(EMITTERS[name].settings)]
-        settings = {field: values[flag_of(name, field)] for field in fields}
+        flags = {field: flag_of(name, field) for field in fields}
+        settings = {field: values[flag] for field, flag in flags.items() if flag in values}
         shares.append(Share(name, share, EMITTERS[name].settings(**settings)))
     named = [share.name for share in shares]
     if len(set(named)) < len(named):
@@ -344,6 +350,8 @@ def emitter_shares(config: EvolveConfig) -> tuple[Share, ...]:
     for name in EMITTERS:
         for field in dataclasses.fields(EMITTERS[name].settings):
             flag = flag_of(name, field.name)
+            if flag not in values:
+                continue  # of an emitter that the command does not know
             if name not in named and values[flag] != defaults[flag]:
                 raise UserError(
                     f"--{_flag(flag)} {values[flag]} is of the {name} emitter: "

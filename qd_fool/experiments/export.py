@@ -74,6 +74,10 @@ def _export_all(run_dir: Path, console: Console) -> None:
     facts: dict[str, Any] = {} if seconds is None else {"seconds": round(seconds, 3)}
     if read_run(run_dir)["status"] == "paused" and int(state.generation) <= planned.generations:
         facts["status"] = "paused"
+    run = read_run(run_dir)
+    if run.get("kind", "evolution") != "evolution":
+        # Read as an evolution's it looks finished: what it is, it has said itself.
+        facts |= {k: run[k] for k in ("status", "evaluations", "generations_done") if k in run}
     difference = write_results(run_dir, planned, state, facts=facts)
     console.print(f"PNGs scored again: differ by at most {difference:.1g}", highlight=False)
 

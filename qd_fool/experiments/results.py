@@ -91,9 +91,9 @@ def write_results(
     done = int(state.generation)
     facts = {
         "status": "finished" if done > planned.generations else "interrupted",
-        **facts,
         "generations_done": done - 1,
         "evaluations": planned.evaluations(done - 1) if done else 0,
+        **facts,
         "png_rescored_max_difference": difference,
     }
     write_json(run_dir / "run.json", read_run(run_dir) | facts)

@@ -99,3 +99,9 @@ def test_settings_out_of_range(fields, message):
 
 def test_settings_are_plain_values():
     assert dataclasses.asdict(CppnSettings())["add_edge"] == 0.5
+
+
+def test_crossover_leaves_room_for_two_parents_numbers():
+    with pytest.raises(UserError, match="max_edges is 501: with crossover"):
+        cppn((28, 28, 1), crossover_rate=0.5, max_edges=501)
+    assert cppn((28, 28, 1), max_edges=501)

@@ -164,7 +164,14 @@ def test_resume_goes_on_to_the_same_bits_on_any_devices(digits, tmp_path, monkey
         assert ascend(run, *DIGITS, "--devices", 2) == 130
     said = capsys.readouterr().err
     assert "interrupted, 10 of 20 done; go on with: qd-fool ascend --resume" in said
-    assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
+    told = json.loads((run / "run.json").read_text())
+    assert told["status"] == "interrupted"
+    # An export of what there is leaves the run as it is: to be gone on with.
+    assert main(["export", str(run)]) == 0
+    again = json.loads((run / "run.json").read_text())
+    assert {k: again[k] for k in ("status", "evaluations", "generations_done")} == {
+        k: told[k] for k in ("status", "evaluations", "generations_done")
+    }
     assert len(rows_of(run, "elites.csv")) == 5
     again = ("ascend", "--resume", "--run-dir", run)
     said = refused(capsys, *again, "--iterations", 5, "--seed", 1)
@@ -254,6 +261,9 @@ def test_weights_of_graphs_climb_and_the_rest_of_them_stays(tmp_path, capsys):
         (("--parametrization", "cppn", "--start", "mean"), "--start mean is of pixels"),
         (("--parametrization", "cppn", "--decay", "0.1"), "decay, blur and percentiles"),
         (("--from", "nowhere"), "nowhere is not a run directory"),
+        (("--early", "0.5"), "--early 0.5 would do nothing: --rule is adam, expected progress"),
+        (("--preset", "paper", "--lr", "9"), "--lr 9.0 would do nothing: --rule is progress"),
+        (("--blur-every", "7"), "--blur-every 7 would do nothing: --blur is 0"),
         (("--iterations", "0"), "iterations is 0: expected 1 or more"),
         (("--crops", "10"), "ten crops need images larger"),
     ],
@@ -282,7 +292,7 @@ def test_classes_by_index_range_and_label():
     assert read_classes("CAT", scorer).tolist() == [0]
 
 
-def test_flags_go_before_the_preset():
+def test_flags_beat_the_preset():
     config = AscendConfig(preset="paper", decay=0.0, classes="1", iterations=7)
     planned = plan_ascent(config)
     assert (planned.ascent.objective, planned.ascent.rule) == ("probability", "progress")
@@ -295,7 +305,7 @@ def test_what_the_table_says():
     top = np.array([[False, True, True, True], [False, False, True, False]]).T
     last = odds.max(axis=0)
     result = AscentResult(
-        np.zeros((2, 1)), last, odds.argmax(axis=0), odds, top, np.ones(2), np.ones(2)
+        np.zeros((2, 1)), last, odds.argmax(axis=0), odds, odds, top, np.ones(2), np.ones(2)
     )
     rows = table_rows(result, np.array([4, 1]), np.array([0, 0]), list("abcde"))
     firsts = [[row[f"first_{name}"] for name in ("top", "99", "999", "9999")] for row in rows]

@@ -8,9 +8,15 @@ import pytest
 from command import evolve, refused
 
 from qd_fool.encodings import ENCODINGS
-from qd_fool.experiments.evolve_config import EvolveConfig, _encoding_settings, emitter_shares
+from qd_fool.experiments.evolve_config import (
+    EvolveConfig,
+    _encoding_settings,
+    emitter_shares,
+    fill_in,
+)
 from qd_fool.experiments.presets import preset_fields, with_preset
-from qd_fool.map_elites import MapElitesConfig
+from qd_fool.map_elites import MapElitesConfig, offspring_of
+from qd_fool.models import load_scorer
 from qd_fool.runs import read_npz
 
 
@@ -25,6 +31,18 @@ def test_a_preset_sets_what_its_encoding_and_emitters_have(encoding, model):
         batch_size=config.batch_size or 200, chunk=config.chunk or 2,
         emitters=emitter_shares(config),
     )  # fmt: skip
+
+
+def test_the_chunk_leaves_room_for_the_smallest_share():
+    """A mixture works with whatever chunk a network has by itself."""
+    scorer = load_scorer("lenet")
+    config = EvolveConfig(emitters="variation:3,gradient:1")
+    filled = fill_in(config, scorer, side=28, on_cpu=True)
+    made = MapElitesConfig(
+        batch_size=filled["batch_size"], chunk=filled["chunk"], emitters=emitter_shares(config)
+    )
+    assert offspring_of(made) == [150, 50]
+    assert fill_in(EvolveConfig(), scorer, side=28, on_cpu=True)["chunk"] == 100
 
 
 def test_the_papers_preset_is_the_defaults():
