@@ -36,9 +36,15 @@ def preset_fields(preset: str, *, model: str, encoding: str) -> dict[str, Any]:
             "most_mutations": 2,
             "parents": "young",
         },
-        ("cppn", False): {"batch_size": 20, "chunk": 10, "most_mutations": 2},
+        ("cppn", False): {
+            "batch_size": 20,
+            "chunk": 10,
+            "coords": "normalized",
+            "coords_scale": 2.0,
+            "crossover_rate": 0.6,
+        },
         ("direct", True): {"emitters": "gradient"},
-        ("direct", False): {"batch_size": 20, "chunk": 10, "emitters": "gradient"},
+        ("direct", False): {"batch_size": 20, "chunk": 10, "emitters": "variation,gradient"},
     }
     if (encoding, imagenet) not in fast:
         raise UserError(f"--preset fast knows nothing of the {encoding} encoding: leave it out")

@@ -69,12 +69,12 @@ def test_a_preset_fills_in_and_flags_beat_it(fast):
 
 
 def test_gradient_steps_are_counted_in_metrics(fast):
-    """Per offspring one score and two steps of four."""
+    """An offspring's score, and of every other offspring two steps of four."""
     run = json.loads((fast / "run.json").read_text())
     batch = run["config"]["batch_size"]
     with (fast / "metrics.csv").open(newline="") as file:
         counted = [int(row["evaluations"]) for row in csv.DictReader(file)]
-    assert counted == [batch + g * batch * (1 + 2 * 4) for g in range(7)]
+    assert counted == [batch + g * (batch + batch // 2 * 2 * 4) for g in range(7)]
     assert run["evaluations"] == counted[-1]
     assert run["png_rescored_max_difference"] < 1e-5
 
