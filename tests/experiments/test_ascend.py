@@ -97,7 +97,7 @@ def test_whoever_reads_an_evolution_reads_an_ascent(digits, tmp_path, capsys):
     assert main(["export", str(digits)]) == 0
     assert (digits / "elites.csv").read_text() == before
     record = json.loads((digits / "run.json").read_text())
-    assert (record["status"], record["evaluations"]) == ("finished", 20 * 157)
+    assert (record["status"], record["evaluations"]) == ("finished", 20 * 160)
     out = tmp_path / "poster.png"
     render = ("render", digits, "--class", 3, "--nearest", "--size", 56, "--out", out)
     assert main(list(map(str, render))) == 0
