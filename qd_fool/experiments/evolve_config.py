@@ -13,12 +13,13 @@ import tyro
 
 from qd_fool.archive import ArchiveRule
 from qd_fool.elites import ScoreFunction, score_function
-from qd_fool.emitters import EMITTERS, Parents, Share
-from qd_fool.encodings import ENCODINGS, Encoding, make_encoding
+from qd_fool.emitters import Parents
+from qd_fool.encodings import Encoding, make_encoding
 from qd_fool.encodings.color import Color
 from qd_fool.encodings.cppn_settings import Coords
 from qd_fool.encodings.direct import Genes
 from qd_fool.errors import UserError
+from qd_fool.experiments.evolve_parts import emitter_shares, encoding_settings, flag
 from qd_fool.map_elites import MapElitesConfig, counted_evaluations
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.models.zoo import Precision
@@ -140,7 +141,7 @@ class EvolveConfig:
         for name, least in low.items():
             value = getattr(self, name)
             if value is not None and value < least:
-                raise UserError(f"--{_flag(name)} is {value}: expected {least} or more")
+                raise UserError(f"--{flag(name)} is {value}: expected {least} or more")
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise UserError(f"--minutes is {self.minutes}: expected a number above 0")
         check_extent(
@@ -236,7 +237,7 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     check_extent(
         generations=filled["generations"], batch_size=filled["batch_size"], seed=config.seed
     )
-    settings = _encoding_settings(config)
+    settings = encoding_settings(config)
     encoding = make_encoding(config.encoding, (height, width, channels), **settings)
     map_elites = MapElitesConfig(
         batch_size=filled["batch_size"],
@@ -292,72 +293,6 @@ def fill_in(config: EvolveConfig, scorer: Scorer, *, side: int, on_cpu: bool) ->
         "chunk": min(chunk, batch_size),
         "minutes": minutes,
     }
-
-
-def _encoding_settings(config: EvolveConfig) -> dict[str, Any]:
-    """Those fields of a configuration that are settings of its encoding.
-
-    Raises:
-      UserError: one of another encoding's was set.
-    """
-    values = vars(config)
-    defaults = {f.name: f.default for f in dataclasses.fields(EvolveConfig)}
-    own = {f.name for f in dataclasses.fields(ENCODINGS[config.encoding].settings)}
-    for name in ENCODINGS:
-        for field in dataclasses.fields(ENCODINGS[name].settings):
-            if field.name in own or field.name not in values:
-                continue
-            if values[field.name] != defaults[field.name]:
-                raise UserError(
-                    f"--{_flag(field.name)} {values[field.name]} is of the {name} encoding: "
-                    f"the {config.encoding} encoding has no such setting"
-                )
-    return {name: value for name, value in values.items() if name in own}
-
-
-def emitter_shares(config: EvolveConfig) -> tuple[Share, ...]:
-    """The emitters that a configuration names, with the settings that it holds for them.
-
-    A setting of an emitter is a field of that name, or of the emitter's name before it.
-
-    Raises:
-      UserError: no such emitter, or a share that is no number; a setting of one that is not there.
-    """
-    values = vars(config)
-    defaults = {f.name: f.default for f in dataclasses.fields(EvolveConfig)}
-
-    def flag_of(name: str, field: str) -> str:
-        return field if field in values else f"{name}_{field}"
-
-    shares = []
-    for part in config.emitters.split(","):
-        name, colon, number = part.strip().partition(":")
-        if name not in EMITTERS:
-            raise UserError(f"--emitters names {name!r}: expected {', '.join(EMITTERS)}")
-        try:
-            share = float(number) if colon else 1.0
-        except ValueError as error:
-            raise UserError(
-                f"--emitters has {part.strip()!r}: expected a number behind the colon"
-            ) from error
-        fields = [f.name for f in dataclasses.fields(EMITTERS[name].settings)]
-        flags = {field: flag_of(name, field) for field in fields}
-        settings = {field: values[flag] for field, flag in flags.items() if flag in values}
-        shares.append(Share(name, share, EMITTERS[name].settings(**settings)))
-    named = [share.name for share in shares]
-    if len(set(named)) < len(named):
-        raise UserError(f"--emitters is {config.emitters!r}: expected each at most once")
-    for name in EMITTERS:
-        for field in dataclasses.fields(EMITTERS[name].settings):
-            flag = flag_of(name, field.name)
-            if flag not in values:
-                continue  # of an emitter that the command does not know
-            if name not in named and values[flag] != defaults[flag]:
-                raise UserError(
-                    f"--{_flag(flag)} {values[flag]} is of the {name} emitter: "
-                    f"--emitters {config.emitters} does not have it"
-                )
-    return tuple(shares)
 
 
 def _with_later_fields(record: dict[str, Any]) -> dict[str, Any]:
@@ -421,7 +356,3 @@ def new_run_dir(config: EvolveConfig) -> Path:
         return config.run_dir
     now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
     return Path("runs") / re.sub(r"[^\w.-]", "_", f"{now}-{config.model}-{config.encoding}")
-
-
-def _flag(name: str) -> str:
-    return name.replace("_", "-")

@@ -5,7 +5,6 @@ import functools
 import math
 import shlex
 import time
-from collections.abc import Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from qd_fool.experiments.evolve_config import (
     new_run_dir,
     plan,
 )
+from qd_fool.experiments.evolve_words import most_confident, share_of_the_original
 from qd_fool.experiments.progress import EvolveProgress, evolve_progress
 from qd_fool.experiments.results import run_record, sole_user, write_results
 from qd_fool.experiments.sanity import show_sanity
@@ -33,11 +33,9 @@ from qd_fool.experiments.signals import stop_on_signal
 from qd_fool.files import write_json
 from qd_fool.map_elites import EvolutionState, GenerationLog, init
 from qd_fool.mesh import make_mesh, replicate
-from qd_fool.report.sheet import percent
 from qd_fool.runs import (
     Events,
     append_metrics,
-    confidence_of,
     events_of,
     join_events,
     metric_rows,
@@ -388,26 +386,3 @@ def _finish(
         why = "interrupted, and saved" if stop else f"{planned.config.minutes:g} minutes are over"
         say(f"{why}; go on with: {command}")
     return EvolveResult(run_dir, state, unfinished and bool(stop), difference)
-
-
-ORIGINAL = {"cppn": (5001, 400), "direct": (5010, 200)}
-"""Generations and offspring of the original code's ImageNet runs, beside as many random ones as
-offspring (sferes/exp/images/dl_map_elites_images*.cpp); ten crops each."""
-
-
-def share_of_the_original(encoding: str, evaluations: int) -> str:
-    """How much of the original's search a run has done, in words."""
-    generations, batch = ORIGINAL[encoding]
-    whole = (generations + 1) * batch
-    return (
-        f"that is {evaluations / whole:.1%} of the original's search with this encoding: "
-        f"{whole:,} pictures, {generations} generations of {batch}"
-    )
-
-
-def most_confident(state: EvolutionState, names: Sequence[str], *, count: int = 5) -> str:
-    """The classes of the most confident elites, best first, in words."""
-    fitness = np.asarray(state.archive.fitness)
-    best = [int(k) for k in np.argsort(-fitness, kind="stable")[:count] if fitness[k] > -np.inf]
-    told = [f"{names[k].split(',')[0]} {percent(float(confidence_of(fitness[k])))}" for k in best]
-    return ", ".join(told) or "nobody"

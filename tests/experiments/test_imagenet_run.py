@@ -13,7 +13,7 @@ from command import evolve, refused
 from PIL import Image
 
 from qd_fool.experiments.evolve_config import EvolveConfig, fill_in
-from qd_fool.experiments.evolve_run import share_of_the_original
+from qd_fool.experiments.evolve_words import share_of_the_original
 from qd_fool.models import ZOO
 from qd_fool.models.labels import imagenet_labels
 from qd_fool.models.zoo import make_scorer

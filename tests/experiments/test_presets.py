@@ -8,12 +8,8 @@ import pytest
 from command import evolve, refused
 
 from qd_fool.encodings import ENCODINGS
-from qd_fool.experiments.evolve_config import (
-    EvolveConfig,
-    _encoding_settings,
-    emitter_shares,
-    fill_in,
-)
+from qd_fool.experiments.evolve_config import EvolveConfig, fill_in
+from qd_fool.experiments.evolve_parts import emitter_shares, encoding_settings
 from qd_fool.experiments.presets import preset_fields, with_preset
 from qd_fool.map_elites import MapElitesConfig, offspring_of
 from qd_fool.models import load_scorer
@@ -25,7 +21,7 @@ from qd_fool.runs import read_npz
 def test_a_preset_sets_what_its_encoding_and_emitters_have(encoding, model):
     config = with_preset("fast", model=model, encoding=encoding)
     assert config != EvolveConfig(model=model, encoding=encoding, preset="fast")
-    settings = _encoding_settings(config)
+    settings = encoding_settings(config)
     assert ENCODINGS[encoding].settings(**settings)
     assert MapElitesConfig(
         batch_size=config.batch_size or 200, chunk=config.chunk or 2,
