@@ -16,7 +16,6 @@ IMAGENET_CPPN = {
     "the same, hsv": SMALL | {"color": "hsv"},
     "the same, no sine": SMALL | {"activations": NO_SINE},
     "the same, crossover .3": SMALL | {"crossover_rate": 0.3},
-    "the same, zoom .3": SMALL | {"zoom": 0.3},
     "the same, young parents": SMALL | {"parents": "young"},
     "the same, weak parents": SMALL | {"parents": "weak"},
     "the same, strong parents": SMALL | {"parents": "strong"},
