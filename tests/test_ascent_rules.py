@@ -15,12 +15,12 @@ ZERO = jnp.int32(0)
 
 @pytest.fixture
 def x():
-    return np.random.default_rng(0).normal(0, 30, (9, 7, 3)).astype(np.float32)
+    return jnp.asarray(np.random.default_rng(0).normal(0, 30, (9, 7, 3)), jnp.float32)
 
 
 @pytest.fixture
 def gradient():
-    return np.random.default_rng(1).normal(0, 1, (9, 7, 3)).astype(np.float32)
+    return jnp.asarray(np.random.default_rng(1).normal(0, 1, (9, 7, 3)), jnp.float32)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def gradient():
 def test_progress_aims_at_a_gain_of_confidence(gradient, p, gain, max_lr):
     rule = rules.progress(early=0.03, late=0.1, max_lr=max_lr)
     updates, _ = rule.update(jnp.asarray(-gradient), rule.init(gradient), doubt=jnp.float32(1 - p))
-    lr = max_lr if gain is None else gain / (gradient.astype(np.float64) ** 2).sum()
+    lr = max_lr if gain is None else gain / (np.asarray(gradient, np.float64) ** 2).sum()
     np.testing.assert_allclose(updates, lr * gradient, rtol=1e-5)
 
 

@@ -125,6 +125,7 @@ def test_the_better_of_two_parents(parents, best):
         assert sorted(shares[middle]) == pytest.approx([1 / 9, 3 / 9], abs=0.03)
     else:
         assert shares[:3] == pytest.approx(expected, abs=0.03)
+    assert abs(np.corrcoef(cells.T)[0, 1]) < 0.07  # a mate is drawn by itself
     assert np.bincount(cells[:, 1])[:3] / 4000 == pytest.approx([1 / 3] * 3, abs=0.03)
 
 

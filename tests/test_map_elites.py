@@ -108,17 +108,6 @@ def test_one_generation_equals_ask_score_tell_by_hand():
         assert int(log.generation) == generation
 
 
-def test_parents_are_uniform_over_occupied_cells():
-    occupied = jnp.array([True, False, True, True, False])
-    keys = jax.random.split(jax.random.key(0), 30_000)
-    cells = np.asarray(me._choose_cells(keys, occupied))
-    counts = np.bincount(cells.ravel(), minlength=5)
-    assert counts[1] == counts[4] == 0
-    expected = 20_000
-    assert np.all(np.abs(counts[[0, 2, 3]] - expected) < 5 * np.sqrt(expected))
-    assert abs(np.corrcoef(cells.T)[0, 1]) < 0.03
-
-
 def test_elites_never_get_worse_and_replacements_are_counted():
     state, log = run(*tiny(), cut=(8, 8))
     assert np.all(np.diff(log.fitness, axis=0) >= 0)

@@ -172,8 +172,13 @@ def test_no_such_host(cache, monkeypatch):
 
 
 def test_interrupted(server, cache):
-    with pytest.raises(KeyboardInterrupt):
-        fetch(remote(server, "/interrupts"))
+    # A shell's background jobs are started with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fetch(remote(server, "/interrupts"))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert server.requests == ["/interrupts"]
     assert kept(cache) == {}
     fetch(remote(server))  # the lock is free
