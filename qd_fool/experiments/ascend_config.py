@@ -17,6 +17,7 @@ from qd_fool.encodings import ENCODINGS
 from qd_fool.errors import UserError
 from qd_fool.experiments.ascend_starts import NOISE, Source, read_source
 from qd_fool.experiments.evolve_config import EvolveConfig, EvolvePlan, plan
+from qd_fool.experiments.evolve_parts import flag
 from qd_fool.models import ZOO, Scorer
 from qd_fool.models.zoo import Precision
 from qd_fool.objectives import OF_CLASSES, read_objective
@@ -112,7 +113,7 @@ class AscendConfig:
         for name in ("starts", "image_size", "chunk", "block", "devices"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise UserError(f"--{_flag(name)} is {value}: expected 1 or more")
+                raise UserError(f"--{flag(name)} is {value}: expected 1 or more")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"--seed is {self.seed}: expected 0 to {2**32 - 1}")
 
@@ -288,7 +289,7 @@ def _ascent_config(
         if changed(name) and found not in wanted[1]:
             expected = " or ".join(wanted[1])
             raise UserError(
-                f"--{_flag(name)} {given[name]} would do nothing: --{_flag(wanted[0])} is {found}, "
+                f"--{flag(name)} {given[name]} would do nothing: --{flag(wanted[0])} is {found}, "
                 f"expected {expected}"
             )
     if changed("blur_every") and not made.blur:
@@ -402,7 +403,3 @@ def ascent_dir(config: AscendConfig) -> Path:
     return Path("runs") / re.sub(
         r"[^\w.-]", "_", f"{now}-{config.model or ''}-ascent".replace("--", "-")
     )
-
-
-def _flag(name: str) -> str:
-    return name.replace("_", "-")

@@ -41,7 +41,7 @@ from qd_fool.experiments.ascend_results import (
 from qd_fool.experiments.ascend_starts import MakeStarts, make_starts
 from qd_fool.experiments.ascend_table import print_table
 from qd_fool.experiments.progress import LOG_SECONDS
-from qd_fool.experiments.results import run_record, sole_user
+from qd_fool.experiments.results import names_in, run_record, sole_user
 from qd_fool.experiments.signals import stop_on_signal
 from qd_fool.files import write_json
 from qd_fool.mesh import make_mesh, replicate
@@ -112,16 +112,7 @@ def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
 
 def _is_resumable(run_dir: Path, *, resume: bool) -> bool:
     """Whether there is an ascent to go on with; refuses what would overwrite something."""
-    try:
-        names = {path.name for path in run_dir.iterdir()}
-    except FileNotFoundError:
-        names = set()
-    except NotADirectoryError as error:
-        raise UserError(
-            f"--run-dir {run_dir} is, or is in, a file: expected a directory"
-        ) from error
-    except OSError as error:
-        raise UserError(f"--run-dir {run_dir}: cannot be read ({error.strerror})") from error
+    names = names_in(run_dir)
     # What a run that was killed before its first write leaves behind is as good as nothing.
     if names <= {".lock", ".run.partial.json"}:
         return False

@@ -27,7 +27,7 @@ from qd_fool.experiments.evolve_config import (
 )
 from qd_fool.experiments.evolve_words import most_confident, share_of_the_original
 from qd_fool.experiments.progress import EvolveProgress, evolve_progress
-from qd_fool.experiments.results import run_record, sole_user, write_results
+from qd_fool.experiments.results import names_in, run_record, sole_user, write_results
 from qd_fool.experiments.sanity import show_sanity
 from qd_fool.experiments.signals import stop_on_signal
 from qd_fool.files import write_json
@@ -142,16 +142,7 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
 
 def _is_resumable(run_dir: Path, *, resume: bool, console: Console) -> bool:
     """Whether there is a run to go on with; refuses what would overwrite something."""
-    try:
-        names = {path.name for path in run_dir.iterdir()}
-    except FileNotFoundError:
-        names = set()
-    except NotADirectoryError as error:
-        raise UserError(
-            f"--run-dir {run_dir} is, or is in, a file: expected a directory"
-        ) from error
-    except OSError as error:
-        raise UserError(f"--run-dir {run_dir}: cannot be read ({error.strerror})") from error
+    names = names_in(run_dir)
     # What a run that was killed before its first write leaves behind is as good as nothing.
     nothing = {".lock", "checkpoints", ".run.partial.json"}
     if names <= nothing and not any(run_dir.glob("checkpoints/generation_*")):

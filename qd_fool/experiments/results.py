@@ -22,6 +22,24 @@ from qd_fool.runs import SCHEMA, read_run, write_archive
 PACKAGES = ("qd-fool", "jax", "jaxlib", "flax", "numpy", "orbax-checkpoint", "pillow")
 
 
+def names_in(run_dir: Path) -> set[str]:
+    """What a directory for a run holds; nothing where there is none yet.
+
+    Raises:
+      UserError: it is no directory, or can't be read.
+    """
+    try:
+        return {path.name for path in run_dir.iterdir()}
+    except FileNotFoundError:
+        return set()
+    except NotADirectoryError as error:
+        raise UserError(
+            f"--run-dir {run_dir} is, or is in, a file: expected a directory"
+        ) from error
+    except OSError as error:
+        raise UserError(f"--run-dir {run_dir}: cannot be read ({error.strerror})") from error
+
+
 @contextmanager
 def sole_user(run_dir: Path) -> Iterator[None]:
     """Hold a run directory for as long as the block runs; the lock dies with its process.

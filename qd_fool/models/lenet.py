@@ -91,7 +91,7 @@ def _block_maximum(x: Array) -> Array:
 
 
 # Forward as XLA does best, backward through the forms above: its CPU backend's own backward passes
-# of this convolution and pool take five times as long.
+# of this convolution and pool take several times as long (`benchmarks/ascent_speed.py`).
 @jax.custom_vjp
 def _valid_convolution(x: Array, kernel: Array) -> Array:
     return jax.lax.conv_general_dilated(
