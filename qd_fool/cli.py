@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
       The exit code: 0; 2 for bad input, told in one sentence; 130 after Ctrl-C.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = _further_networks(list(sys.argv[1:] if argv is None else argv))
     logging.getLogger("absl").setLevel(logging.ERROR)
     console = Console(stderr=True)
     try:
@@ -114,6 +114,28 @@ def _parse(
         "which a classifier is almost certain about.",
         config=(tyro.conf.ConsolidateSubcommandArgs, tyro.conf.OmitArgPrefixes),
     )
+
+
+def _further_networks(words: list[str]) -> list[str]:
+    """`evolve --model A --model B --weights F --weights G`, as the parser knows it: `--also B`."""
+    if words[:1] != ["evolve"]:
+        return words
+    rest: list[str] = []
+    seen: dict[str, list[str]] = {"--model": [], "--weights": []}
+    i = 0
+    while i < len(words):
+        name, equals, value = words[i].partition("=")
+        if name in seen and (equals or i + 1 < len(words)):
+            seen[name].append(value if equals else words[i + 1])
+            i += 1 if equals else 2
+        else:
+            rest.append(words[i])
+            i += 1
+    for name, values in seen.items():
+        rest += [word for value in values[:1] for word in (name, value)]
+        if values[1:]:
+            rest += ["--also" if name == "--model" else "--also-weights", *values[1:]]
+    return rest
 
 
 def _evolve_defaults(words: list[str]) -> EvolveConfig:

@@ -52,6 +52,8 @@ def check_crops(scorer: Scorer, image_shape: tuple[int, ...], *, crops: int) -> 
     Raises:
       UserError: too small, the wrong number of channels, or crops other than 1 and 10.
     """
+    for member in scorer.members:
+        check_crops(member, image_shape, crops=crops)
     height, width, channels = image_shape
     size, want = scorer.input_size, scorer.image_shape[2]
     if channels != want:
@@ -109,7 +111,7 @@ def log_odds(
     """Score one chunk of pictures. Differentiable with respect to float pictures and parameters.
 
     Args:
-      scorer: the network's facts.
+      scorer: the network's facts, or those of several (`models.joint`).
       params: its parameters; an argument, so that they are never baked into the program.
       images: uint8, or float in 0..255, unrounded.
       crops: 1 or 10.
@@ -147,6 +149,15 @@ def log_odds_and_layer(
       UserError: pictures that the network can't take, or no such layer.
     """
     check_crops(scorer, images.shape[1:], crops=crops)
+    if scorer.joint is not None:
+        if layer is not None:
+            raise UserError(f"{scorer.name} has no layer {layer!r}: it is several networks")
+        each = [
+            log_odds(member, its, images, crops=crops)
+            for member, its in zip(scorer.members, params, strict=True)
+        ]
+        odds = scorer.joint(jnp.stack(each))
+        return odds, odds
     places = crop_places(images.shape[1:], size=scorer.input_size, crops=crops)
 
     def score(place: Place) -> tuple[Float[Array, "n classes"], Float[Array, "n *units"]]:
@@ -163,12 +174,14 @@ def log_odds_and_layer(
     # A crop at a time: the network sees as many pictures at once as with one crop, which is what
     # the chunk was chosen for, and no cut picture is kept.
     columns = tuple(jnp.asarray(column) for column in zip(*places, strict=True))
-    log_odds, outputs = jax.lax.map(score, columns)
-    return mean_confidence_log_odds(log_odds), jnp.mean(outputs, axis=0)
+    each_crop, outputs = jax.lax.map(score, columns)
+    return mean_confidence_log_odds(each_crop), jnp.mean(outputs, axis=0)
 
 
 def layer_shapes(scorer: Scorer) -> dict[str, tuple[int, ...]]:
     """The named layers of a network, in the order of the forward pass, and a picture's output."""
+    if scorer.members:
+        return {}
     size, channels = scorer.input_size, scorer.image_shape[2]
     cut = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
 

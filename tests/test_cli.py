@@ -7,7 +7,7 @@ import pytest
 from command import refused
 from PIL import Image
 
-from qd_fool.cli import main
+from qd_fool.cli import _further_networks, main
 from qd_fool.models import ZOO
 
 
@@ -156,3 +156,11 @@ def test_export_writes_a_killed_runs_files_again(tmp_path, capsys):
     for name in ("archive.npz", "elites.csv", "report.html", "contact_sheet.png"):
         assert (path / name).exists()
     assert "nowhere is not a run directory" in refused(capsys, "export", "nowhere")
+
+
+def test_models_and_weights_given_again_are_further_networks():
+    given = "evolve --model a --seed 3 --model=b --weights f --model c --weights own"
+    known = "evolve --seed 3 --model a --also b c --weights f --also-weights own"
+    assert _further_networks(given.split(" ")) == known.split(" ")
+    for usual in ("evolve --model lenet --resume", "score --model a --model b", "evolve"):
+        assert sorted(_further_networks(usual.split(" "))) == sorted(usual.split(" "))

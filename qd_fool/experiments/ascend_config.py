@@ -221,6 +221,11 @@ def _with_source(config: AscendConfig, source: Source | None) -> AscendConfig:
             f"--starts is {config.starts}: with --from there is one start a class, expected 1"
         )
     theirs = source.evolve.config
+    if theirs.also and config.model is None:
+        raise UserError(
+            f"--from {config.from_run}: evolved against {theirs.model} and "
+            f"{', '.join(theirs.also)}: --model says which of them to climb"
+        )
     if config.model in (None, theirs.model):
         config = dataclasses.replace(
             config,

@@ -20,8 +20,10 @@ from qd_fool.encodings.cppn_settings import Coords
 from qd_fool.encodings.direct import Genes
 from qd_fool.errors import UserError
 from qd_fool.experiments.evolve_parts import emitter_shares, encoding_settings, flag
+from qd_fool.experiments.networks import OWN, load_networks
 from qd_fool.map_elites import MapElitesConfig, counted_evaluations
-from qd_fool.models import Scorer, load_scorer
+from qd_fool.models import Scorer
+from qd_fool.models.joint import Joint, join_scorers
 from qd_fool.models.zoo import Precision
 from qd_fool.runs import differences, read_run
 from qd_fool.segments import check_extent
@@ -38,7 +40,8 @@ class EvolveConfig:
     """
 
     model: str = "lenet"
-    """The network to fool; `qd-fool models` lists them."""
+    """The network to fool; `qd-fool models` lists them. Given again, another: the same pictures are
+    to fool them all, and so on. A picture's confidence is then the least, or --joint."""
     encoding: str = "direct"
     """How genomes make pictures: direct (a gene a pixel) or cppn (evolved graphs of functions)."""
     preset: str = "paper"
@@ -58,7 +61,15 @@ class EvolveConfig:
     run_dir: Path | None = None
     """Where to write; a new directory under runs/, named by time, if not given."""
     weights: Path | None = None
-    """A weights file for the model instead of its own: .safetensors, .npz, .pth or .caffemodel."""
+    """A weights file for the model instead of its own: .safetensors, .npz, .pth or .caffemodel.
+    With several models one each, in the same order; `own` for a network's own."""
+    also: tuple[str, ...] = ()
+    """Further networks: what --model is told the second time and after."""
+    also_weights: tuple[Path, ...] = ()
+    """Their weights: what --weights is told the second time and after."""
+    joint: Joint = "least"
+    """Several models: what counts in a picture: the least of the networks' log-odds, or their
+    mean."""
     mean: Path | None = None
     """A mean image (.npy or .binaryproto) for the networks trained by Caffe on ImageNet."""
     precision: Precision = "float32"
@@ -158,6 +169,7 @@ NOT_COMPARED = (
     "checkpoint_every",
     "log_every",
     "weights",
+    "also_weights",
     "mean",  # mean_sha256 is
     "minutes",
     "photos",
@@ -165,6 +177,9 @@ NOT_COMPARED = (
 )
 # Runs of older versions lack these; what they did is the default.
 ADDED_LATER = (
+    "also",
+    "also_weights",
+    "joint",
     "color",
     "coords",
     "coords_scale",
@@ -224,9 +239,7 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     Raises:
       UserError: unknown names, unreadable weights, settings out of range.
     """
-    scorer = load_scorer(
-        config.model, weights=config.weights, mean=config.mean, precision=config.precision
-    )
+    scorer = read_networks(config)
     height, width, channels = scorer.image_shape
     if config.image_size is not None:
         height = width = config.image_size
@@ -247,7 +260,7 @@ def plan(config: EvolveConfig) -> EvolvePlan:
         emitters=emitter_shares(config),
     )
     record = {
-        **{k: str(v) if isinstance(v, Path) else v for k, v in vars(config).items()},
+        **{k: _plain(v) for k, v in vars(config).items()},
         **given,  # how long to go on is decided anew when the run is resumed
         "weights_sha256": scorer.weights_sha256,
     }
@@ -255,6 +268,31 @@ def plan(config: EvolveConfig) -> EvolvePlan:
         record["mean_sha256"] = hashlib.sha256(config.mean.read_bytes()).hexdigest()
     score = score_function(scorer, crops=map_elites.crops, chunk=map_elites.chunk)
     return EvolvePlan(config, scorer, encoding, map_elites, score, record)
+
+
+def read_networks(config: EvolveConfig) -> Scorer:
+    """The network that a configuration names, or several as one.
+
+    Raises:
+      UserError: as `load_networks` and `join_scorers`.
+    """
+    first = () if config.weights is None else (config.weights,)
+    if config.also_weights and not first:
+        first = (Path(OWN),)
+    networks = load_networks(
+        (config.model, *config.also),
+        (*first, *config.also_weights),
+        mean=config.mean,
+        precision=config.precision,
+    )
+    return join_scorers(networks, rule=config.joint)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON holds it."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def fill_in(config: EvolveConfig, scorer: Scorer, *, side: int, on_cpu: bool) -> dict[str, Any]:
@@ -297,7 +335,7 @@ def fill_in(config: EvolveConfig, scorer: Scorer, *, side: int, on_cpu: bool) ->
 
 def _with_later_fields(record: dict[str, Any]) -> dict[str, Any]:
     """A stored configuration, with those fields that its version did not have at their defaults."""
-    defaults = {f.name: f.default for f in dataclasses.fields(EvolveConfig)}
+    defaults = {f.name: _plain(f.default) for f in dataclasses.fields(EvolveConfig)}
     return {name: defaults[name] for name in ADDED_LATER} | record
 
 
@@ -313,7 +351,7 @@ def stored_config(run_dir: Path) -> EvolveConfig:
     missing = sorted(fields - set(record))
     if missing:
         raise UserError(f"{run_dir / 'run.json'}: its config lacks {', '.join(missing)}")
-    defaults = {f.name: f.default for f in dataclasses.fields(EvolveConfig)}
+    defaults = {f.name: _plain(f.default) for f in dataclasses.fields(EvolveConfig)}
     for name, default in defaults.items():
         kinds = (int, float) if type(default) is float else (type(default),)
         if default is not None and type(record[name]) not in kinds:
@@ -328,6 +366,8 @@ def stored_config(run_dir: Path) -> EvolveConfig:
             if k in fields
         }
         known |= {"photos": None, "convert": False}  # shown when the run began
+        known["also"] = tuple(map(str, known["also"]))
+        known["also_weights"] = tuple(map(Path, known["also_weights"]))
         return EvolveConfig(**(known | {"run_dir": run_dir, "resume": True}))
     except TypeError as error:
         raise UserError(f"{run_dir / 'run.json'}: its config is damaged ({error})") from error
@@ -355,4 +395,5 @@ def new_run_dir(config: EvolveConfig) -> Path:
     if config.run_dir is not None:
         return config.run_dir
     now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
-    return Path("runs") / re.sub(r"[^\w.-]", "_", f"{now}-{config.model}-{config.encoding}")
+    names = "+".join((config.model, *config.also))
+    return Path("runs") / re.sub(r"[^\w.-]", "_", f"{now}-{names}-{config.encoding}")

@@ -106,7 +106,7 @@ def elite_graph(planned: EvolvePlan, state: EvolutionState, cell: int) -> dict[s
         raise UserError(f"the {planned.encoding.name} encoding has no graphs")
     return planned.encoding.describe(state.archive.genomes, cell) | {
         "origin": {
-            "model": planned.config.model,
+            "model": planned.scorer.name,
             "weights_sha256": planned.scorer.weights_sha256,
             "mean_sha256": planned.record.get("mean_sha256"),
             "precision": planned.config.precision,

@@ -37,7 +37,7 @@ def load_networks(
             f"as many, in the same order ({flags[1]} {OWN} for a network's own)"
         )
     files = [None if str(file) == OWN else file for file in weights] or [None] * len(models)
-    takes_mean = [ZOO[name].mean is not None for name in models]
+    takes_mean = [len(models) == 1 or ZOO[name].mean is not None for name in models]
     if mean is not None and not any(takes_mean):
         raise UserError(f"--mean {mean}: {', '.join(models)} subtract no mean image")
     return [

@@ -136,6 +136,13 @@ def _from_file(config: RenderConfig, console: Console) -> Loaded:
     if class_index is None and type(origin.get("class_index")) is int:
         class_index = origin["class_index"]
     name = config.model or origin.get("model")
+    if config.model is None and isinstance(name, str) and "+" in name:
+        console.print(
+            f"note: it was evolved against {name}: --model names the one to score it with",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return encoding, genome, None, None, 1
     if not isinstance(name, str) or class_index is None:
         if name is not None or config.class_index is not None or config.weights is not None:
             raise UserError(

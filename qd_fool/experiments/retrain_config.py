@@ -33,7 +33,7 @@ class RetrainConfig:
     encoding: str = "cppn"
     """How genomes make pictures: direct or cppn."""
     preset: str = "fast"
-    """Settings of evolution: paper (the original's) or fast (the most confidence per evaluation)."""
+    """Settings of evolution: paper (the original's) or fast (most confidence per evaluation)."""
     evaluations: int | None = None
     """Counted evaluations of each evolution; 2,000 (direct) or 10,000 (cppn) on MNIST, 40,000 on
     ImageNet, if not given."""
@@ -55,6 +55,8 @@ class RetrainConfig:
     """ImageNet: photographs: a folder of <WNID>*.jpg or <WNID>/*.jpg, or a data set of
     tensorflow-datasets that is prepared, such as imagenet2012 or imagenet_v2. Every second one is
     held out."""
+    most_photographs: int = 5000
+    """ImageNet: photographs that are taken of more, evenly spaced; 0.2 MB of memory each."""
     evolved: Path | None = None
     """ImageNet: a finished run against this network, to take as the pictures of the first round."""
     train: Literal["head", "blocks"] = "head"
@@ -81,6 +83,7 @@ class RetrainConfig:
             "held_out_seeds": 1,
             "epochs": 1,
             "batch_size": 1,
+            "most_photographs": 2,
         }
         for name, low in least.items():
             value = getattr(self, name)

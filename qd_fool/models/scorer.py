@@ -29,6 +29,9 @@ class Scorer:
       mean: what preprocessing takes for black, a value a channel in 0..255, in the order of the
         pictures' channels: the picture that carries no information, from which ascent starts.
         Empty: 0.
+      members: the networks of a joint scorer (`models.joint`), whose `params` is a tuple of theirs
+        and which has no forward pass of its own; else empty.
+      joint: from log-odds `(networks, n, classes)` of the members to those of all; else None.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Scorer:
     weights: str = ""
     weights_sha256: str = ""
     mean: tuple[float, ...] = ()
+    members: tuple["Scorer", ...] = ()
+    joint: Callable[[Array], Array] | None = None
 
 
 def default_chunk(scorer: Scorer) -> int:

@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import json
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from command import evolve, refused
@@ -18,7 +17,7 @@ from qd_fool.experiments.ascend_config import AscendConfig, plan_ascent, read_cl
 from qd_fool.experiments.ascend_results import best_of_classes, beyond_the_mean
 from qd_fool.experiments.ascend_starts import make_starts
 from qd_fool.experiments.ascend_table import summary, table_rows
-from qd_fool.models import ZOO, load_scorer
+from qd_fool.models import load_scorer
 from qd_fool.runs import read_lineage, read_metrics, read_npz
 
 
@@ -122,35 +121,6 @@ def test_elites_are_polished_in_pixels(digits, tmp_path):
     assert len(rows_of(run, "elites.csv")) == 2
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """Flags of a small linear network with ImageNet's classes, registered for these tests."""
-    rng = np.random.default_rng(0)
-    path = tmp_path_factory.mktemp("weights") / "tiny.npz"
-    np.savez(path, weight=rng.normal(0, 0.02, (32 * 32 * 3, 1000)).astype(np.float32))
-
-    def params_from_flat(flat, *, source, mean):
-        return {"weight": jnp.asarray(flat["weight"]), "mean": jnp.asarray(mean)}
-
-    def apply(params, x):
-        x = x - params["mean"][None, None, None]
-        return x.reshape(x.shape[0], -1) @ params["weight"] / 60
-
-    entry = dataclasses.replace(
-        ZOO["caffenet"],
-        name="tiny",
-        shapes={"weight": (32 * 32 * 3, 1000)},
-        params_from_flat=params_from_flat,
-        apply=apply,
-        image_shape=(40, 40, 3),
-        input_size=32,
-        chunk=4,
-    )
-    ZOO.register("tiny")(entry)
-    yield ("--model", "tiny", "--weights", path, "--chunk", 2)
-    del ZOO._table["tiny"]
-
-
 def test_resume_goes_on_to_the_same_bits_on_any_devices(digits, tmp_path, monkeypatch, capsys):
     run = tmp_path / "cut"
     real, calls = ascend_run.ascend_block, []
@@ -188,9 +158,9 @@ def test_resume_goes_on_to_the_same_bits_on_any_devices(digits, tmp_path, monkey
     assert "is finished" in refused(capsys, *again)
 
 
-def test_colour_starts_at_the_networks_mean(tmp_path, tiny):
+def test_colour_starts_at_the_networks_mean(tmp_path, tiny_network):
     run = tmp_path / "zero"
-    flags = (*tiny, "--classes", "7", "--start", "zero", "--iterations", 1, "--devices", 1)
+    flags = (*tiny_network, "--classes", "7", "--start", "zero", "--iterations", 1, "--devices", 1)
     assert ascend(run, *flags) == 0
     (row,) = rows_of(run, "ascent.csv")
     assert (float(row["norm"]), float(row["distance"])) == (0, 0)

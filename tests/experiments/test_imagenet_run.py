@@ -1,12 +1,10 @@
 """Runs on ImageNet: defaults by machine, sanity first, both encodings, crops, resume, bad input."""
 
 import csv
-import dataclasses
 import json
 import os
 import pickle
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from command import evolve, refused
@@ -139,32 +137,8 @@ def test_the_pages_are_of_a_size_that_opens(finished):
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """Flags of a small linear network with ImageNet's classes, registered for these tests."""
-    rng = np.random.default_rng(0)
-    path = tmp_path_factory.mktemp("weights") / "tiny.npz"
-    np.savez(path, weight=rng.normal(0, 0.02, (32 * 32 * 3, 1000)).astype(np.float32))
-
-    def params_from_flat(flat, *, source, mean):
-        return {"weight": jnp.asarray(flat["weight"]), "mean": jnp.asarray(mean)}
-
-    def apply(params, x):
-        x = x - jnp.expand_dims(params["mean"], tuple(range(4 - params["mean"].ndim)))
-        return x.reshape(x.shape[0], -1) @ params["weight"] / 60
-
-    entry = dataclasses.replace(
-        ZOO["caffenet"],
-        name="tiny",
-        shapes={"weight": (32 * 32 * 3, 1000)},
-        params_from_flat=params_from_flat,
-        apply=apply,
-        image_shape=(40, 40, 3),
-        input_size=32,
-        chunk=4,
-    )
-    ZOO.register("tiny")(entry)
-    yield ("--model", "tiny", "--weights", path, "--batch-size", 8, "--chunk", 2, "--devices", 2)
-    del ZOO._table["tiny"]
+def tiny(tiny_network):
+    return (*tiny_network, "--batch-size", 8, "--devices", 2)
 
 
 @pytest.mark.parametrize(("encoding", "crops"), [("cppn", 10), ("direct", 1)])
