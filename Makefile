@@ -8,7 +8,7 @@ EXTRAS ?= imagenet$(if $(shell command -v nvidia-smi 2>/dev/null),$(shell echo ,
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run-mnist run-imagenet test check format train-lenet oracle check-faults benchmark benchmark-imagenet benchmark-efficiency clean
+.PHONY: help install run-mnist run-imagenet test check format train-lenet oracle check-faults benchmark benchmark-imagenet benchmark-efficiency reproduce-mnist reproduce-imagenet clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ $(VENV)/.imagenet: pyproject.toml
 	else $(BIN)/python -m pip install -e ".[$(EXTRAS)]"; fi
 	@touch $@ $(VENV)/.run
 
+$(VENV)/.data: pyproject.toml
+	$(if $(wildcard $(BIN)/python),,$(PYTHON) -m venv $(VENV))
+	@if command -v uv >/dev/null; then uv pip install --python $(BIN)/python -e ".[data]"; \
+	else $(BIN)/python -m pip install -e ".[data]"; fi
+	@touch $@ $(VENV)/.run
+
 install: $(VENV)/.imagenet ## set up .venv with what a run needs
 
 # ARGS go to each: give ENCODING with settings of one. With one encoding RUN_DIR is the run's directory; with several, each gets its own below it.
@@ -50,6 +56,18 @@ run-imagenet: $(VENV)/.imagenet ## evolve a fooling image for each ImageNet clas
 	$(BIN)/qd-fool evolve --model $(MODEL) --encoding $(ENCODING) --seed $(SEED) \
 		$(if $(GENERATIONS),--generations $(GENERATIONS)) $(if $(BATCH),--batch-size $(BATCH)) \
 		$(if $(CROPS),--crops $(CROPS)) --run-dir $(RUN_DIR) --resume $(ARGS)
+
+# Each goes on where it was cut off. ARGS="--encoding both --recipe caffe" for all of it, which takes hours.
+reproduce-mnist: OUT := $(or $(OUT),runs/reproduce-mnist)
+reproduce-mnist: $(VENV)/.data ## the paper's experiments on MNIST, with a summary; under an hour (OUT, ARGS)
+	$(BIN)/qd-fool reproduce mnist --out $(OUT) $(ARGS)
+
+# NETWORKS: NAME or NAME=WEIGHTS, the first of which is fooled. PHOTOS: a folder of <WNID>*.jpg, or a data set of tensorflow-datasets.
+reproduce-imagenet: OUT := $(or $(OUT),runs/reproduce-imagenet)
+reproduce-imagenet: BUDGET := $(or $(BUDGET),40000)
+reproduce-imagenet: $(VENV)/.imagenet ## those on ImageNet, BUDGET evaluations each (BUDGET, NETWORKS, PHOTOS, OUT, ARGS)
+	$(BIN)/qd-fool reproduce imagenet --budget $(BUDGET) --out $(OUT) \
+		$(if $(NETWORKS),--networks $(NETWORKS)) $(if $(PHOTOS),--photos $(PHOTOS)) $(ARGS)
 
 test: $(VENV)/.dev ## run the tests, with coverage (ARGS for pytest)
 	$(BIN)/python -m pytest -n 2 --dist loadscope --cov --cov-report=term $(ARGS)

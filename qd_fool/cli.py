@@ -21,8 +21,11 @@ from qd_fool.experiments.export import ExportConfig, export_run
 from qd_fool.experiments.models import ModelsConfig, models_command
 from qd_fool.experiments.presets import with_preset
 from qd_fool.experiments.render import RenderConfig, render_picture
+from qd_fool.experiments.reproduce import ReproduceConfig, reproduce_run
+from qd_fool.experiments.retrain_config import RetrainConfig
 from qd_fool.experiments.score import ScoreConfig, score_files
 from qd_fool.experiments.train import TrainConfig, train_run
+from qd_fool.experiments.transfer import TransferConfig, transfer_run
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -74,6 +77,14 @@ def _dispatch(words: list[str], console: Console) -> int:
             return EXIT_INTERRUPTED if evolve_run(config, console=console).interrupted else 0
         case AscendConfig():
             return EXIT_INTERRUPTED if ascend_run(config, console=console).interrupted else 0
+        case RetrainConfig():
+            from qd_fool.experiments.retrain import retrain_run
+
+            return EXIT_INTERRUPTED if retrain_run(config, console=console).interrupted else 0
+        case TransferConfig():
+            transfer_run(config, console=console)
+        case ReproduceConfig():
+            reproduce_run(config, console=console)
         case ScoreConfig():
             score_files(config)
         case ExportConfig():
@@ -92,6 +103,9 @@ def _parse(
 ) -> (
     EvolveConfig
     | AscendConfig
+    | TransferConfig
+    | RetrainConfig
+    | ReproduceConfig
     | ScoreConfig
     | ExportConfig
     | RenderConfig
@@ -101,13 +115,16 @@ def _parse(
     sub = tyro.conf.subcommand
     evolve = Annotated[EvolveConfig, sub("evolve", default=_evolve_defaults(words))]
     ascend = Annotated[AscendConfig, sub("ascend", default=_ascend_defaults(words))]
+    transfer = Annotated[TransferConfig, sub("transfer")]
+    retrain = Annotated[RetrainConfig, sub("retrain")]
+    reproduce = Annotated[ReproduceConfig, sub("reproduce")]
     score = Annotated[ScoreConfig, sub("score")]
     export = Annotated[ExportConfig, sub("export")]
     render = Annotated[RenderConfig, sub("render")]
     train = Annotated[TrainConfig, sub("train")]
     models = Annotated[ModelsConfig, sub("models")]
     return tyro.cli(
-        evolve | ascend | score | export | render | train | models,
+        evolve | ascend | transfer | retrain | reproduce | score | export | render | train | models,
         args=words,
         prog="qd-fool",
         description="Find fooling images: pictures that look like nothing, "
@@ -145,7 +162,12 @@ def _evolve_defaults(words: list[str]) -> EvolveConfig:
         if run_dir is None:
             raise UserError("--resume needs --run-dir: which run is to go on?")
         if (run_dir / "run.json").exists():
-            return dataclasses.replace(stored_config(run_dir), resume=False)
+            stored = dataclasses.replace(stored_config(run_dir), resume=False)
+            # One end of a run takes the place of another.
+            for told, other in (("generations", "evaluations"), ("evaluations", "generations")):
+                if _word_after(words, f"--{told}") is not None:
+                    stored = dataclasses.replace(stored, **{other: None})
+            return stored
     if words[:1] == ["evolve"]:
         usual = EvolveConfig()
         told = {name: _word_after(words, f"--{name}") for name in ("preset", "model", "encoding")}

@@ -105,6 +105,13 @@ def counted_evaluations(config: MapElitesConfig, generation: int, *, encoding: E
     return config.batch_size + generation * each
 
 
+def generations_for(config: MapElitesConfig, evaluations: int, *, encoding: Encoding) -> int:
+    """The most generations after the first that evaluations pay for; 1 at least."""
+    first = counted_evaluations(config, 0, encoding=encoding)
+    each = counted_evaluations(config, 1, encoding=encoding) - first
+    return max(1, (evaluations - first) // each)
+
+
 def build_emitters(
     config: MapElitesConfig, encoding: Encoding, *, scorer: Scorer | None = None
 ) -> list[Emitter]:

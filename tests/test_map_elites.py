@@ -235,3 +235,12 @@ def test_a_users_jax_settings_do_not_matter(name):
         other, _ = run(*setup)
     assert_equal(plain, wide)
     assert_equal(plain, other)
+
+
+@pytest.mark.parametrize("evaluations", [1, 40, 59, 60, 61, 1000])
+def test_generations_are_those_that_evaluations_pay_for(evaluations):
+    _, encoding, config = tiny()
+    generations = me.generations_for(config, evaluations, encoding=encoding)
+    assert generations == max(1, evaluations // 20 - 1)
+    after = me.counted_evaluations(config, generations, encoding=encoding)
+    assert after <= max(evaluations, 40) < after + 20

@@ -95,7 +95,7 @@ def read_photograph(
             raise UserError(
                 f"{path}: cannot be read ({reason}), expected a whole picture"
             ) from error
-    return np.asarray(_centre(picture, side))
+    return np.asarray(centre_square(picture, side))
 
 
 def read_photographs(
@@ -197,7 +197,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _centre(image: Image.Image, side: int) -> Image.Image:
+def centre_square(image: Image.Image, side: int) -> Image.Image:
+    """The short side resized to `side` (bicubic), then the square at the centre; any mode."""
     width, height = image.size
     short = min(width, height)
     if short != side:

@@ -21,7 +21,7 @@ from qd_fool.encodings.direct import Genes
 from qd_fool.errors import UserError
 from qd_fool.experiments.evolve_parts import emitter_shares, encoding_settings, flag
 from qd_fool.experiments.networks import OWN, load_networks
-from qd_fool.map_elites import MapElitesConfig, counted_evaluations
+from qd_fool.map_elites import MapElitesConfig, counted_evaluations, generations_for
 from qd_fool.models import Scorer
 from qd_fool.models.joint import Joint, join_scorers
 from qd_fool.models.zoo import Precision
@@ -51,11 +51,13 @@ class EvolveConfig:
     generations: int | None = None
     """Generations after the random generation 0; under --resume, the total. The original's 5000
     for a network of ImageNet if not given, else 200."""
+    evaluations: int | None = None
+    """Instead of generations: as many as so many counted evaluations pay for, one at least."""
     batch_size: int | None = None
     """Offspring a generation; the paper's if not given: 400 for CPPNs on ImageNet, else 200."""
     minutes: float | None = None
     """Stop, saved, after so much run time; --resume goes on. Without an accelerator, on ImageNet
-    and if neither this nor --generations is given: 4.5."""
+    and if no other end is given: 4.5."""
     seed: int = 0
     """Of all randomness: same seed, same pictures."""
     run_dir: Path | None = None
@@ -143,6 +145,7 @@ class EvolveConfig:
         """
         low: dict[str, int] = {
             "batch_size": 1,
+            "evaluations": 1,
             "checkpoint_every": 1,
             "log_every": 1,
             "image_size": 1,
@@ -153,6 +156,11 @@ class EvolveConfig:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UserError(f"--{flag(name)} is {value}: expected {least} or more")
+        if self.evaluations is not None and self.generations is not None:
+            raise UserError(
+                f"--evaluations is {self.evaluations} and --generations {self.generations}: "
+                "expected one of them"
+            )
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise UserError(f"--minutes is {self.minutes}: expected a number above 0")
         check_extent(
@@ -163,6 +171,7 @@ class EvolveConfig:
 # Free to differ between the parts of a resumed run: none of them touches the outcome.
 NOT_COMPARED = (
     "generations",
+    "evaluations",
     "run_dir",
     "resume",
     "devices",
@@ -177,6 +186,7 @@ NOT_COMPARED = (
 )
 # Runs of older versions lack these; what they did is the default.
 ADDED_LATER = (
+    "evaluations",
     "also",
     "also_weights",
     "joint",
@@ -243,12 +253,11 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     height, width, channels = scorer.image_shape
     if config.image_size is not None:
         height = width = config.image_size
-    given = {"generations": config.generations, "minutes": config.minutes}
+    given = {name: getattr(config, name) for name in ("generations", "evaluations", "minutes")}
     on_cpu = jax.default_backend() == "cpu"
     filled = fill_in(config, scorer, side=min(height, width), on_cpu=on_cpu)
-    config = dataclasses.replace(config, image_size=config.image_size or height, **filled)
-    check_extent(
-        generations=filled["generations"], batch_size=filled["batch_size"], seed=config.seed
+    config = dataclasses.replace(
+        config, image_size=config.image_size or height, evaluations=None, **filled
     )
     settings = encoding_settings(config)
     encoding = make_encoding(config.encoding, (height, width, channels), **settings)
@@ -258,6 +267,12 @@ def plan(config: EvolveConfig) -> EvolvePlan:
         crops=filled["crops"],
         chunk=filled["chunk"],
         emitters=emitter_shares(config),
+    )
+    if given["evaluations"] is not None:
+        affordable = generations_for(map_elites, given["evaluations"], encoding=encoding)
+        config = dataclasses.replace(config, generations=affordable)
+    check_extent(
+        generations=config.generations or 0, batch_size=filled["batch_size"], seed=config.seed
     )
     record = {
         **{k: _plain(v) for k, v in vars(config).items()},
@@ -310,7 +325,8 @@ def fill_in(config: EvolveConfig, scorer: Scorer, *, side: int, on_cpu: bool) ->
     imagenet = bool(scorer.wnids)
     batch_size = config.batch_size or (400 if imagenet and config.encoding == "cppn" else 200)
     minutes = config.minutes
-    if minutes is None and imagenet and on_cpu and config.generations is None:
+    told = config.generations is not None or config.evaluations is not None
+    if minutes is None and imagenet and on_cpu and not told:
         minutes = CPU_MINUTES
     generations = config.generations
     if generations is None:

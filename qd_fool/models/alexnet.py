@@ -97,20 +97,26 @@ class Features(nn.Module):
 
 
 class Classifier(nn.Module):
-    """The dense layers: maps to 1000 logits."""
+    """The dense layers: maps to logits.
+
+    Attributes:
+      classes: 1000, or more when fooling images have a class of their own.
+    """
+
+    classes: int = 1000
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n 9216"]) -> Float[Array, "n 1000"]:
+    def __call__(self, x: Float[Array, "n 9216"]) -> Float[Array, "n classes"]:
         """Maps to logits."""
         x = nn.relu(Dense(4096, name="fc6")(x))
         x = nn.relu(Dense(4096, name="fc7")(x))
-        return Dense(1000, name="fc8")(x)
+        return Dense(self.classes, name="fc8")(x)
 
 
 def apply(
     params: PyTree[Array], x: Float[Array, "n size size 3"], *, variant: str
-) -> Float[Array, "n 1000"]:
-    """Preprocessed images to logits.
+) -> Float[Array, "n classes"]:
+    """Preprocessed images to logits; the number of classes is the parameters' own.
 
     Args:
       params: `{"features": ..., "classifier": ...}`, and for Caffe's variants `"mean"`, `(3,)` or
@@ -130,7 +136,8 @@ def apply(
         cpu=lambda x: map_chunks(features, x, chunk=min(CPU_CHUNK, x.shape[0])),
         default=features,
     )
-    return cast(Array, Classifier().apply({"params": params["classifier"]}, maps))
+    classifier = Classifier(classes=params["classifier"]["fc8"]["bias"].shape[0])
+    return cast(Array, classifier.apply({"params": params["classifier"]}, maps))
 
 
 def params_from_flat(

@@ -72,12 +72,14 @@ class EfficientNetLite(nn.Module):
 
     Attributes:
       variant: 0, 1 or 2.
+      classes: 1000, or more when fooling images have a class of their own.
     """
 
     variant: int
+    classes: int = 1000
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n size size 3"]) -> Float[Array, "n 1000"]:
+    def __call__(self, x: Float[Array, "n size size 3"]) -> Float[Array, "n classes"]:
         """Images, preprocessed, to logits."""
         x = relu6(Conv(STEM, 3, stride=2, padding="SAME", name="stem")(x))
         for i, block in enumerate(blocks(self.variant)):
@@ -95,7 +97,7 @@ class EfficientNetLite(nn.Module):
             y = Conv(block.after, 1, name=f"block{i}_project")(relu6(each(y)))
             x = x + y if block.stride == 1 and block.before == block.after else y
         x = relu6(Conv(HEAD, 1, name="head")(x))
-        return Dense(1000, name="dense")(x.mean((1, 2)))
+        return Dense(self.classes, name="dense")(x.mean((1, 2)))
 
 
 class _Layer(NamedTuple):
@@ -136,9 +138,10 @@ def shapes(variant: int) -> Shapes:
 
 def apply(
     params: PyTree[Array], x: Float[Array, "n size size 3"], *, variant: int
-) -> Float[Array, "n 1000"]:
-    """Preprocessed images, `(n, 224, 224, 3)` in Lite0, to logits."""
-    return cast(Array, EfficientNetLite(variant).apply(params, x))
+) -> Float[Array, "n classes"]:
+    """Preprocessed images, `(n, 224, 224, 3)` in Lite0, to logits, as many as `dense` has."""
+    classes = params["params"]["dense"]["bias"].shape[0]
+    return cast(Array, EfficientNetLite(variant, classes).apply(params, x))
 
 
 def params_from_flat(flat: Mapping[str, np.ndarray], *, source: str, variant: int) -> PyTree[Array]:

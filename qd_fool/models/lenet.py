@@ -157,7 +157,8 @@ def forward(
 def params_from_flat(flat: Mapping[str, np.ndarray], *, source: str) -> PyTree[Array]:
     """The network's parameters from arrays named and laid out as in `SHAPES`.
 
-    Arrays may carry leading axes of length 1, as old Caffe files do (`1 x 1 x 500 x 800`).
+    Arrays may carry leading axes of length 1, as old Caffe files do (`1 x 1 x 500 x 800`). Files
+    of a retrained network have eleven rows in ip2: the last is the class of fooling images.
 
     Args:
       flat: arrays by name; others than those of `SHAPES` are ignored (Caffe's data layers).
@@ -166,7 +167,10 @@ def params_from_flat(flat: Mapping[str, np.ndarray], *, source: str) -> PyTree[A
     Raises:
       UserError: an array is missing, or has the wrong shape.
     """
-    arrays = take_arrays(flat, SHAPES, model="lenet", source=source, only=False)
+    shapes = SHAPES
+    if "ip2.weight" in flat and flat["ip2.weight"].shape[-2:] == (11, 500):
+        shapes = SHAPES | {"ip2.weight": (11, 500), "ip2.bias": (11,)}
+    arrays = take_arrays(flat, shapes, model="lenet", source=source, only=False)
     # Dense layers here see (H, W, C); the file's ip1 was trained on (C, H, W).
     kernels = {
         "conv1": conv_kernel(arrays["conv1.weight"]),

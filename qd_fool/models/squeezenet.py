@@ -37,13 +37,15 @@ class SqueezeNet(nn.Module):
     Attributes:
       version: "1.0" or "1.1".
       pad_last: pixels of padding around conv10.
+      classes: 1000, or more when fooling images have a class of their own.
     """
 
     version: str
     pad_last: int = 0
+    classes: int = 1000
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n size size 3"]) -> Float[Array, "n 1000"]:
+    def __call__(self, x: Float[Array, "n size size 3"]) -> Float[Array, "n classes"]:
         """Images, preprocessed, to logits."""
         first = (96, 7) if self.version == "1.0" else (64, 3)
         # ReLU after the pool: the same numbers, a quarter of the work.
@@ -56,7 +58,7 @@ class SqueezeNet(nn.Module):
             x = nn.relu(jnp.concatenate([one, three], axis=-1))
             if i + 2 in POOLS[self.version]:
                 x = max_pool(x, ceil=True)
-        x = nn.relu(Conv(1000, 1, padding=self.pad_last, name="conv10")(x))
+        x = nn.relu(Conv(self.classes, 1, padding=self.pad_last, name="conv10")(x))
         return x.mean((1, 2))
 
 
@@ -94,8 +96,8 @@ def _spellings(version: str) -> list[dict[str, str]]:
 
 def apply(
     params: PyTree[Array], x: Float[Array, "n size size 3"], *, version: str, caffe: bool
-) -> Float[Array, "n 1000"]:
-    """Preprocessed images to logits.
+) -> Float[Array, "n classes"]:
+    """Preprocessed images to logits; the number of classes is the parameters' own.
 
     Args:
       params: `{"params": ...}`, and for Caffe's trainings `"mean"`, `(3,)` or `(size, size, 3)`
@@ -107,7 +109,8 @@ def apply(
     if caffe:
         mean = params["mean"]
         x = x - jnp.expand_dims(mean, tuple(range(4 - mean.ndim)))
-    module = SqueezeNet(version, pad_last=1 if caffe else 0)
+    classes = params["params"]["conv10"]["bias"].shape[0]
+    module = SqueezeNet(version, pad_last=1 if caffe else 0, classes=classes)
     return cast(Array, module.apply({"params": params["params"]}, x))
 
 

@@ -12,7 +12,14 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from qd_fool.errors import UserError
-from qd_fool.models import alexnet, efficientnet_lite, lenet, preprocessing, squeezenet
+from qd_fool.models import (
+    alexnet,
+    efficientnet_lite,
+    lenet,
+    preprocessing,
+    retrained,
+    squeezenet,
+)
 from qd_fool.models.fetch import RemoteFile
 from qd_fool.models.labels import imagenet_labels
 from qd_fool.models.name_map import Shapes
@@ -340,6 +347,9 @@ def make_scorer(
 ) -> Scorer:
     """A scorer with weights that have been read already.
 
+    Files of retrained networks, which have a class of fooling images behind the others, are told
+    from the names of their arrays.
+
     Args:
       entry: of the zoo.
       flat: arrays by name.
@@ -357,12 +367,25 @@ def make_scorer(
         more["mean"] = np.asarray(entry.mean, np.float32)
         if mean is not None:
             more["mean"] = preprocessing.read_mean(mean, size=entry.input_size)
+        elif retrained.is_retrained(flat):  # its mean came with it
+            more["mean"] = retrained.mean_of(flat, size=entry.input_size, source=source)
         # BGR, perhaps with a value a pixel.
         channels = more["mean"].reshape(-1, 3).mean(axis=0, dtype=np.float64)
         centre = tuple(float(value) for value in channels[::-1])
     elif mean is not None:
         raise UserError(f"--mean {mean}: {entry.name} subtracts no mean image")
-    params = entry.params_from_flat(flat, source=source, **more)
+    wnids, names = imagenet_labels() if entry.imagenet else ((), tuple("0123456789"))
+    if retrained.is_retrained(flat):
+        zeros = {name: np.zeros(shape, np.float32) for name, shape in entry.shapes.items()}
+        like = entry.params_from_flat(zeros, source=source, **more)
+        params = retrained.params_from_flat(
+            flat, like, classes=len(names), model=entry.name, source=source
+        )
+    else:
+        params = entry.params_from_flat(flat, source=source, **more)
+    if retrained.has_new_class(params, classes=len(names)):
+        names += (retrained.NEW_CLASS,)
+        wnids += (retrained.NEW_CLASS,) if wnids else ()
     apply = entry.apply
     if precision not in get_args(Precision):
         raise UserError(
@@ -371,7 +394,6 @@ def make_scorer(
     if precision == "bfloat16":
         params = jax.tree.map(lambda a: a.astype(jnp.bfloat16), params)
         apply = functools.partial(_in_bfloat16, entry.apply)
-    wnids, names = imagenet_labels() if entry.imagenet else ((), tuple("0123456789"))
     return Scorer(
         name=entry.name,
         params=params,
