@@ -22,6 +22,7 @@ from qd_fool.experiments.models import ModelsConfig, models_command
 from qd_fool.experiments.presets import with_preset
 from qd_fool.experiments.render import RenderConfig, render_picture
 from qd_fool.experiments.reproduce import ReproduceConfig, reproduce_run
+from qd_fool.experiments.retrain import retrain_run, stored_retrain
 from qd_fool.experiments.retrain_config import RetrainConfig
 from qd_fool.experiments.score import ScoreConfig, score_files
 from qd_fool.experiments.train import TrainConfig, train_run
@@ -78,8 +79,6 @@ def _dispatch(words: list[str], console: Console) -> int:
         case AscendConfig():
             return EXIT_INTERRUPTED if ascend_run(config, console=console).interrupted else 0
         case RetrainConfig():
-            from qd_fool.experiments.retrain import retrain_run
-
             return EXIT_INTERRUPTED if retrain_run(config, console=console).interrupted else 0
         case TransferConfig():
             transfer_run(config, console=console)
@@ -116,7 +115,7 @@ def _parse(
     evolve = Annotated[EvolveConfig, sub("evolve", default=_evolve_defaults(words))]
     ascend = Annotated[AscendConfig, sub("ascend", default=_ascend_defaults(words))]
     transfer = Annotated[TransferConfig, sub("transfer")]
-    retrain = Annotated[RetrainConfig, sub("retrain")]
+    retrain = Annotated[RetrainConfig, sub("retrain", default=_retrain_defaults(words))]
     reproduce = Annotated[ReproduceConfig, sub("reproduce")]
     score = Annotated[ScoreConfig, sub("score")]
     export = Annotated[ExportConfig, sub("export")]
@@ -164,9 +163,10 @@ def _evolve_defaults(words: list[str]) -> EvolveConfig:
         if (run_dir / "run.json").exists():
             stored = dataclasses.replace(stored_config(run_dir), resume=False)
             # One end of a run takes the place of another.
-            for told, other in (("generations", "evaluations"), ("evaluations", "generations")):
-                if _word_after(words, f"--{told}") is not None:
-                    stored = dataclasses.replace(stored, **{other: None})
+            if _word_after(words, "--generations") is not None:
+                stored = dataclasses.replace(stored, evaluations=None)
+            if _word_after(words, "--evaluations") is not None:
+                stored = dataclasses.replace(stored, generations=None)
             return stored
     if words[:1] == ["evolve"]:
         usual = EvolveConfig()
@@ -185,6 +185,17 @@ def _ascend_defaults(words: list[str]) -> AscendConfig:
         if (run_dir / "run.json").exists():
             return dataclasses.replace(stored_ascent(run_dir), resume=False)
     return AscendConfig()
+
+
+def _retrain_defaults(words: list[str]) -> RetrainConfig:
+    """Likewise, of a retraining."""
+    if words[:1] == ["retrain"] and "--resume" in words:
+        run_dir = _value_of(words, "--run-dir")
+        if run_dir is None:
+            raise UserError("--resume needs --run-dir: which retraining is to go on?")
+        if any((run_dir / name).exists() for name in ("run.json", "settings.json")):
+            return dataclasses.replace(stored_retrain(run_dir), resume=False)
+    return RetrainConfig()
 
 
 def _value_of(words: list[str], flag: str) -> Path | None:

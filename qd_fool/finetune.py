@@ -35,6 +35,8 @@ class FinetuneRecipe:
       distillation: weight of the divergence on photographs against the cross-entropy on evolved
         pictures, each a mean.
       chunk: pictures that go through the network at once, at most about; bounds memory.
+      new_class_only: whether of the arrays that learn, which then are the last layer's, only the
+        new class's own numbers do: all other logits stay what they were.
     """
 
     steps: int
@@ -42,6 +44,7 @@ class FinetuneRecipe:
     learning_rate: float = 1e-3
     distillation: float = 1.0
     chunk: int = 4
+    new_class_only: bool = False
 
     @property
     def half(self) -> int:
@@ -140,7 +143,7 @@ def loss(
     places: Places,
     *,
     scorer: Scorer,
-    distillation: float,
+    recipe: FinetuneRecipe,
 ) -> tuple[Float[Array, ""], FinetuneLog]:
     """The sum over n photographs and n evolved pictures, and sums for the log.
 
@@ -151,14 +154,17 @@ def loss(
       images: photographs, then evolved pictures.
       places: of their crops.
       scorer: the first network's facts.
-      distillation: as in `FinetuneRecipe`.
+      recipe: how.
     """
     n = images.shape[1]
     flat, where = jax.tree.map(lambda a: a.reshape(2 * n, *a.shape[2:]), (images, places))
     cut = jax.vmap(lambda x, place: crop(x[None], place, size=scorer.input_size)[0])(flat, where)
     x = scorer.preprocess(cut.astype(jnp.float32))
-    log_p = jax.nn.log_softmax(scorer.apply(with_trained(params, trained), x))
-    wanted = jax.nn.log_softmax(scorer.apply(teacher, x[:n]))
+    logits = scorer.apply(with_trained(params, trained), x)
+    log_p = jax.nn.log_softmax(logits)
+    # Where only the new class learns, the other logits still are the first network's.
+    old = logits[:n, :-1] if recipe.new_class_only else scorer.apply(teacher, x[:n])
+    wanted = jax.lax.stop_gradient(jax.nn.log_softmax(old))
     photographs, evolved = log_p[:n], log_p[n:]
     divergence = jnp.sum(jnp.exp(wanted) * (wanted - photographs[:, :-1]))
     cross_entropy = -jnp.sum(evolved[:, -1])
@@ -168,7 +174,7 @@ def loss(
         agreement=jnp.sum(photographs.argmax(axis=1) == wanted.argmax(axis=1)),
         caught=jnp.sum(evolved.argmax(axis=1) == evolved.shape[1] - 1),
     )
-    return distillation * divergence + cross_entropy, log
+    return recipe.distillation * divergence + cross_entropy, log
 
 
 def train_steps(
@@ -220,7 +226,7 @@ def train_steps(
                 teacher,
                 *part,
                 scorer=scorer,
-                distillation=recipe.distillation,
+                recipe=recipe,
             )
             return jax.tree.map(lambda t, a: t + a, total, (gradient, log)), None
 
@@ -232,6 +238,10 @@ def train_steps(
         if shards > 1:
             total = jax.lax.psum(total, AXIS)
         gradient, log = jax.tree.map(lambda a: a / (n * shards), total)
+        if recipe.new_class_only:  # Adam leaves alone what never has a gradient
+            gradient = jax.tree.map(
+                lambda a: jnp.zeros_like(a).at[..., -1].set(a[..., -1]), gradient
+            )
         updates, memory = optimiser.update(gradient, state.optimiser, state.trained)
         trained = optax.apply_updates(state.trained, updates)
         return FinetuneState(trained, memory, state.step + 1, state.key), log

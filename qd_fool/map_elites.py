@@ -16,7 +16,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key, PyTree, UInt32
+from jaxtyping import Array, Bool, Float, Int, Integer, Key, PyTree, UInt32
 
 from qd_fool.archive import (
     ArchiveRule,
@@ -170,7 +170,7 @@ class GenerationLog:
     fitness: Float[Array, " cells"]
 
 
-def init(encoding: Encoding, cells: int, *, seed: Int[Array, ""] | int) -> EvolutionState:
+def init(encoding: Encoding, cells: int, *, seed: Integer[Array, ""] | int) -> EvolutionState:
     """A run that has not begun: an empty archive, generation 0 to come.
 
     Args:

@@ -21,7 +21,7 @@ from qd_fool.kernel import check_crops
 from qd_fool.map_elites import EvolutionState, MapElitesConfig, init, step
 from qd_fool.mesh import AXIS
 from qd_fool.models import Scorer
-from qd_fool.segments import check_extent, raise_if_bad
+from qd_fool.segments import check_extent
 
 LOG_ODDS_99 = float(np.log(99.0))
 
@@ -80,9 +80,7 @@ def make_seed_evolution(
     cells = len(scorer.class_names)
 
     def one(params: PyTree[Array], seed: Array) -> SeedRuns:
-        generation = partial(
-            step, params=params, scorer=scorer, encoding=encoding, config=config
-        )
+        generation = partial(step, params=params, scorer=scorer, encoding=encoding, config=config)
 
         def body(
             carry: tuple[EvolutionState, Array], _: None

@@ -33,8 +33,8 @@ def load_networks(
     """
     if weights and len(weights) != len(models):
         raise UserError(
-            f"{flags[1]} is given {len(weights)} times and {flags[0]} {len(models)} times: expected "
-            f"as many, in the same order ({flags[1]} {OWN} for a network's own)"
+            f"{flags[1]} is given {len(weights)} times and {flags[0]} {len(models)} times: "
+            f"expected as many, in the same order ({flags[1]} {OWN} for a network's own)"
         )
     files = [None if str(file) == OWN else file for file in weights] or [None] * len(models)
     takes_mean = [len(models) == 1 or ZOO[name].mean is not None for name in models]

@@ -109,7 +109,7 @@ def _evolution(kind: str, steps: Sequence[Step]) -> list[Row]:
     words = "paper's settings" if preset == "paper" else kind
     everything = np.concatenate([confidences(step.result) for step in steps])
     count = evaluations(steps[0].result)
-    told = {"experiment": f"evolution, {encoding}, {words}", "step": steps[0]}
+    told: dict[str, Any] = {"experiment": f"evolution, {encoding}, {words}", "step": steps[0]}
     told["seeds"] = ", ".join(str(i) for i in range(len(steps)))
     paper = f"imagenet {encoding}" if preset == "paper" else ""
     sure = [int((confidences(step.result) >= 0.99).sum()) for step in steps]
@@ -143,7 +143,7 @@ def _ascent(step: Step) -> list[Row]:
     table = rows_of(step.result / "ascent.csv")
     best = np.asarray([float(row["best_confidence"]) for row in table])
     first = [int(row["first_9999"]) for row in table if row["first_9999"]]
-    told = {"experiment": "gradient ascent (Adam, log-odds), pixels", "step": step}
+    told: dict[str, Any] = {"experiment": "gradient ascent (Adam, log-odds), pixels", "step": step}
     rows = [
         Row(
             figure=f"of {len(table)} classes, every tenth, at >= 99.99%",
@@ -165,7 +165,10 @@ def _retraining(step: Step) -> list[Row]:
     first, *later = json_of(step.result)["rows"]
     rows = []
     for i, row in enumerate([first, *later]):
-        told = {"experiment": "retraining with a class of fooling images", "step": step}
+        told: dict[str, Any] = {
+            "experiment": "retraining with a class of fooling images",
+            "step": step,
+        }
         who = f"against {row['network']}, {row['evaluations']:,} evaluations"
         rows.append(
             Row(
@@ -178,7 +181,8 @@ def _retraining(step: Step) -> list[Row]:
         )
         accuracy = f"{row['top1']:.1%} / {row['top5']:.1%}"
         if i:
-            accuracy += f" ({row['top1'] - first['top1']:+.1%} / {row['top5'] - first['top5']:+.1%})"
+            change = [row[name] - first[name] for name in ("top1", "top5")]
+            accuracy += f" ({change[0]:+.1%} / {change[1]:+.1%})"
         rows.append(Row(figure="top-1 / top-5 on photographs held out", ours=accuracy, **told))
         if i:
             rows.append(

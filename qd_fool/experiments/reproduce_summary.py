@@ -159,12 +159,12 @@ def plot_runs(path: Path, runs: Mapping[str, Sequence[Path]], *, title: str) -> 
       title: of the plot.
     """
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for color, (kind, directories) in zip(plt.cm.tab10.colors, runs.items(), strict=False):
+    for k, (kind, directories) in enumerate(runs.items()):
         for i, directory in enumerate(directories):
             rows = rows_of(directory / "metrics.csv")
             x = [int(row["evaluations"]) for row in rows]
             y = [float(row["median_confidence"]) for row in rows]
-            axes.plot(x, y, color=color, lw=1.2, label=kind if i == 0 else None)
+            axes.plot(x, y, color=f"C{k}", lw=1.2, label=kind if i == 0 else None)
     axes.set(xlabel="counted evaluations", ylabel="median confidence", title=title, ylim=(0, 1.02))
     axes.set_xscale("log")
     axes.grid(alpha=0.3)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
@@ -29,21 +29,22 @@ class RetrainConfig:
     seed: int = 0
     """Of all randomness: same seed, same table."""
     rounds: int | None = None
-    """Networks trained after the first: the paper's 15 on MNIST, 1 on ImageNet, if not given."""
+    """MNIST: networks, the first included, each evolved against; the paper's 15 if not given.
+    ImageNet: how often the network is trained anew; once if not given."""
     encoding: str = "cppn"
     """How genomes make pictures: direct or cppn."""
     preset: str = "fast"
     """Settings of evolution: paper (the original's) or fast (most confidence per evaluation)."""
     evaluations: int | None = None
-    """Counted evaluations of each evolution; 2,000 (direct) or 10,000 (cppn) on MNIST, 40,000 on
-    ImageNet, if not given."""
+    """Counted evaluations of each evolution, at most. If not given, on MNIST 2,000 (direct) or
+    4,000 (cppn), 40,200 with the paper's settings; on ImageNet 40,000."""
     seeds: int = 100
     """MNIST: evolutions a round, at once; each adds a picture a digit."""
     held_out_seeds: int = 10
-    """MNIST: evolutions a round that are shown to the next network, but not trained on: as many of
-    the other encoding, too."""
+    """MNIST: evolutions a round that are shown to the next network, but not trained on; as many of
+    the other encoding, too. 0 for none."""
     recipe: Literal["short", "caffe"] = "short"
-    """MNIST: how each network is trained: in a fifth of the steps, or with Caffe's recipe."""
+    """MNIST: how each network is trained: on a fifth of the images, or with Caffe's recipe."""
     data_dir: Path | None = None
     """Where tensorflow-datasets keeps its data; TFDS_DATA_DIR or ~/tensorflow_datasets if not
     given."""
@@ -60,12 +61,13 @@ class RetrainConfig:
     evolved: Path | None = None
     """ImageNet: a finished run against this network, to take as the pictures of the first round."""
     train: Literal["head", "blocks"] = "head"
-    """ImageNet: what learns: the last layer, or the last blocks, too."""
+    """ImageNet: what learns: the new class's weights in the last layer, or all of that layer and
+    the block before it."""
     epochs: int = 5
     """ImageNet: passes over photographs and evolved pictures."""
     learning_rate: float | None = None
     """ImageNet: of Adam; a good one for --train if not given."""
-    distillation: float = 1.0
+    distillation: float = 50.0
     """ImageNet: weight of staying near to the first network's answers on photographs."""
     batch_size: int = 40
     """ImageNet: pictures a step of training."""
@@ -80,7 +82,7 @@ class RetrainConfig:
             "rounds": 1,
             "evaluations": 1,
             "seeds": 1,
-            "held_out_seeds": 1,
+            "held_out_seeds": 0,
             "epochs": 1,
             "batch_size": 1,
             "most_photographs": 2,
@@ -95,3 +97,18 @@ class RetrainConfig:
             value = getattr(self, name)
             if value is not None and not 0 <= value < float("inf"):
                 raise UserError(f"--{flag(name)} is {value}: expected 0 or more")
+
+
+@dataclasses.dataclass(frozen=True)
+class RetrainResult:
+    """What a retraining came to.
+
+    Attributes:
+      run_dir: where everything is.
+      rows: of the table, one a network.
+      interrupted: whether Ctrl-C (or SIGTERM) ended it early.
+    """
+
+    run_dir: Path
+    rows: list[dict[str, Any]]
+    interrupted: bool

@@ -30,7 +30,7 @@ from qd_fool.experiments.evolve_config import EvolveConfig, plan, stored_config
 from qd_fool.experiments.evolve_parts import flag
 from qd_fool.experiments.evolve_run import evolve_run
 from qd_fool.experiments.presets import with_preset
-from qd_fool.experiments.retrain_config import RetrainConfig
+from qd_fool.experiments.retrain_config import RetrainConfig, RetrainResult
 from qd_fool.experiments.retrain_imagenet_tables import (
     CAVEAT,
     evaluations_of,
@@ -52,21 +52,6 @@ HELD_OUT_SEED = 1000
 """Its seed is so much larger."""
 # What may differ when a run goes on.
 _FREE = ("run_dir", "resume", "rounds", "data_dir")
-
-
-@dataclasses.dataclass(frozen=True)
-class RetrainResult:
-    """What a call of `retrain_imagenet` came to.
-
-    Attributes:
-      run_dir: where everything is.
-      rows: of the table: the first network's, then one a round.
-      interrupted: whether Ctrl-C (or SIGTERM) ended it early.
-    """
-
-    run_dir: Path
-    rows: list[dict[str, Any]]
-    interrupted: bool
 
 
 def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) -> RetrainResult:

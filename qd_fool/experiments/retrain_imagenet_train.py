@@ -16,6 +16,7 @@ from rich.progress import Progress
 from qd_fool.data.photograph_sets import PhotographSet
 from qd_fool.elites import ScoreFunction
 from qd_fool.errors import UserError
+from qd_fool.experiments.progress import LOG_SECONDS
 from qd_fool.experiments.retrain_config import RetrainConfig
 from qd_fool.files import replacing
 from qd_fool.finetune import FinetuneRecipe, batches, compile_steps, init_finetune, with_trained
@@ -28,7 +29,7 @@ LAST_BLOCKS = ("/fire9/", "/head/", "/fc7/")
 """What `--train blocks` trains besides the last layer: SqueezeNet's last fire module,
 EfficientNet-Lite's last convolution, AlexNet's last hidden layer."""
 
-RATES = {"head": 1e-3, "blocks": 3e-4}
+RATES = {"head": 3e-3, "blocks": 1e-4}
 """Adam's learning rate, where none is given."""
 
 STEPS_AT_ONCE = 5
@@ -67,6 +68,7 @@ def recipe_of(config: RetrainConfig, scorer: Scorer, *, pictures: int) -> Finetu
         distillation=config.distillation,
         # Two pictures at least: a photograph and an evolved one.
         chunk=max(4, default_chunk(scorer)),
+        new_class_only=config.train == "head",
     )
 
 
@@ -98,7 +100,7 @@ def teach(
     steps = compile_steps(scorer, recipe, mesh)
     student, teacher = replicate(params, mesh), replicate(scorer.params, mesh)
     rows: list[dict[str, Any]] = []
-    started = time.perf_counter()
+    started = told = time.perf_counter()
     show = Progress(console=console, disable=not console.is_terminal)
     with show:
         task = show.add_task("training", total=recipe.steps)
@@ -107,9 +109,13 @@ def teach(
             log = jax.device_get(log)
             seconds = round(time.perf_counter() - started, 1)
             for i in range(len(images)):
-                means = {name: float(getattr(log, name)[i]) for name in LOG[2:]}
-                rows.append({"step": len(rows), "seconds": seconds, **means})
+                values = {name: float(getattr(log, name)[i]) for name in LOG[2:]}
+                rows.append({"step": len(rows), "seconds": seconds, **values})
             show.update(task, completed=len(rows))
+            if not console.is_terminal and time.perf_counter() - told > LOG_SECONDS:
+                told = time.perf_counter()
+                means = ", ".join(f"{name} {rows[-1][name]:.3g}" for name in LOG[2:])
+                console.print(f"step {len(rows)} of {recipe.steps}: {means}", highlight=False)
             if not np.isfinite([rows[-1]["divergence"], rows[-1]["cross_entropy"]]).all():
                 raise UserError(
                     f"training went to NaN at step {len(rows) - 1}: try a --learning-rate below "

@@ -5,6 +5,7 @@ import os
 import time
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import jax
 import numpy as np
@@ -16,12 +17,12 @@ from qd_fool.data.mnist import load_mnist
 from qd_fool.errors import UserError
 from qd_fool.files import replacing
 from qd_fool.models.lenet import LeNet, flat_from_params
-from qd_fool.training import TrainingRecipe, accuracy, init_training, train_steps
+from qd_fool.training import RECIPES, accuracy, init_training, train_steps
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """Train a LeNet on MNIST with Caffe's recipe and save it for `--weights`.
+    """Train a LeNet on MNIST and save it for `--weights`.
 
     MNIST is read through tensorflow-datasets (no TensorFlow); where it is not prepared yet, its
     original files are downloaded and prepared. Needs the extra `data`: pip install qd-fool[data].
@@ -31,8 +32,10 @@ class TrainConfig:
     """File to write, .safetensors."""
     seed: int = 0
     """Of the weights and the order of images."""
-    steps: int = 10_000
-    """Steps of gradient descent."""
+    recipe: Literal["caffe", "short"] = "caffe"
+    """caffe: that of the original; short: AdamW on a fifth of the images."""
+    steps: int | None = None
+    """Steps of gradient descent; the recipe's 10,000 or 1,000 if not given."""
     data_dir: Path | None = None
     """Where tensorflow-datasets keeps its data; TFDS_DATA_DIR or ~/tensorflow_datasets if not
     given."""
@@ -47,8 +50,11 @@ def train_run(config: TrainConfig, *, console: Console) -> float:
     Raises:
       UserError: no MNIST to be had, or a file that can't be written.
     """
-    if config.steps < 1:
-        raise UserError(f"--steps is {config.steps}: expected 1 or more")
+    recipe = RECIPES[config.recipe]
+    if config.steps is not None:
+        if config.steps < 1:
+            raise UserError(f"--steps is {config.steps}: expected 1 or more")
+        recipe = dataclasses.replace(recipe, steps=config.steps)
     folder = config.out.parent
     if config.out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise UserError(
@@ -56,9 +62,9 @@ def train_run(config: TrainConfig, *, console: Console) -> float:
         )
     data_dir = None if config.data_dir is None else str(config.data_dir)
     images, labels = jax.device_put(load_mnist("train", data_dir=data_dir))
-    recipe, network = TrainingRecipe(steps=config.steps), LeNet(for_training=True)
+    network = LeNet(for_training=True)
     state = init_training(network, recipe, seed=config.seed)
-    block = min(100, config.steps)
+    block = min(100, recipe.steps)
     run = jax.jit(
         partial(train_steps, network=network, recipe=recipe),
         static_argnames="steps",
@@ -66,12 +72,12 @@ def train_run(config: TrainConfig, *, console: Console) -> float:
     )
     started = time.perf_counter()
     for start in track(
-        range(0, config.steps, block),
+        range(0, recipe.steps, block),
         description="training",
         console=console,
         disable=not console.is_terminal,
     ):
-        state, losses = run(state, images, labels, steps=min(block, config.steps - start))
+        state, losses = run(state, images, labels, steps=min(block, recipe.steps - start))
         losses.block_until_ready()
     seconds = time.perf_counter() - started
     test_images, test_labels = jax.device_put(load_mnist("test", data_dir=data_dir))
@@ -81,7 +87,7 @@ def train_run(config: TrainConfig, *, console: Console) -> float:
         safetensors.numpy.save_file(flat, partial_path)
     console.print(
         f"{config.out}: {score:.2%} on {len(test_labels):,} test images, "
-        f"{config.steps:,} steps in {seconds:.0f} s, last loss {float(losses[-1]):.4f}",
+        f"{recipe.steps:,} steps in {seconds:.0f} s, last loss {float(losses[-1]):.4f}",
         highlight=False,
         soft_wrap=True,
     )

@@ -20,7 +20,7 @@ from qd_fool.files import replacing
 NEW_CLASS = "fooling image"
 """The name of class n + 1, which comes last."""
 
-NEW_BIAS = 0.1
+NEW_BIAS = 1.0
 """The new class's logit before training, whatever is shown: as improbable as most of the others.
 
 Above 0, since SqueezeNet takes a ReLU of its logits, and what is below has no gradient."""
