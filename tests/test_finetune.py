@@ -58,7 +58,7 @@ def pictures():
     return np.ascontiguousarray(photographs, np.uint8), evolved
 
 
-RECIPE = FinetuneRecipe(steps=80, batch_size=8, learning_rate=0.05)
+RECIPE = FinetuneRecipe(steps=80, batch_size=8, learning_rate=0.05, distillation=10.0)
 
 
 def train(scorer, pictures, recipe, *, devices=1, at_once=8, blocks=None):
@@ -86,13 +86,13 @@ def begun(scorer, pictures):
 
 def test_the_class_is_learnt_and_the_old_answers_are_kept(scorer, pictures, trained):
     params, log = trained
-    assert log.caught[-20:].mean() > 0.9
+    assert log.caught[-20:].mean() > 0.8
     assert log.cross_entropy[-1] < 0.5 < 1 < log.cross_entropy[0]
-    assert log.divergence[-20:].mean() < 0.5
+    assert log.divergence[-20:].mean() < 0.1
     photographs, evolved = (
         scorer.preprocess(jnp.asarray(p[:, 1:7, 1:7], jnp.float32)) for p in pictures
     )
-    assert (apply(params, evolved).argmax(axis=1) == CLASSES).mean() > 0.9
+    assert (apply(params, evolved).argmax(axis=1) == CLASSES).mean() > 0.8
     first, now = apply(scorer.params, photographs), apply(params, photographs)
     assert (first.argmax(axis=1) == now.argmax(axis=1)).mean() > 0.9
 

@@ -24,9 +24,9 @@ NETWORKS = ("squeezenet1.1=a.npz", "squeezenet1.1-caffe=b.npz", "efficientnet-li
 
 
 def test_each_command_is_one_that_the_parser_takes(tmp_path):
-    steps = mnist_steps(ReproduceConfig("mnist", encoding="both", seeds=2), tmp_path)
+    steps = mnist_steps(ReproduceConfig("mnist", encoding="both", seeds=2), tmp_path / "m")
     more = ReproduceConfig("imagenet", networks=NETWORKS, photos="photos", seeds=2)
-    steps += imagenet_steps(more, tmp_path)
+    steps += imagenet_steps(more, tmp_path / "i")
     for step in steps:
         cli._parse(cli._further_networks(list(step.words)))
     assert len({step.command for step in steps}) == len(steps)
