@@ -39,7 +39,7 @@ def test_the_joint_run_is_of_the_first_two_networks_with_their_weights(tmp_path)
     config = cli._parse(cli._further_networks(list(joint.words)))
     assert (config.model, config.also) == ("squeezenet1.1", ("squeezenet1.1-caffe",))
     assert (config.weights, config.also_weights) == (Path("a.npz"), (Path("b.npz"),))
-    assert config.evaluations == 40_000
+    assert config.evaluations == 20_000  # each costs a forward pass of both
 
 
 def test_what_is_done_is_not_done_again_and_a_failure_is_told(tmp_path):
