@@ -21,6 +21,7 @@ from qd_fool.experiments.export import ExportConfig, export_run
 from qd_fool.experiments.models import ModelsConfig, models_command
 from qd_fool.experiments.presets import with_preset
 from qd_fool.experiments.render import RenderConfig, render_picture
+from qd_fool.experiments.report import ReportConfig, report_command
 from qd_fool.experiments.reproduce import ReproduceConfig, reproduce_run
 from qd_fool.experiments.retrain import retrain_run, stored_retrain
 from qd_fool.experiments.retrain_config import RetrainConfig
@@ -88,6 +89,8 @@ def _dispatch(words: list[str], console: Console) -> int:
             score_files(config)
         case ExportConfig():
             export_run(config, console=console)
+        case ReportConfig():
+            report_command(config, console=console)
         case RenderConfig():
             render_picture(config, console=console)
         case TrainConfig():
@@ -107,6 +110,7 @@ def _parse(
     | ReproduceConfig
     | ScoreConfig
     | ExportConfig
+    | ReportConfig
     | RenderConfig
     | TrainConfig
     | ModelsConfig
@@ -119,11 +123,22 @@ def _parse(
     reproduce = Annotated[ReproduceConfig, sub("reproduce")]
     score = Annotated[ScoreConfig, sub("score")]
     export = Annotated[ExportConfig, sub("export")]
+    report = Annotated[ReportConfig, sub("report")]
     render = Annotated[RenderConfig, sub("render")]
     train = Annotated[TrainConfig, sub("train")]
     models = Annotated[ModelsConfig, sub("models")]
     return tyro.cli(
-        evolve | ascend | transfer | retrain | reproduce | score | export | render | train | models,
+        evolve
+        | ascend
+        | transfer
+        | retrain
+        | reproduce
+        | score
+        | export
+        | report
+        | render
+        | train
+        | models,
         args=words,
         prog="qd-fool",
         description="Find fooling images: pictures that look like nothing, "

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from qd_fool.files import replacing
+from qd_fool.report.graph_layout import places_of, reaching_outputs
 
 COLORS = {
     "input": "#dddddd",
@@ -19,7 +20,6 @@ COLORS = {
     "linear": "#e5b8f4",
     "tanh": "#f4a582",
 }
-SWAY = (0.0, -0.8, 0.6, -0.3, 0.9, -0.6, 0.35)
 POSITIVE, NEGATIVE = "#20639b", "#c0392b"
 
 
@@ -30,9 +30,9 @@ def write_graph_svg(path: Path, graph: dict[str, Any]) -> None:
     edges are drawn apart.
     """
     nodes = {node["id"]: node for node in graph["nodes"]}
-    kept = _reaching_outputs(graph) | {i for i, node in nodes.items() if node["kind"] == "input"}
+    kept = reaching_outputs(graph) | {i for i, node in nodes.items() if node["kind"] == "input"}
     edges = [edge for edge in graph["edges"] if edge["target"] in kept]
-    places = _places(graph, kept)
+    places = places_of(graph, kept)
     columns = max((x for x, _ in places.values()), default=0.0) + 1
     rows = max((y for _, y in places.values()), default=0.0) + 1
     figure = Figure(figsize=(max(4.0, 1.5 * columns), max(3.0, 1.25 * rows + 0.6)))
@@ -89,59 +89,3 @@ def _title(graph: dict[str, Any], *, left_out: int) -> str:
     if left_out:
         words.append(f"{left_out} without effect not drawn")
     return "; ".join(words)
-
-
-def _reaching_outputs(graph: dict[str, Any]) -> set[int]:
-    sources = defaultdict(list)
-    for edge in graph["edges"]:
-        sources[edge["target"]].append(edge["source"])
-    todo = [node["id"] for node in graph["nodes"] if node["kind"] == "output"]
-    kept = set(todo)
-    while todo:
-        new = set(sources[todo.pop()]) - kept
-        kept |= new
-        todo += sorted(new)
-    return kept
-
-
-def _places(graph: dict[str, Any], kept: set[int]) -> dict[int, tuple[float, float]]:
-    """Where nodes go: as high as the longest path to them, near the middle of their sources."""
-    sources = defaultdict(list)
-    for edge in graph["edges"]:
-        if edge["target"] in kept:
-            sources[edge["target"]].append(edge["source"])
-    kinds = {node["id"]: node["kind"] for node in graph["nodes"] if node["id"] in kept}
-    height: dict[int, int] = {}
-    todo = list(kinds)
-    while todo:
-        i = todo.pop()
-        if i in height:
-            continue
-        missing = [s for s in sources[i] if s not in height]
-        if missing:
-            todo += [i, *missing]
-        else:
-            height[i] = 1 + max((height[s] for s in sources[i]), default=0)
-            if kinds[i] == "input":
-                height[i] = 0
-    top = max(height.values(), default=0)
-    levels: dict[int, list[int]] = defaultdict(list)
-    for i, kind in kinds.items():
-        levels[top if kind == "output" else height[i]].append(i)
-    widest = max(map(len, levels.values()), default=1)
-    places: dict[int, tuple[float, float]] = {}
-    for level in sorted(levels):
-        members = levels[level]
-        if level:
-            means = {
-                i: sum(places[s][0] for s in sources[i] if s in places) / max(1, len(sources[i]))
-                for i in members
-            }
-            members = sorted(members, key=lambda i: (kinds[i] == "output", means[i]))
-        gap = widest / len(members)
-        # Levels sway from side to side: nodes straight above each other would hide their edges.
-        room = max(0.0, widest - len(members)) / 2
-        sway = room * SWAY[level % len(SWAY)] if 0 < level < top else 0.0
-        for k, i in enumerate(members):
-            places[i] = ((k + 0.5) * gap - 0.5 + sway, float(level))
-    return places

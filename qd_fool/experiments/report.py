@@ -1,0 +1,62 @@
+"""`qd-fool report`: the page of a run, or of two side by side."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from qd_fool.errors import UserError
+from qd_fool.experiments.results import sole_user
+from qd_fool.report.page import write_comparison, write_report
+from qd_fool.runs import read_run
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportConfig:
+    """Write the page of a run, which opens from disk; or one that shows two runs side by side.
+
+    A run writes its own when it ends. Thumbnails are inside; full pictures are read from the run
+    directory, unless the page is to be a single file.
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """One run directory, or two to compare."""
+    out: Path | None = None
+    """The page to write. Default: report.html in the run's directory (report_single.html for a
+    single file); compare.html here for two runs."""
+    single_file: bool = False
+    """Put the full pictures into the page, to send it to someone. 1000 of 256x256 pixels are some
+    80 MB."""
+
+
+def report_command(config: ReportConfig, *, console: Console) -> Path:
+    """Write the page, and say where and how large it is.
+
+    Raises:
+      UserError: not run directories, or in use, or without elites; an `--out` that is no page.
+    """
+    if len(config.runs) not in (1, 2):
+        raise UserError(f"report: {len(config.runs)} runs given, expected one, or two to compare")
+    for run in config.runs:
+        read_run(run)
+    out = config.out
+    if out is not None:
+        if out.suffix.lower() not in (".html", ".htm"):
+            raise UserError(f"--out is {out}: expected a name that ends in .html")
+        if not out.parent.is_dir() or out.is_dir():
+            raise UserError(f"--out is {out}: expected a file in a directory that exists")
+    if len(config.runs) == 2:
+        first, second = config.runs
+        path = write_comparison(
+            first, second, out=out or Path("compare.html"), single_file=config.single_file
+        )
+    elif out is None:
+        with sole_user(config.runs[0]):
+            path = write_report(config.runs[0], single_file=config.single_file)
+    else:
+        path = write_report(config.runs[0], out=out, single_file=config.single_file)
+    size = path.stat().st_size / 1e6
+    console.print(f"wrote {path} ({size:.1f} MB)", highlight=False, soft_wrap=True)
+    return path
