@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree, UInt8
 
 from qd_fool.kernel import crop
 from qd_fool.mesh import AXIS
-from qd_fool.models.retrained import map_named, name_leaves
+from qd_fool.models.retrained import head_of, map_named, name_leaves
 from qd_fool.models.scorer import Scorer
 
 
@@ -35,8 +35,8 @@ class FinetuneRecipe:
       distillation: weight of the divergence on photographs against the cross-entropy on evolved
         pictures, each a mean.
       chunk: pictures that go through the network at once, at most about; bounds memory.
-      new_class_only: whether of the arrays that learn, which then are the last layer's, only the
-        new class's own numbers do: all other logits stay what they were.
+      others: rate of all that learns besides the new class's own numbers in the last layer, as a
+        share of theirs; with 0 all other logits stay what they were.
     """
 
     steps: int
@@ -44,7 +44,7 @@ class FinetuneRecipe:
     learning_rate: float = 1e-3
     distillation: float = 1.0
     chunk: int = 4
-    new_class_only: bool = False
+    others: float = 1.0
 
     @property
     def half(self) -> int:
@@ -163,7 +163,7 @@ def loss(
     logits = scorer.apply(with_trained(params, trained), x)
     log_p = jax.nn.log_softmax(logits)
     # Where only the new class learns, the other logits still are the first network's.
-    old = logits[:n, :-1] if recipe.new_class_only else scorer.apply(teacher, x[:n])
+    old = scorer.apply(teacher, x[:n]) if recipe.others else logits[:n, :-1]
     wanted = jax.lax.stop_gradient(jax.nn.log_softmax(old))
     photographs, evolved = log_p[:n], log_p[n:]
     divergence = jnp.sum(jnp.exp(wanted) * (wanted - photographs[:, :-1]))
@@ -204,6 +204,7 @@ def train_steps(
       The state, and the log with an entry a step.
     """
     optimiser = make_optimiser(recipe)
+    head = head_of(params, classes=len(scorer.class_names) + 1)
     n = images.shape[2]
     room = (images.shape[3] - scorer.input_size, images.shape[4] - scorer.input_size)
     chunk = max(c for c in range(1, n + 1) if n % c == 0 and c <= max(1, recipe.chunk // 2))
@@ -238,11 +239,11 @@ def train_steps(
         if shards > 1:
             total = jax.lax.psum(total, AXIS)
         gradient, log = jax.tree.map(lambda a: a / (n * shards), total)
-        if recipe.new_class_only:  # Adam leaves alone what never has a gradient
-            gradient = jax.tree.map(
-                lambda a: jnp.zeros_like(a).at[..., -1].set(a[..., -1]), gradient
-            )
         updates, memory = optimiser.update(gradient, state.optimiser, state.trained)
+        updates = {
+            name: recipe.others * a if name not in head else a.at[..., :-1].multiply(recipe.others)
+            for name, a in updates.items()
+        }
         trained = optax.apply_updates(state.trained, updates)
         return FinetuneState(trained, memory, state.step + 1, state.key), log
 

@@ -18,7 +18,7 @@ from qd_fool.finetune import (
     with_trained,
 )
 from qd_fool.mesh import make_mesh
-from qd_fool.models.retrained import NEW_BIAS, add_class, name_leaves
+from qd_fool.models.retrained import add_class, name_leaves
 
 SIDE, SIZE, CLASSES = 8, 6, 5
 HEAD = ("head/kernel", "head/bias")
@@ -58,7 +58,7 @@ def pictures():
     return np.ascontiguousarray(photographs, np.uint8), evolved
 
 
-RECIPE = FinetuneRecipe(steps=80, batch_size=8, learning_rate=0.05, distillation=10.0)
+RECIPE = FinetuneRecipe(steps=80, batch_size=8, learning_rate=0.05)
 
 
 def train(scorer, pictures, recipe, *, devices=1, at_once=8, blocks=None):
@@ -86,15 +86,15 @@ def begun(scorer, pictures):
 
 def test_the_class_is_learnt_and_the_old_answers_are_kept(scorer, pictures, trained):
     params, log = trained
-    assert log.caught[-20:].mean() > 0.8
+    assert log.caught[-20:].mean() > 0.9
     assert log.cross_entropy[-1] < 0.5 < 1 < log.cross_entropy[0]
-    assert log.divergence[-20:].mean() < 0.1
+    assert log.divergence[-20:].mean() < 0.5
     photographs, evolved = (
         scorer.preprocess(jnp.asarray(p[:, 1:7, 1:7], jnp.float32)) for p in pictures
     )
     assert (apply(params, evolved).argmax(axis=1) == CLASSES).mean() > 0.8
     first, now = apply(scorer.params, photographs), apply(params, photographs)
-    assert (first.argmax(axis=1) == now.argmax(axis=1)).mean() > 0.9
+    assert (first.argmax(axis=1) == now.argmax(axis=1)).mean() > 0.7
 
 
 def test_only_what_is_to_learn_does(scorer, trained):
@@ -110,16 +110,6 @@ def test_at_first_nothing_diverges_but_by_the_new_class(trained):
     assert 0 < log.divergence[0] < 1.5
     assert log.agreement.shape == (80,)
     assert log.agreement[0] > 0.5
-
-
-def test_the_new_class_alone_leaves_all_other_logits_alone(scorer, pictures):
-    recipe = dataclasses.replace(RECIPE, new_class_only=True)
-    params, log = train(scorer, pictures, recipe)
-    assert log.caught[-10:].mean() > log.caught[:3].mean()
-    before, after = scorer.params["head"], params["head"]
-    for name in before:
-        np.testing.assert_array_equal(before[name], after[name][..., :CLASSES])
-        assert (after[name][..., CLASSES] != (NEW_BIAS if name == "bias" else 0)).all()
 
 
 def test_devices_and_chunks_change_no_more_than_rounding(scorer, pictures, begun):

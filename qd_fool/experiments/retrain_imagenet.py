@@ -159,7 +159,11 @@ def _evolution(config: RetrainConfig, scorer: Scorer) -> EvolveConfig:
     if run["config"].get("init_from") is not None:
         raise UserError(f"--evolved {config.evolved}: it began with another run's elites")
     made = dataclasses.replace(
-        stored_config(config.evolved), weights=config.weights, mean=config.mean, minutes=None
+        stored_config(config.evolved),
+        weights=config.weights,
+        mean=config.mean,
+        minutes=None,
+        evaluations=None,  # counted in generations here, so that both evolutions have as many
     )
     if config.evaluations is not None:
         return _with_evaluations(made, config.evaluations)

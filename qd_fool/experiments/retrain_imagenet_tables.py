@@ -220,19 +220,21 @@ def _write_pictures(
     count = min(len(common), SHEET_CLASSES)
     chosen = [common[math.floor((i + 0.5) * len(common) / count)] for i in range(count)]
     side, margin, head, foot = 112, 8, 20, 34
-    font = ImageFont.load_default(size=12)
+    font = ImageFont.load_default(size=11)
     size = (count * (side + margin) + margin, len(runs) * (head + side + foot) + margin)
     sheet = Image.new("RGB", (max(size[0], 320), size[1]), "white")
     draw = ImageDraw.Draw(sheet)
     for j, (row, run, elites) in enumerate(zip(rows, runs, found, strict=True)):
         top = margin + j * (head + side + foot)
-        words = f"evolved against {row['network']}"
+        words = f"evolved against {row['network']}, after {evaluations_of(run):,} evaluations"
         draw.text((margin, top), words, fill="black", font=font)
         for i, k in enumerate(chosen):
             x, y = margin + i * (side + margin), top + head
             image = open_elite(run, elites[k]["png"]).convert("RGB")
             sheet.paste(image.resize((side, side), Image.Resampling.LANCZOS), (x, y))
-            name = elites[k]["label"].split(",")[0][:17]
+            name = elites[k]["label"].split(",")[0]
+            while draw.textlength(name, font=font) > side:
+                name = name.removesuffix("...")[:-1] + "..."
             caption = f"{name}\n{percent(float(elites[k]['confidence']))}"
             draw.multiline_text((x, y + side + 2), caption, fill="black", font=font, spacing=1)
     with replacing(path) as partial:

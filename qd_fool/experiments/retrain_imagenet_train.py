@@ -29,8 +29,12 @@ LAST_BLOCKS = ("/fire9/", "/head/", "/fc7/")
 """What `--train blocks` trains besides the last layer: SqueezeNet's last fire module,
 EfficientNet-Lite's last convolution, AlexNet's last hidden layer."""
 
-RATES = {"head": 3e-3, "blocks": 1e-4}
-"""Adam's learning rate, where none is given."""
+RATE = 3e-3
+"""Adam's learning rate of the new class, where none is given."""
+
+OTHERS_RATE = 1 / 30
+"""That of all else that `--train blocks` trains, as a share: what is known already is not to move
+far while the new class, which begins with nothing, grows."""
 
 STEPS_AT_ONCE = 5
 """Steps whose pictures are on the devices together: 80 MB of 40 pictures a step."""
@@ -58,17 +62,20 @@ def what_learns(scorer: Scorer, train: str) -> Callable[[str], bool]:
 
 
 def recipe_of(config: RetrainConfig, scorer: Scorer, *, pictures: int) -> FinetuneRecipe:
-    """How long and how fast: an epoch is as many steps as show each of `pictures` once."""
+    """How long and how fast: an epoch is as many steps as show each of `pictures` once.
+
+    Rounded up to whole blocks of `STEPS_AT_ONCE`, so that one program runs them all.
+    """
     half = max(1, config.batch_size // 2)
-    rate = RATES[config.train] if config.learning_rate is None else config.learning_rate
+    rate = RATE if config.learning_rate is None else config.learning_rate
     return FinetuneRecipe(
-        steps=config.epochs * -(-pictures // half),
+        steps=STEPS_AT_ONCE * -(-config.epochs * pictures // (half * STEPS_AT_ONCE)),
         batch_size=config.batch_size,
         learning_rate=rate,
         distillation=config.distillation,
         # Two pictures at least: a photograph and an evolved one.
         chunk=max(4, default_chunk(scorer)),
-        new_class_only=config.train == "head",
+        others=0.0 if config.train == "head" else OTHERS_RATE,
     )
 
 

@@ -17,7 +17,7 @@ from qd_fool.experiments.evolve_config import EvolveConfig, plan
 from qd_fool.experiments.retrain_config import RetrainConfig
 from qd_fool.experiments.retrain_imagenet import retrain_imagenet
 from qd_fool.experiments.retrain_imagenet_tables import confidences_at, median_curve
-from qd_fool.experiments.retrain_imagenet_train import what_learns
+from qd_fool.experiments.retrain_imagenet_train import STEPS_AT_ONCE, what_learns
 from qd_fool.models import ZOO, load_scorer
 from qd_fool.models.labels import imagenet_labels
 from qd_fool.models.retrained import NEW_CLASS
@@ -90,7 +90,7 @@ def silent():
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, config):
     run = tmp_path_factory.mktemp("retrain") / "run"
-    result = retrain_imagenet(dataclasses.replace(config, rounds=2), run, console=silent())
+    result = retrain_imagenet(config, run, console=silent())
     assert not result.interrupted
     return run, result
 
@@ -99,21 +99,21 @@ def test_each_step_leaves_its_result(finished, network):
     run, _ = finished
     names = {path.name for path in run.iterdir()}
     assert names == {
-        "settings.json", "before", "held_out", "round_1", "round_2", "retrain.json", "retrain.csv",
+        "settings.json", "before", "held_out", "round_1", "retrain.json", "retrain.csv",
         "retrain.md", "retrain_curves.png", "retrain_pictures.png",
     }  # fmt: skip
     assert read_run(run / "before")["evaluations"] == 800
     assert read_run(run / "held_out")["evaluations"] == 400  # one generation at least
     assert read_run(run / "held_out")["config"]["seed"] == 1000
-    after = read_run(run / "round_2" / "after")
+    after = read_run(run / "round_1" / "after")
     assert (after["classes"], after["config"]["weights"]) == (
         1001,
-        str(run / "round_2" / "network.safetensors"),
+        str(run / "round_1" / "network.safetensors"),
     )
     assert read_elites(run / "round_1" / "after")[-1]["label"] == NEW_CLASS
     with (run / "round_1" / "training.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) % 2 == 0
+    assert len(rows) % STEPS_AT_ONCE == 0
     assert float(rows[-1]["cross_entropy"]) < float(rows[0]["cross_entropy"])
     first, taught = (
         load_scorer(MODEL, weights=path)
@@ -127,9 +127,7 @@ def test_each_step_leaves_its_result(finished, network):
 def test_the_table_says_what_the_runs_hold(finished):
     run, result = finished
     table = json.loads((run / "retrain.json").read_text())
-    assert [row["network"] for row in table["rows"]] == [
-        "the first network", "network 1", "network 2",
-    ]  # fmt: skip
+    assert [row["network"] for row in table["rows"]] == ["the first network", "network 1"]
     assert table["rows"] == result.rows
     assert "no validation accuracy" in table["caveat"]
     before, after = table["rows"][0], table["rows"][1]
@@ -148,7 +146,7 @@ def test_the_table_says_what_the_runs_hold(finished):
     # All else is as it was: what is lost was taken.
     assert before["top1"] - after["taken"] <= after["top1"] <= before["top1"]
     text = (run / "retrain.md").read_text()
-    assert "| network 2 |" in text
+    assert "| network 1 |" in text
     assert table["command"] in text
     assert "--photos" in table["command"]
 
@@ -167,7 +165,7 @@ def test_a_run_is_read_at_any_evaluations(finished):
 
 def test_resume_does_only_what_is_not_there(tmp_path, finished, config, monkeypatch):
     run, result = finished
-    again = dataclasses.replace(config, rounds=2, resume=True)
+    again = dataclasses.replace(config, resume=True)
     network = (run / "round_1" / "network.safetensors").stat().st_mtime_ns
     shutil.move(run / "held_out", tmp_path)
     evolved = []
@@ -193,16 +191,57 @@ def test_ctrl_c_ends_it_and_the_rest_waits(tmp_path, config, monkeypatch):
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"settings.json"}
 
 
-def test_a_run_that_is_there_already_comes_first(tmp_path, finished, config):
+@pytest.fixture
+def nothing_new(finished, monkeypatch):
+    """Trainings and evolutions are copies of the first round's; how they were called for."""
+    folder, calls = finished[0] / "round_1", []
+
+    def train(scorer, photographs, evolved, config, to, *, console):
+        calls.append(len(evolved))
+        to.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "network.safetensors", to)
+
+    def evolve(config, *, console):
+        calls.append(config)
+        shutil.copytree(folder / "after", config.run_dir)
+        return SimpleNamespace(interrupted=False)
+
+    monkeypatch.setattr("qd_fool.experiments.retrain_imagenet.train_round", train)
+    monkeypatch.setattr("qd_fool.experiments.retrain_imagenet.evolve_run", evolve)
+    return calls
+
+
+def distinct(run):
+    return len({row["id"] for row in read_elites(run) if int(row["class_index"]) < 1000})
+
+
+def test_a_second_round_learns_from_all_pictures_so_far(tmp_path, finished, config, nothing_new):
+    run = tmp_path / "run"
+    shutil.copytree(finished[0], run)
+    more = dataclasses.replace(config, rounds=2, resume=True)
+    result = retrain_imagenet(more, run, console=silent())
+    first, second, evolution = nothing_new
+    assert first == distinct(run / "before")
+    assert second == first + distinct(run / "round_1" / "after")
+    assert (evolution.weights, evolution.run_dir, evolution.seed) == (
+        run / "round_2" / "network.safetensors",
+        run / "round_2" / "after",
+        0,
+    )
+    assert [row["network"] for row in result.rows][2:] == ["network 2"]
+    assert "| network 2 |" in (run / "retrain.md").read_text()
+
+
+def test_a_run_that_is_there_already_comes_first(tmp_path, finished, config, nothing_new):
     before, run = finished[0] / "before", tmp_path / "run"
-    shutil.copytree(finished[0] / "held_out", run / "held_out")
-    given = dataclasses.replace(config, evolved=before, evaluations=600)
+    given = dataclasses.replace(config, evolved=before, evaluations=None)
     result = retrain_imagenet(given, run, console=silent())
     assert not (run / "before").exists()
-    assert [row["evaluations"] for row in result.rows] == [600, 600]
-    assert read_run(run / "round_1" / "after")["evaluations"] == 600
-    early = confidences_at(before, 600, classes=1000)
-    assert result.rows[0]["median"] == np.median(early)
+    held_out, pictures, after = nothing_new
+    assert (held_out.generations, held_out.seed) == (1, 1000)
+    assert pictures == distinct(before)
+    assert (after.generations, after.seed, after.batch_size) == (3, 0, 200)
+    assert result.rows[0] == finished[1].rows[0]
 
 
 def refused(config, run):
@@ -215,7 +254,7 @@ def test_refusals(tmp_path, finished, config, photos):
     run, new = finished[0], tmp_path / "new"
     change = dataclasses.replace
     assert "pass --resume" in refused(config, run)
-    said = refused(change(config, rounds=2, resume=True, epochs=3), run)
+    said = refused(change(config, resume=True, epochs=3), run)
     assert "epochs is 3, the run has 2" in said
     assert "--photos is missing" in refused(change(config, photos=None), new)
     assert "lenet is no network of ImageNet" in refused(RetrainConfig(model="lenet"), new)
