@@ -106,7 +106,9 @@ def imagenet_rows(config: Any, out: Path, steps: Sequence[Step]) -> list[Row]:
 
 def _evolution(kind: str, steps: Sequence[Step]) -> list[Row]:
     encoding, preset, _ = KINDS[kind]
-    words = "paper's settings" if preset == "paper" else kind
+    words = "paper's settings" if preset == "paper" else f"preset {preset}"
+    if kind == "cppn-joint":
+        words += ", two networks at once (confidence: the lesser)"
     everything = np.concatenate([confidences(step.result) for step in steps])
     count = evaluations(steps[0].result)
     told: dict[str, Any] = {"experiment": f"evolution, {encoding}, {words}", "step": steps[0]}

@@ -19,6 +19,7 @@ from qd_fool.statistics import mann_whitney, median_interval
 
 ENCODINGS = ("direct", "cppn")
 JOINT_SEEDS = 3
+NETWORKS = ("lenet", "lenet-b", "lenet-c")
 GENERATIONS = {"paper": {"direct": 200, "cppn": 1000}, "fast": {"direct": 200, "cppn": 3000}}
 """Of the paper, or the original code; as many evaluations at least for the fast presets."""
 
@@ -39,7 +40,7 @@ def mnist_steps(config: Any, out: Path) -> list[Step]:
         words = ("evolve", *more, "--generations", str(generations), "--seed", str(seed))
         steps.append(Step(f"{kind}/seed{seed}", (*words, "--run-dir", str(run), "--resume"), run))
 
-    third = out / "lenet-c.safetensors"
+    third = out / f"{NETWORKS[2]}.safetensors"
     for preset, each in GENERATIONS.items():
         for encoding in ENCODINGS:
             flags = ("--model", "lenet", "--encoding", encoding, "--preset", preset)
@@ -71,7 +72,7 @@ def mnist_steps(config: Any, out: Path) -> list[Step]:
         where = out / f"transfer-{kind}"
         words = ("transfer", *map(str, runs), "--to", "lenet", "--to", "lenet-b", "--to", "lenet",
                  "--weights", "own", "--weights", "own", "--weights", str(third),
-                 "--names", "A", "B", "C", "--out", str(where))  # fmt: skip
+                 "--names", *NETWORKS, "--out", str(where))  # fmt: skip
         steps.append(Step(f"transfer-{kind}", words, where / "transfer.json"))
     for encoding in ENCODINGS if config.encoding == "both" else (config.encoding,):
         run = out / f"retrain-{encoding}"
@@ -113,7 +114,8 @@ def _seeds(steps: Sequence[Step]) -> str:
 def evolution_rows(kind: str, steps: Sequence[Step]) -> list[Row]:
     """Of evolutions that differ in their seed; `kind` is encoding-preset."""
     encoding, preset = kind.split("-")
-    experiment = f"evolution, {encoding}, {preset}'s settings"
+    settings = "paper's settings" if preset == "paper" else f"preset {preset}"
+    experiment = f"evolution, {encoding}, {settings}"
     told: dict[str, Any] = {"experiment": experiment, "step": steps[0], "seeds": _seeds(steps)}
     told["paper"] = f"mnist {encoding}" if preset == "paper" else ""
     medians = np.asarray([np.median(confidences(step.result)) for step in steps])

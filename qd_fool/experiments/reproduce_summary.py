@@ -2,6 +2,7 @@
 
 import csv
 import datetime
+import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -44,10 +45,12 @@ COLUMNS = ("experiment", "figure", "ours", "95% interval", "seeds", "paper", "ma
 
 
 def percent(value: float) -> str:
-    """A confidence or share with as many digits as tell it from certainty."""
+    """A confidence with as many digits as tell it from certainty, and never certainty."""
     if np.isnan(value):
         return "-"
-    return f"{value:.2%}" if value < 0.9995 else f"{value:.4%}"
+    if value >= 0.999999:
+        return "> 99.9999%"
+    return f"{value:.2%}" if value < 0.9995 else f"{math.floor(value * 1e6) / 1e4:.4f}%"
 
 
 def median_row(values: np.ndarray, *, experiment: str, figure: str, step: Step, **more: str) -> Row:
@@ -115,6 +118,9 @@ def write_summary(out: Path, rows: Sequence[Row], steps: Sequence[Step], *, titl
         f"in `summary.csv`. Nothing is left out: each seed that was run is in the figures.",
         "",
         f"How well the paper's figures are sourced: {marks}.",
+        "",
+        "Intervals and tests are over pictures. Those of one run share ancestors, so that they say "
+        "how sure a figure is of these runs, and too much of others.",
         "",
         "| experiment | figure | ours | 95% interval | seeds | paper | mark | command |",
         "|---|---|---|---|---|---|---|---|",

@@ -60,7 +60,7 @@ def _joint_row(single: Step, joint: Step, other: str, *, experiment: str) -> Row
         f"{(alone >= 0.99).mean():.1%}, {(both >= 0.99).mean():.1%} at >= 99%; Mann-Whitney "
         f"{test['effect']:.0%}, p = {test['p']:.2g}",
         joint,
-        seeds=_seeds(joint),
+        seeds=f"{_seeds(single)}; {_seeds(joint)}",
     )
 
 
