@@ -132,6 +132,13 @@ def write_summary(out: Path, rows: Sequence[Row], steps: Sequence[Step], *, titl
         cells[-1] = str(number[row.step.command])
         before = row.experiment
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    for step in steps:
+        for name in TABLES:
+            page = step.result.parent / name if step.result.suffix else step.result / name
+            if page.is_file():
+                table = [line for line in page.read_text(encoding="utf-8").splitlines() if line]
+                lines += ["", f"## {step.name}", ""]
+                lines += [line for line in table if line.startswith("|")]
     pictures = [p for p in sorted(out.rglob("*.png")) if "elites" not in p.parts]
     shown = [p for p in pictures if p.name in SHOWN]
     lines += ["", "## Plots", ""]
@@ -145,13 +152,17 @@ def write_summary(out: Path, rows: Sequence[Row], steps: Sequence[Step], *, titl
         partial.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
+TABLES = ("table.md", "retrain.md")
+"""Whose tables the page repeats whole: those of retraining."""
+
 SHOWN = (
     "confidence.png",
     "matrix.png",
     "scatter.png",
     "fool_all.png",
     "retrain.png",
-    "contact_sheet_rounds.png",
+    "retrain_curves.png",
+    "retrain_pictures.png",
 )
 """Pictures that the page shows; others stay in their directories."""
 
