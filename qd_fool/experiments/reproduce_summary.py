@@ -167,6 +167,10 @@ SHOWN = (
 """Pictures that the page shows; others stay in their directories."""
 
 
+SHOWN_BETWEEN = (1e-6, 1 - 1e-7)
+"""Confidences beyond are drawn there: float32 has few of them."""
+
+
 def plot_runs(path: Path, runs: Mapping[str, Sequence[Path]], *, title: str) -> None:
     """Median confidence over counted evaluations; a colour a kind of run, a line a seed.
 
@@ -180,12 +184,12 @@ def plot_runs(path: Path, runs: Mapping[str, Sequence[Path]], *, title: str) -> 
         for i, directory in enumerate(directories):
             rows = rows_of(directory / "metrics.csv")
             x = [int(row["evaluations"]) for row in rows]
-            y = [float(row["median_confidence"]) for row in rows]
+            y = np.clip([float(row["median_confidence"]) for row in rows], *SHOWN_BETWEEN)
             axes.plot(x, y, color=f"C{k}", lw=1.2, label=kind if i == 0 else None)
-    axes.set(xlabel="counted evaluations", ylabel="median confidence", title=title, ylim=(0, 1.02))
-    axes.set_xscale("log")
+    axes.set(xlabel="counted evaluations", ylabel="median confidence, log-odds", title=title)
+    axes.set(xscale="log", yscale="logit")
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="lower right")
     with replacing(path) as partial:
         figure.savefig(partial, format="png", dpi=130)
     plt.close(figure)
