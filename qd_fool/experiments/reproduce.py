@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -91,9 +92,19 @@ def reproduce_run(config: ReproduceConfig, *, console: Console) -> Path:
     steps = mnist_steps(config, out) if config.what == "mnist" else imagenet_steps(config, out)
     run_steps(steps, out, console=console)
     rows = (mnist_rows if config.what == "mnist" else imagenet_rows)(config, out, steps)
-    write_summary(out, rows, steps, title=_title(config))
+    write_summary(out, rows, steps, title=_title(config), command=_command(config, out))
     console.print(f"look at {out / 'summary.md'}", highlight=False, soft_wrap=True)
     return out
+
+
+def _command(config: ReproduceConfig, out: Path) -> str:
+    words = ["qd-fool", "reproduce", config.what, "--out", str(out)]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name not in ("what", "out") and value != field.default:
+            values = value if isinstance(value, tuple) else (value,)
+            words += [f"--{flag(field.name)}", *map(str, values)]
+    return shlex.join(words)
 
 
 def _title(config: ReproduceConfig) -> str:

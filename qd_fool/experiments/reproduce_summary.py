@@ -90,7 +90,9 @@ def machine() -> str:
     )
 
 
-def write_summary(out: Path, rows: Sequence[Row], steps: Sequence[Step], *, title: str) -> None:
+def write_summary(
+    out: Path, rows: Sequence[Row], steps: Sequence[Step], *, title: str, command: str
+) -> None:
     """Write `summary.csv` and `summary.md` into a directory.
 
     Args:
@@ -98,6 +100,7 @@ def write_summary(out: Path, rows: Sequence[Row], steps: Sequence[Step], *, titl
       rows: in order.
       steps: all of them, for the list of commands with their times.
       title: of the page.
+      command: that made it all.
     """
     with (
         replacing(out / "summary.csv") as partial,
@@ -113,6 +116,7 @@ def write_summary(out: Path, rows: Sequence[Row], steps: Sequence[Step], *, titl
     lines = [
         f"# The paper's experiments on {title}",
         "",
+        f"`{command}`  ",
         f"{machine()}; {datetime.date.today().isoformat()}. {len(steps)} commands, "
         f"{total / 60:.1f} minutes. The last column is the number of the command below; the same "
         f"in `summary.csv`. Nothing is left out: each seed that was run is in the figures.",

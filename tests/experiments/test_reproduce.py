@@ -124,7 +124,7 @@ def test_the_summary_lays_figures_beside_the_papers_and_their_sources(tmp_path):
         Row("evolution", "median", "99.9999%", steps[0], paper="mnist direct", seeds="0 to 4"),
         Row("evolution", "other|figure", "1", steps[1]),
     ]
-    write_summary(tmp_path, rows, steps, title="MNIST")
+    write_summary(tmp_path, rows, steps, title="MNIST", command="qd-fool reproduce mnist")
     with (tmp_path / "summary.csv").open(newline="") as file:
         first, second = csv.DictReader(file)
     assert first["paper"] == PAPER["mnist direct"].figure
