@@ -29,6 +29,10 @@ KINDS = {
 that climb gradients need no more, and a picture for two networks costs two forward passes."""
 
 
+RETRAINED = 0.5
+"""The share of it for evolution against the retrained network; both are read at that many."""
+
+
 def imagenet_steps(config: Any, out: Path) -> list[Step]:
     """The commands, in order.
 
@@ -69,7 +73,8 @@ def imagenet_steps(config: Any, out: Path) -> list[Step]:
     if config.photos is not None:
         add(
             "retrain", "retrain", *_networks("--model", [first]), "--photos", config.photos,
-            "--evolved", str(out / "cppn-fast" / "seed0"), "--evaluations", str(config.budget),
+            "--evolved", str(out / "cppn-fast" / "seed0"), "--evaluations",
+            str(round(config.budget * RETRAINED)),
             "--preset", "fast", "--encoding", "cppn", "--run-dir", str(out / "retrain"), "--resume",
             result=out / "retrain" / "retrain.json",
         )  # fmt: skip
