@@ -22,7 +22,7 @@ KINDS = {
     "cppn-paper": ("cppn", "paper", 1.0),
     "cppn-fast": ("cppn", "fast", 1.0),
     "direct-paper": ("direct", "paper", 0.25),
-    "direct-gradient": ("direct", "fast", 0.65),
+    "direct-gradient": ("direct", "fast", 0.7),
     "cppn-joint": ("cppn", "fast", 0.5),
 }
 """Encoding, preset, and the share of the budget: plain pixels gain too little to wait for, those
