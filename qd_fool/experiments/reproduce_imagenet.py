@@ -14,7 +14,7 @@ from qd_fool.experiments.reproduce_step import (
     named,
     rows_of,
 )
-from qd_fool.experiments.reproduce_summary import Row, median_row, percent, plot_runs
+from qd_fool.experiments.reproduce_summary import Row, median_row, p_value, percent, plot_runs
 from qd_fool.experiments.reproduce_transfer import transfer_rows
 from qd_fool.statistics import mann_whitney, median_interval
 
@@ -140,7 +140,7 @@ def _between(runs: dict[str, list[Path]], step: Step) -> list[Row]:
             "CPPN against direct, paper's settings",
             f"a CPPN elite is the more confident one (Mann-Whitney; direct had {share:.0%} of the "
             "evaluations)",
-            f"{test['effect']:.0%} of pairs, p = {test['p']:.2g}",
+            f"{test['effect']:.0%} of pairs, p {p_value(test['p'])}",
             step,
         )
     ]
@@ -196,7 +196,8 @@ def _retraining(step: Step) -> list[Row]:
                 Row(
                     figure="a picture against the first network is the more confident one "
                     "(Mann-Whitney)",
-                    ours=f"{row['first_is_larger']:.0%} of pairs, p = {row['mann_whitney_p']:.2g}",
+                    ours=f"{row['first_is_larger']:.0%} of pairs, "
+                    f"p {p_value(row['mann_whitney_p'])}",
                     **told,
                 )
             )

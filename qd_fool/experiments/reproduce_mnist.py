@@ -13,7 +13,7 @@ from qd_fool.experiments.reproduce_step import (
     named,
     rows_of,
 )
-from qd_fool.experiments.reproduce_summary import Row, median_row, percent, plot_runs
+from qd_fool.experiments.reproduce_summary import Row, median_row, p_value, percent, plot_runs
 from qd_fool.experiments.reproduce_transfer import transfer_rows
 from qd_fool.statistics import mann_whitney, median_interval
 
@@ -158,7 +158,7 @@ def _between(runs: dict[str, list[Path]], steps: Sequence[Step]) -> list[Row]:
         Row(
             "direct against CPPN, paper's settings",
             "a direct elite is the more confident one (Mann-Whitney)",
-            f"{test['effect']:.0%} of pairs, p = {test['p']:.2g}",
+            f"{test['effect']:.0%} of pairs, p {p_value(test['p'])}",
             mine[0],
             seeds=_seeds(mine),
         )

@@ -53,6 +53,11 @@ def percent(value: float) -> str:
     return f"{value:.2%}" if value < 0.9995 else f"{math.floor(value * 1e6) / 1e4:.4f}%"
 
 
+def p_value(p: float) -> str:
+    """`= 0.012`; below what a test can tell, `< 1e-300`."""
+    return f"= {p:.2g}" if p >= 1e-300 else "< 1e-300"
+
+
 def median_row(values: np.ndarray, *, experiment: str, figure: str, step: Step, **more: str) -> Row:
     """A row of a median, with its interval."""
     middle, low, high = median_interval(values)

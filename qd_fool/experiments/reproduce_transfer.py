@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from qd_fool.experiments.reproduce_step import Step, json_of, rows_of
-from qd_fool.experiments.reproduce_summary import Row, percent
+from qd_fool.experiments.reproduce_summary import Row, p_value, percent
 from qd_fool.statistics import mann_whitney
 
 
@@ -58,7 +58,7 @@ def _joint_row(single: Step, joint: Step, other: str, *, experiment: str) -> Row
         f"confidence of {other}, held out: pictures of one network, of two",
         f"{percent(float(np.median(alone)))}, {percent(float(np.median(both)))} in the median; "
         f"{(alone >= 0.99).mean():.1%}, {(both >= 0.99).mean():.1%} at >= 99%; Mann-Whitney "
-        f"{test['effect']:.0%}, p = {test['p']:.2g}",
+        f"{test['effect']:.0%}, p {p_value(test['p'])}",
         joint,
         seeds=f"{_seeds(single)}; {_seeds(joint)}",
     )
