@@ -198,7 +198,7 @@ def plot_runs(path: Path, runs: Mapping[str, Sequence[Path]], *, title: str) -> 
     axes.set(xlabel="counted evaluations", ylabel="median confidence, log-odds", title=title)
     axes.set(xscale="log", yscale="logit")
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    axes.legend(loc="best")
     with replacing(path) as partial:
         figure.savefig(partial, format="png", dpi=130)
     plt.close(figure)
