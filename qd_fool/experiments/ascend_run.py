@@ -41,7 +41,7 @@ from qd_fool.experiments.ascend_results import (
 from qd_fool.experiments.ascend_starts import MakeStarts, make_starts
 from qd_fool.experiments.ascend_table import print_table
 from qd_fool.experiments.progress import LOG_SECONDS
-from qd_fool.experiments.results import names_in, run_record, sole_user
+from qd_fool.experiments.results import make_run_dir, names_in, run_record, sole_user
 from qd_fool.experiments.signals import stop_on_signal
 from qd_fool.files import write_json
 from qd_fool.mesh import make_mesh, replicate
@@ -99,10 +99,7 @@ def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
         f"{len(planned.classes)} targets, {planned.ascent.iterations} iterations, on "
         f"{mesh.devices.size} x {device.device_kind} ({device.platform}), into {run_dir}"
     )
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--run-dir {run_dir}: cannot be made ({error.strerror})") from error
+    make_run_dir(run_dir)
     with sole_user(run_dir):
         record = run_record(evolve, mesh) | {"kind": "ascent", "ascent": planned.record}
         write_json(run_dir / "run.json", record | {"seconds": (stored or {}).get("seconds", 0.0)})

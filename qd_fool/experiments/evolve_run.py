@@ -27,7 +27,7 @@ from qd_fool.experiments.evolve_config import (
 )
 from qd_fool.experiments.evolve_words import most_confident, share_of_the_original
 from qd_fool.experiments.progress import EvolveProgress, evolve_progress
-from qd_fool.experiments.results import names_in, run_record, sole_user, write_results
+from qd_fool.experiments.results import make_run_dir, names_in, run_record, sole_user, write_results
 from qd_fool.experiments.sanity import show_sanity
 from qd_fool.experiments.signals import stop_on_signal
 from qd_fool.files import write_json
@@ -102,10 +102,7 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
     )
     state, donor = (None, None) if stored else _first_state(planned)
     show_sanity(planned, console)
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--run-dir {run_dir}: cannot be made ({error.strerror})") from error
+    make_run_dir(run_dir)
     with sole_user(run_dir), open_checkpoints(run_dir / "checkpoints") as checkpoints:
         carried = _Progress(seconds=0.0, compile_seconds=0.0, events=[])
         restored = _restore(run_dir, checkpoints, planned, console) if stored else None

@@ -19,6 +19,7 @@ from qd_fool.experiments.reproduce_imagenet import imagenet_rows, imagenet_steps
 from qd_fool.experiments.reproduce_mnist import mnist_rows, mnist_steps
 from qd_fool.experiments.reproduce_step import Step, load_seconds
 from qd_fool.experiments.reproduce_summary import write_summary
+from qd_fool.experiments.results import make_run_dir
 from qd_fool.files import write_json
 
 INTERRUPTED = 130
@@ -85,10 +86,7 @@ def reproduce_run(config: ReproduceConfig, *, console: Console) -> Path:
       UserError: a command failed; those before it are kept.
     """
     out = config.out or Path("runs") / f"reproduce-{config.what}"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be made ({error.strerror})") from error
+    make_run_dir(out, flag="--out")
     steps = mnist_steps(config, out) if config.what == "mnist" else imagenet_steps(config, out)
     run_steps(steps, out, console=console)
     rows = (mnist_rows if config.what == "mnist" else imagenet_rows)(config, out, steps)

@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from qd_fool.experiments.reproduce_ascent import ascent_rows
 from qd_fool.experiments.reproduce_step import (
     Step,
     confidences,
     evaluations,
     json_of,
     named,
-    rows_of,
 )
 from qd_fool.experiments.reproduce_summary import Row, median_row, p_value, percent, plot_runs
 from qd_fool.experiments.reproduce_transfer import transfer_rows
-from qd_fool.statistics import mann_whitney, median_interval
+from qd_fool.statistics import mann_whitney
 
 KINDS = {
     "cppn-paper": ("cppn", "paper", 1.0),
@@ -99,7 +99,11 @@ def imagenet_rows(config: Any, out: Path, steps: Sequence[Step]) -> list[Row]:
         rows += _evolution(kind, mine)
     plot_runs(out / "confidence.png", runs, title="Median over the 1000 classes")
     rows += _between(runs, named(steps, "cppn-paper/seed0"))
-    rows += _ascent(named(steps, "ascent"))
+    rows += ascent_rows(
+        named(steps, "ascent"),
+        experiment="gradient ascent (Adam, log-odds), pixels",
+        targets="classes, every tenth,",
+    )
     joint = named(steps, "transfer-cppn-joint")
     rows += transfer_rows(named(steps, "transfer-cppn-fast"), joint, experiment="transfer, CPPN")
     for kind in ("direct-gradient", "ascent"):
@@ -144,27 +148,6 @@ def _between(runs: dict[str, list[Path]], step: Step) -> list[Row]:
             step,
         )
     ]
-
-
-def _ascent(step: Step) -> list[Row]:
-    table = rows_of(step.result / "ascent.csv")
-    best = np.asarray([float(row["best_confidence"]) for row in table])
-    first = [int(row["first_9999"]) for row in table if row["first_9999"]]
-    told: dict[str, Any] = {"experiment": "gradient ascent (Adam, log-odds), pixels", "step": step}
-    rows = [
-        Row(
-            figure=f"of {len(table)} classes, every tenth, at >= 99.99%",
-            ours=str(int((best >= 0.9999).sum())),
-            paper="ascent",
-            **told,
-        )
-    ]
-    if first:
-        middle, low, high = median_interval(first)
-        spread = f"{low:g} to {high:g}"
-        rows.append(Row(figure="steps to 99.99%, median", ours=f"{middle:g}", interval=spread,
-                        **told))  # fmt: skip
-    return rows
 
 
 def _retraining(step: Step) -> list[Row]:

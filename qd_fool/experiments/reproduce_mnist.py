@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from qd_fool.experiments.reproduce_ascent import ascent_rows
 from qd_fool.experiments.reproduce_step import (
     Step,
     confidences,
@@ -15,7 +16,7 @@ from qd_fool.experiments.reproduce_step import (
 )
 from qd_fool.experiments.reproduce_summary import Row, median_row, p_value, percent, plot_runs
 from qd_fool.experiments.reproduce_transfer import transfer_rows
-from qd_fool.statistics import mann_whitney, median_interval
+from qd_fool.statistics import mann_whitney
 
 ENCODINGS = ("direct", "cppn")
 JOINT_SEEDS = 3
@@ -93,7 +94,11 @@ def mnist_rows(config: Any, out: Path, steps: Sequence[Step]) -> list[Row]:
         rows += evolution_rows(kind, mine)
     rows += _between(runs, steps)
     plot_runs(out / "confidence.png", runs, title="LeNet: median over the ten digits")
-    rows += _ascent(named(steps, "ascent"))
+    rows += ascent_rows(
+        named(steps, "ascent"),
+        experiment="gradient ascent (Adam, log-odds), from noise",
+        targets="ascents, ten a digit,",
+    )
     for encoding in ENCODINGS:
         rows += transfer_rows(
             named(steps, f"transfer-{encoding}-paper"),
@@ -163,35 +168,6 @@ def _between(runs: dict[str, list[Path]], steps: Sequence[Step]) -> list[Row]:
             seeds=_seeds(mine),
         )
     ]
-
-
-def _ascent(step: Step) -> list[Row]:
-    table = rows_of(step.result / "ascent.csv")
-    best = np.asarray([float(row["best_confidence"]) for row in table])
-    first = [int(row["first_9999"]) for row in table if row["first_9999"]]
-    told: dict[str, Any] = {
-        "experiment": "gradient ascent (Adam, log-odds), from noise",
-        "step": step,
-    }
-    rows = [
-        Row(
-            figure=f"of {len(table)} ascents, ten a digit, at >= 99.99%",
-            ours=str(int((best >= 0.9999).sum())),
-            paper="ascent",
-            **told,
-        )
-    ]
-    if first:
-        middle, low, high = median_interval(first)
-        rows.append(
-            Row(
-                figure="steps to 99.99%, median",
-                ours=f"{middle:g}",
-                interval=f"{low:g} to {high:g}",
-                **told,
-            )
-        )
-    return rows
 
 
 def _retraining(step: Step) -> list[Row]:

@@ -40,6 +40,18 @@ def names_in(run_dir: Path) -> set[str]:
         raise UserError(f"--run-dir {run_dir}: cannot be read ({error.strerror})") from error
 
 
+def make_run_dir(run_dir: Path, *, flag: str = "--run-dir") -> None:
+    """Make a directory, and those above it, unless it is there.
+
+    Raises:
+      UserError: it can't be made; names the flag.
+    """
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{flag} {run_dir}: cannot be made ({error.strerror})") from error
+
+
 @contextmanager
 def sole_user(run_dir: Path) -> Iterator[None]:
     """Hold a run directory for as long as the block runs; the lock dies with its process.

@@ -30,6 +30,7 @@ from qd_fool.experiments.evolve_config import EvolveConfig, plan, stored_config
 from qd_fool.experiments.evolve_parts import flag
 from qd_fool.experiments.evolve_run import evolve_run
 from qd_fool.experiments.presets import with_preset
+from qd_fool.experiments.results import make_run_dir
 from qd_fool.experiments.retrain_config import RetrainConfig, RetrainResult
 from qd_fool.experiments.retrain_imagenet_tables import (
     CAVEAT,
@@ -40,6 +41,7 @@ from qd_fool.experiments.retrain_imagenet_tables import (
 )
 from qd_fool.experiments.retrain_imagenet_train import judge, recipe_of, train_round, what_learns
 from qd_fool.files import write_json
+from qd_fool.map_elites import generations_for
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.models.retrained import NEW_CLASS
 from qd_fool.models.scorer import default_chunk
@@ -74,7 +76,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
         data_dir=config.data_dir,
         most=config.most_photographs,
     )
-    run_dir.mkdir(parents=True, exist_ok=True)
+    make_run_dir(run_dir)
     write_json(run_dir / "settings.json", settings)
     say(photographs.words)
     say(CAVEAT)
@@ -173,9 +175,8 @@ def _evolution(config: RetrainConfig, scorer: Scorer) -> EvolveConfig:
 def _with_evaluations(config: EvolveConfig, evaluations: int) -> EvolveConfig:
     """As many generations as fit into so many counted evaluations; one at least."""
     planned = plan(dataclasses.replace(config, generations=1))
-    zeroth = planned.evaluations(0)
-    each = planned.evaluations(1) - zeroth
-    return dataclasses.replace(config, generations=max(1, (evaluations - zeroth) // each))
+    affordable = generations_for(planned.map_elites, evaluations, encoding=planned.encoding)
+    return dataclasses.replace(config, generations=affordable)
 
 
 def _spent(config: EvolveConfig) -> int:

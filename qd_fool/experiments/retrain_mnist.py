@@ -27,7 +27,7 @@ from rich.progress import Progress
 
 from qd_fool.data.mnist import load_mnist
 from qd_fool.errors import UserError
-from qd_fool.experiments.results import names_in, run_record, sole_user
+from qd_fool.experiments.results import make_run_dir, names_in, run_record, sole_user
 from qd_fool.experiments.retrain_config import RetrainConfig, RetrainResult
 from qd_fool.experiments.retrain_files import (
     EVOLVED,
@@ -87,10 +87,7 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
         f"retraining LeNet on MNIST and {config.encoding} pictures: {planned.rounds} networks, "
         f"{config.seeds} evolutions against each, into {run_dir}"
     )
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--run-dir {run_dir}: cannot be made ({error.strerror})") from error
+    make_run_dir(run_dir)
     with sole_user(run_dir):
         record = run_record(planned.evolutions[config.encoding], make_mesh()) | {
             "kind": "retraining",

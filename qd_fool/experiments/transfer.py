@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from qd_fool.errors import UserError
+from qd_fool.experiments.results import make_run_dir
 from qd_fool.experiments.transfer_networks import Network, all_networks, load_targets, named
 from qd_fool.experiments.transfer_scores import Answers, Shape, ask, check_shapes
 from qd_fool.experiments.transfer_sources import Source, read_shapes, read_sources
@@ -107,10 +108,7 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
     }
     for note in figures["notes"]:
         say(f"note: {note}")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot be made ({error.strerror})") from error
+    make_run_dir(out, flag="--out")
     plots = write_plots(
         out,
         figures,

@@ -13,6 +13,7 @@ from qd_fool import cli
 from qd_fool.errors import UserError
 from qd_fool.experiments.paper_figures import MARKS, PAPER
 from qd_fool.experiments.reproduce import ReproduceConfig, run_steps
+from qd_fool.experiments.reproduce_ascent import ascent_rows
 from qd_fool.experiments.reproduce_imagenet import imagenet_steps
 from qd_fool.experiments.reproduce_mnist import evolution_rows, mnist_steps
 from qd_fool.experiments.reproduce_step import Step
@@ -79,6 +80,15 @@ def test_figures_of_an_evolution_are_those_of_its_files(encoding):
     else:
         assert float(ours) / 100 <= np.median(confidence) < float(ours) / 100 + 1e-6
     assert told["median >= 99.99%"].split(" ")[0] == f"{min(reached):,}"
+
+
+def test_ascents_are_counted_and_those_that_never_got_there_have_no_steps(tmp_path):
+    lines = ["best_confidence,first_9999", "0.99999,4", "0.9999,8", "0.5,", "0.99995,6"]
+    (tmp_path / "ascent.csv").write_text("\n".join(lines))
+    step = Step("ascent", ("ascend",), tmp_path)
+    sure, steps = ascent_rows(step, experiment="ascent", targets="digits")
+    assert (sure.figure, sure.ours) == ("of 4 digits at >= 99.99%", "3")
+    assert steps.ours == "6"
 
 
 def transfer(folder, networks, confidence, fooled):
