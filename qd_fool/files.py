@@ -1,8 +1,9 @@
 """Writing files so that a reader, or a crash, never meets half of one."""
 
+import csv
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,3 +26,20 @@ def write_json(path: Path, value: Any) -> None:
     """Write indented JSON, whole or not at all."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write CSV with a head, whole or not at all.
+
+    Args:
+      path: of the file.
+      columns: its head; what else a row holds is left out, and what it lacks stays empty.
+      rows: by column.
+    """
+    with (
+        replacing(path) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)

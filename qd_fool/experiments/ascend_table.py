@@ -1,6 +1,5 @@
 """The table that the original prints of an ascent: when each threshold was passed, and the end."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from qd_fool.ascent_blocks import AscentResult
-from qd_fool.files import replacing
+from qd_fool.files import write_rows
 from qd_fool.report.sheet import percent
 from qd_fool.runs import confidence_of
 
@@ -77,13 +76,7 @@ def table_rows(
 
 def write_table(run_dir: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write `ascent.csv`; an empty place means never."""
-    with (
-        replacing(run_dir / "ascent.csv") as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(run_dir / "ascent.csv", COLUMNS, rows)
 
 
 def summary(rows: Sequence[dict[str, Any]], *, most: int) -> list[str]:

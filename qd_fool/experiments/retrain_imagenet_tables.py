@@ -3,7 +3,6 @@
 Two runs are compared at the same number of counted evaluations, read off their lineage.
 """
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from qd_fool.errors import UserError
-from qd_fool.files import replacing, write_json
+from qd_fool.files import replacing, write_json, write_rows
 from qd_fool.report.sheet import percent
 from qd_fool.runs import open_elite, read_elites, read_lineage, read_metrics, read_run
 from qd_fool.statistics import mann_whitney, median_interval
@@ -143,13 +142,7 @@ def write_tables(
     """
     columns = list(dict.fromkeys(name for row in rows for name in row))
     write_json(run_dir / "retrain.json", facts | {"caveat": CAVEAT, "rows": list(rows)})
-    with (
-        replacing(run_dir / "retrain.csv") as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(run_dir / "retrain.csv", columns, rows)
     _write_curves(run_dir / "retrain_curves.png", rows, runs, classes=classes, title=title)
     _write_pictures(run_dir / "retrain_pictures.png", rows, runs, classes=classes)
     lines = [f"# {title}", "", *markdown_table(rows, classes=classes), "", facts["photographs"]]

@@ -1,6 +1,5 @@
 """A round's training: the class of fooling images, taught to the first network."""
 
-import csv
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from qd_fool.elites import ScoreFunction
 from qd_fool.errors import UserError
 from qd_fool.experiments.progress import LOG_SECONDS
 from qd_fool.experiments.retrain_config import RetrainConfig
-from qd_fool.files import replacing
+from qd_fool.files import write_rows
 from qd_fool.finetune import FinetuneRecipe, batches, compile_steps, init_finetune, with_trained
 from qd_fool.mesh import make_mesh, replicate
 from qd_fool.models import Scorer
@@ -166,13 +165,7 @@ def train_round(
     )
     folder.mkdir(parents=True, exist_ok=True)
     params, rows = teach(scorer, photographs.train, evolved, config, console=console)
-    with (
-        replacing(folder / "training.csv") as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, LOG)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(folder / "training.csv", LOG, rows)
     save_retrained(path, params, model=scorer.name, classes=len(scorer.class_names))
     last = rows[-len(rows) // 5 - 1 :]
     caught, agreed = (np.mean([row[name] for row in last]) for name in ("caught", "agreement"))

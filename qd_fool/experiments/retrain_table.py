@@ -1,6 +1,5 @@
 """The table of a retraining on MNIST: CSV, JSON, Markdown, and for the terminal."""
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from qd_fool.experiments.retrain_plan import RetrainPlan
-from qd_fool.files import replacing, write_json
+from qd_fool.files import replacing, write_json, write_rows
 from qd_fool.report.sheet import percent
 
 COLUMNS = (
@@ -44,13 +43,7 @@ def write_tables(run_dir: Path, rows: Sequence[dict[str, Any]], planned: Retrain
       rows: one a network.
       planned: what was done.
     """
-    with (
-        replacing(run_dir / "table.csv") as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(run_dir / "table.csv", COLUMNS, rows)
     notes = notes_of(planned)
     facts = {"rows": list(rows), "notes": notes, "settings": planned.record}
     write_json(run_dir / "table.json", facts)
