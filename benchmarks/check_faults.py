@@ -49,7 +49,7 @@ def finish(process: subprocess.Popen) -> str:
 
 def same(a: Path, b: Path) -> bool:
     """Whether two runs have the same archive and lineage, bit for bit."""
-    for name in ("archive.npz", "lineage.npz"):
+    for name in ("archive.npz", "lineage.npz", "genomes.npz"):
         with np.load(a / name) as left, np.load(b / name) as right:
             if set(left.files) != set(right.files):
                 return False
@@ -102,7 +102,7 @@ def main() -> int:
         arguments.table,
         rows,
         words=f"A run of {GENERATIONS} generations, {arguments.encoding} encoding, killed with "
-        f"SIGKILL, then resumed: {good} of {len(rows)} end in the archive and lineage of the "
+        f"SIGKILL, then resumed: {good} of {len(rows)} end in the archive, lineage and genomes of the "
         "uninterrupted run, bit for bit.",
     )
     return 0 if good == len(rows) else 1

@@ -157,6 +157,8 @@ class GenerationLog:
       inserted: `(cells,)` cells that changed hands, or were filled.
       id, parent_id, parent_class: `(cells,)` of the archive after it.
       fitness: `(cells,)` likewise.
+      offspring: `(n, ...)` the individuals that competed, with id -1 where one is there to fill up;
+        None unless the run keeps genomes.
     """
 
     generation: Int[Array, ""]
@@ -168,6 +170,7 @@ class GenerationLog:
     parent_id: Int[Array, " cells"]
     parent_class: Int[Array, " cells"]
     fitness: Float[Array, " cells"]
+    offspring: Offspring | None = None
 
 
 def init(encoding: Encoding, cells: int, *, seed: Integer[Array, ""] | int) -> EvolutionState:
@@ -283,6 +286,7 @@ def tell(
     fitness: Float[Array, "n cells"],
     bad: Bool[Array, ""] | bool = False,
     refused: Int[Array, ""] | int = 0,
+    log_offspring: bool = False,
 ) -> tuple[EvolutionState, GenerationLog]:
     """Let scored individuals compete, and go on to the next generation.
 
@@ -292,6 +296,7 @@ def tell(
       fitness: `(n, cells)` bids, from `archive.competing_fitness`.
       bad: whether any score was NaN or infinite.
       refused: changes that were refused when the offspring were made.
+      log_offspring: put them into the log, genomes and all.
     """
     before = state.archive
     archive, inserted = insert(before, offspring, fitness=fitness, generation=state.generation)
@@ -308,11 +313,18 @@ def tell(
         parent_id=archive.parent_id,
         parent_class=archive.parent_class,
         fitness=archive.fitness,
+        offspring=_competitors(offspring, fitness) if log_offspring else None,
     )
     after = EvolutionState(
         archive, state.seed, state.generation + 1, replacements, first_bad, refused
     )
     return after, log
+
+
+def _competitors(offspring: Offspring, fitness: Float[Array, "n cells"]) -> Offspring:
+    """Offspring, with id -1 for those that bid for nothing."""
+    bids = jnp.any(fitness > -jnp.inf, axis=1)
+    return dataclasses.replace(offspring, id=jnp.where(bids, offspring.id, -1))
 
 
 def step(
@@ -324,6 +336,7 @@ def step(
     config: MapElitesConfig,
     devices: int = 1,
     axis: str | None = None,
+    log_offspring: bool = False,
 ) -> tuple[EvolutionState, GenerationLog]:
     """One generation. Under `shard_map`, this device's share of it.
 
@@ -338,6 +351,7 @@ def step(
       config: of the run.
       devices: in the mesh.
       axis: its name; None for a plain call, which may be `vmap`ped (over seeds, or networks).
+      log_offspring: put those that competed into the log, genomes and all.
     """
     per_device = -(-config.batch_size // (config.chunk * devices)) * config.chunk
     start = jax.lax.axis_index(axis) * per_device if axis else 0
@@ -387,4 +401,11 @@ def step(
         counts = jnp.where(jnp.arange(len(flags)) == 0, refused, 0)
         offspring, bids, flags, counts = all_gather_packed((offspring, bids, flags, counts), axis)
         bad, refused = jnp.any(flags), jnp.sum(counts, dtype=jnp.int32)
-    return tell(state, offspring, fitness=bids, bad=bad, refused=refused)
+    return tell(
+        state,
+        offspring,
+        fitness=bids,
+        bad=bad,
+        refused=refused,
+        log_offspring=log_offspring,
+    )

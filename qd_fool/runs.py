@@ -4,6 +4,7 @@ run.json      config, seed, versions, device, weights' sha256, schema version
 metrics.csv   a row a logged generation
 elites.csv    a row a cell
 lineage.npz   every insertion
+genomes.npz   of elites and their ancestors, or of all that won a cell
 elites/       PNGs: exactly the 8-bit images that were scored
 archive.npz   genomes and scores, no pickle
 checkpoints/  Orbax

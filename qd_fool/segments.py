@@ -27,8 +27,17 @@ def make_segment(
     *,
     mesh: Mesh,
     length: int,
+    log_offspring: bool = False,
 ) -> Segment:
     """The compiled part of a run: up to `length` generations in one call.
+
+    Args:
+      scorer: the network's facts.
+      encoding: of the genomes.
+      config: of the run.
+      mesh: devices to spread a batch over.
+      length: generations a call at most; those of a shorter one run the same program.
+      log_offspring: whether the log holds all offspring, `(length, n, ...)`.
 
     Returns:
       A jitted function `(state, params, generations) -> (state, log)`. `generations`, at most
@@ -53,6 +62,7 @@ def make_segment(
                 config=config,
                 devices=devices,
                 axis=AXIS,
+                log_offspring=log_offspring,
             )
 
         nothing = jax.tree.map(

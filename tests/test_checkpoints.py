@@ -32,7 +32,8 @@ def restore(folder):
 def test_the_newest_comes_back_bit_for_bit_and_two_are_kept(tmp_path):
     folder = saved(tmp_path)
     assert sorted(p.name for p in folder.iterdir()) == ["generation_1", "generation_2"]
-    found, meta, problems = restore(folder)
+    restored = restore(folder)
+    found, meta, problems = restored.state, restored.meta, restored.problems
     assert (digest(found), meta["seconds"], problems) == (digest(state(2)), 1.0, [])
 
 
@@ -57,7 +58,8 @@ def test_a_damaged_checkpoint_falls_back(tmp_path, damage):
         flipped = data[:middle] + bytes([data[middle] ^ 255]) + data[middle + 1 :]
         content = {"cut": data[:middle], "empty": b"", "flip": flipped, "meta": data[:5]}
         path.write_bytes(content[damage])
-    found, _, problems = restore(folder)
+    restored = restore(folder)
+    found, problems = restored.state, restored.problems
     assert digest(found) == digest(state(1))
     assert len(problems) == 1
     assert problems[0].startswith("checkpoint of generation 2 is damaged")

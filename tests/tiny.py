@@ -36,10 +36,12 @@ def tiny(scorer=None, **fields):
     return scorer, encoding, me.MapElitesConfig(**{"batch_size": 20, "chunk": 4} | fields)
 
 
-def run(scorer, encoding, config, *, devices=1, cut=(7,), length=8, seed=0):
+def run(scorer, encoding, config, *, devices=1, cut=(7,), length=8, seed=0, log_offspring=False):
     """Evolve in segments of the given lengths; the final state and the rows of the log."""
     mesh = make_mesh(devices)
-    segment = make_segment(scorer, encoding, config, mesh=mesh, length=length)
+    segment = make_segment(
+        scorer, encoding, config, mesh=mesh, length=length, log_offspring=log_offspring
+    )
     state = replicate(me.init(encoding, len(scorer.class_names), seed=seed), mesh)
     params = replicate(scorer.params, mesh)
     logs = []

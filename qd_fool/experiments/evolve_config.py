@@ -21,6 +21,7 @@ from qd_fool.encodings.direct import Genes
 from qd_fool.errors import UserError
 from qd_fool.experiments.evolve_parts import emitter_shares, encoding_settings, flag
 from qd_fool.experiments.networks import OWN, load_networks
+from qd_fool.genome_log import KeepGenomes, what_to_keep
 from qd_fool.map_elites import MapElitesConfig, counted_evaluations, generations_for
 from qd_fool.models import Scorer
 from qd_fool.models.joint import Joint, join_scorers
@@ -91,6 +92,9 @@ class EvolveConfig:
     """Generations between checkpoints; about every 30 seconds if not given."""
     log_every: int = 1
     """Generations between rows of metrics.csv."""
+    keep_genomes: KeepGenomes = "auto"
+    """Of former holders of cells, for the pictures of ancestors and for films: ancestors (of living
+    elites), all, or none; ancestors if not given, where a genome is small (16 kB)."""
     archive_rule: ArchiveRule = "all"
     """all: each picture competes in every class; argmax: in its most confident class only."""
     emitters: str = "variation"
@@ -183,6 +187,7 @@ NOT_COMPARED = (
     "minutes",
     "photos",
     "convert",
+    "keep_genomes",
 )
 # Runs of older versions lack these; what they did is the default.
 ADDED_LATER = (
@@ -210,6 +215,7 @@ ADDED_LATER = (
     "precision",
     "photos",
     "convert",
+    "keep_genomes",
 )
 
 
@@ -230,6 +236,11 @@ class EvolvePlan:
     map_elites: MapElitesConfig
     score: ScoreFunction
     record: dict[str, Any]
+
+    @property
+    def keep_genomes(self) -> KeepGenomes:
+        """As given, with what `auto` stands for."""
+        return what_to_keep(self.config.keep_genomes, self.encoding)
 
     @property
     def generations(self) -> int:

@@ -31,6 +31,17 @@ from qd_fool.experiments.results import make_run_dir, names_in, run_record, sole
 from qd_fool.experiments.sanity import show_sanity
 from qd_fool.experiments.signals import stop_on_signal
 from qd_fool.files import write_json
+from qd_fool.genome_log import (
+    GenomeLog,
+    empty_log,
+    extend,
+    from_arrays,
+    genome_bytes,
+    prune,
+    to_arrays,
+    winners_of,
+    write_genome_log,
+)
 from qd_fool.map_elites import EvolutionState, GenerationLog, init
 from qd_fool.mesh import make_mesh, replicate
 from qd_fool.runs import (
@@ -49,6 +60,8 @@ from qd_fool.segments import make_segment, raise_if_bad
 
 SEGMENT_LENGTH = 64
 SEGMENT_SECONDS = 1.0
+SEGMENT_BYTES = 2**27
+"""Of the genomes that a segment may log."""
 CHECKPOINT_SECONDS = 30.0
 
 
@@ -76,6 +89,7 @@ class _Progress:
     seconds: float
     compile_seconds: float
     events: list[Events]
+    genomes: GenomeLog
 
 
 def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
@@ -98,13 +112,18 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
     _say_what(planned, mesh, run_dir, console)
     # Whatever these raise about bad input, they raise before the directory is touched.
     segment = make_segment(
-        planned.scorer, planned.encoding, planned.map_elites, mesh=mesh, length=SEGMENT_LENGTH
+        planned.scorer,
+        planned.encoding,
+        planned.map_elites,
+        mesh=mesh,
+        length=_segment_length(planned),
+        log_offspring=planned.keep_genomes != "none",
     )
     state, donor = (None, None) if stored else _first_state(planned)
     show_sanity(planned, console)
     make_run_dir(run_dir)
     with sole_user(run_dir), open_checkpoints(run_dir / "checkpoints") as checkpoints:
-        carried = _Progress(seconds=0.0, compile_seconds=0.0, events=[])
+        carried = _Progress(0.0, 0.0, events=[], genomes=empty_log(planned.encoding))
         restored = _restore(run_dir, checkpoints, planned, console) if stored else None
         if restored:
             state, carried = restored
@@ -135,6 +154,14 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
                 planned, compiled, state, params, carried, checkpoints, run_dir, stop, progress
             )
         return _finish(planned, run_dir, state, carried, stop, console)
+
+
+def _segment_length(planned: EvolvePlan) -> int:
+    """Generations a call at most: as many as the log has room for, if it holds genomes."""
+    if planned.keep_genomes == "none":
+        return SEGMENT_LENGTH
+    generation = planned.map_elites.batch_size * genome_bytes(planned.encoding)
+    return max(1, min(SEGMENT_LENGTH, SEGMENT_BYTES // generation))
 
 
 def _is_resumable(run_dir: Path, *, resume: bool, console: Console) -> bool:
@@ -227,8 +254,7 @@ def _restore(
     if restored is None:
         console.print(f"no checkpoint in {run_dir} yet: starting over", highlight=False)
         return None
-    state, meta, problems = restored
-    generation = int(state.generation)
+    generation = int(restored.state.generation)
     if generation > planned.generations + 1:
         raise UserError(
             f"--generations is {planned.generations}: the run in {run_dir} has done "
@@ -238,13 +264,17 @@ def _restore(
     if events is None:
         raise UserError(f"cannot resume {run_dir}: its lineage.npz is missing")
     truncate_metrics(run_dir, before=generation)
-    for problem in problems:
+    for problem in restored.problems:
         console.print(f"{problem}; falling back to the one before", highlight=False)
     for step in checkpoints.all_steps():
         if step >= generation:
             checkpoints.delete(step)  # damaged: it would stand in the way of its successor
     console.print(f"resuming after generation {generation - 1}", highlight=False)
-    return state, _Progress(float(meta["seconds"]), 0.0, [events])
+    genomes = empty_log(planned.encoding)
+    if restored.arrays:
+        source = f"{run_dir}: its checkpoint"
+        genomes = from_arrays(restored.arrays, planned.encoding, source=source)
+    return restored.state, _Progress(float(restored.meta["seconds"]), 0.0, [events], genomes)
 
 
 def _loop(
@@ -298,7 +328,7 @@ def _loop(
             counted_from, saved_at, saved_time = max(done, 1), done, time.monotonic()
         # Segments of about a second: Ctrl-C and NaN scores are met soon, the host seldom asks.
         wanted = int(SEGMENT_SECONDS / max(elapsed / count, 1e-6))
-        count = max(1, min(wanted, SEGMENT_LENGTH))
+        count = max(1, min(wanted, _segment_length(planned)))
     if done > saved_at:  # the time is over, or a signal came after the last look
         _checkpoint(checkpoints, state, carried, run_dir, done)
     checkpoints.wait_until_finished()
@@ -331,6 +361,10 @@ def _record(
     )
     append_metrics(run_dir, rows)
     carried.events.append(events_of(log, count=count))
+    if planned.keep_genomes != "none":
+        carried.genomes = extend(carried.genomes, winners_of(log, count=count))
+    if planned.keep_genomes == "ancestors":
+        carried.genomes = prune(carried.genomes, np.asarray(log.id)[count - 1])
 
 
 def _checkpoint(
@@ -339,7 +373,13 @@ def _checkpoint(
     # The lineage first: whatever checkpoint is whole, the file covers it, and resume cuts it back.
     carried.events = [join_events(carried.events)]
     write_lineage(run_dir, carried.events[0])
-    save_checkpoint(checkpoints, state, step=done - 1, meta={"seconds": carried.seconds})
+    save_checkpoint(
+        checkpoints,
+        state,
+        step=done - 1,
+        meta={"seconds": carried.seconds},
+        arrays=to_arrays(carried.genomes) if len(carried.genomes.id) else None,
+    )
 
 
 def _finish(
@@ -358,6 +398,8 @@ def _finish(
     if unfinished and not stop:
         facts["status"] = "paused"
     say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    if len(carried.genomes.id):
+        write_genome_log(run_dir, carried.genomes)
     say(f"writing the pictures, and scoring them again, into {run_dir}")
     difference = write_results(run_dir, planned, state, facts=facts)
     evaluations = planned.evaluations(int(state.generation) - 1)

@@ -39,6 +39,14 @@ def assert_same_archive(a, b):
         np.testing.assert_array_equal(left[name], right[name], err_msg=name)
 
 
+def assert_same_logs(a, b):
+    for name in ("lineage.npz", "genomes.npz"):
+        left, right = read_npz(a / name), read_npz(b / name)
+        assert set(left) == set(right)
+        for column in left:
+            np.testing.assert_array_equal(left[column], right[column], err_msg=column)
+
+
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     """A finished small run; tests only read it."""
@@ -54,6 +62,7 @@ def test_the_run_directory_holds_what_it_should(run_dir):
         "metrics.csv",
         "elites.csv",
         "lineage.npz",
+        "genomes.npz",
         "elites",
         "archive.npz",
         "checkpoints",
@@ -112,6 +121,10 @@ def test_lineage_ends_in_the_archive(run_dir):
         assert events["generation"][last] == final["archive.born"][cell]
     known = set(events["id"]) | {-1}
     assert set(events["parent_id"]) <= known
+    kept = read_npz(run_dir / "genomes.npz")
+    rows = np.searchsorted(kept["id"], final["archive.id"])
+    np.testing.assert_array_equal(kept["genomes"][rows], final["archive.genomes"])
+    assert set(kept["parent_id"]) <= set(kept["id"]) | {-1}
 
 
 def test_same_archive_for_2_and_4_devices(run_dir, tmp_path):
@@ -131,8 +144,7 @@ def test_resume_in_pieces_gives_the_same(run_dir, tmp_path, capsys):
     for name in METRICS:
         if name != "seconds":
             np.testing.assert_array_equal(read_metrics(path)[name], read_metrics(run_dir)[name])
-    for name, column in read_lineage(run_dir).items():
-        np.testing.assert_array_equal(column, read_lineage(path)[name])
+    assert_same_logs(run_dir, path)
 
 
 def test_resuming_a_finished_run_changes_nothing(run_dir, tmp_path):
@@ -375,8 +387,7 @@ def test_sigkill_then_resume_gives_the_same_bits(whole, tmp_path, capsys, logged
     told = capsys.readouterr().err
     assert "resuming after generation" in told or logged == 1
     assert_same_archive(whole, path)
-    for name, column in read_lineage(whole).items():
-        np.testing.assert_array_equal(column, read_lineage(path)[name])
+    assert_same_logs(whole, path)
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(whole, tmp_path):
