@@ -8,7 +8,7 @@ EXTRAS ?= imagenet$(if $(shell command -v nvidia-smi 2>/dev/null),$(shell echo ,
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run-mnist run-imagenet test check format train-lenet oracle check-faults benchmark benchmark-imagenet benchmark-efficiency reproduce-mnist reproduce-imagenet clean
+.PHONY: help install run-mnist run-imagenet test check docs notebooks format train-lenet oracle check-faults benchmark benchmark-imagenet benchmark-efficiency benchmark-encodings benchmark-versus reproduce-mnist reproduce-imagenet clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,15 @@ check: $(VENV)/.dev ## lint, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: export JAX_PLATFORMS := cpu
+docs: $(VENV)/.dev ## build the documentation into build/docs, warnings as errors; open index.html there
+	$(BIN)/mkdocs build --strict --config-file docs/mkdocs.yml
+
+notebooks: NOTEBOOKS := $(or $(NOTEBOOKS),$(wildcard archives/*.ipynb))
+notebooks: $(VENV)/.dev ## execute the notebooks of archives/ anew, in place; some minutes (NOTEBOOKS, ARGS="--set NAME=VALUE")
+	$(BIN)/python tests/run_notebooks.py $(NOTEBOOKS) $(ARGS)
+
 format: $(VENV)/.dev ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -128,6 +137,15 @@ benchmark-efficiency: $(VENV)/.dev ## which settings find more an evaluation: sc
 	$(EFFICIENCY) imagenet-cppn --evaluations 40000 --seeds 0 1 2 --settings paper "the same, hsv, young parents" --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
 	$(EFFICIENCY) imagenet-direct --evaluations 60000 --settings gradient --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
 	$(EFFICIENCY) --table
+
+# Likewise compare_encodings.jsonl and versus.jsonl. With IMAGENET=DIR the second network is SqueezeNet 1.1.
+benchmark-encodings: $(VENV)/.dev ## encodings and ways to vary them, at equal budgets: MNIST, then ImageNet (an hour; IMAGENET=DIR)
+	$(BIN)/python benchmarks/compare_encodings.py lenet
+	$(BIN)/python benchmarks/compare_encodings.py $(if $(IMAGENET),squeezenet1.1 --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz,efficientnet-lite0)
+
+benchmark-versus: $(VENV)/.dev ## the same MNIST job on qd_fool, QDax and pyribs (installs those two; ARGS)
+	$(BIN)/python -m pip install -e ".[versus]"
+	$(BIN)/python benchmarks/versus.py $(ARGS)
 
 clean: ## remove build products, not runs
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .coverage

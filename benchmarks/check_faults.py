@@ -102,8 +102,8 @@ def main() -> int:
         arguments.table,
         rows,
         words=f"A run of {GENERATIONS} generations, {arguments.encoding} encoding, killed with "
-        f"SIGKILL, then resumed: {good} of {len(rows)} end in the archive, lineage and genomes of the "
-        "uninterrupted run, bit for bit.",
+        f"SIGKILL, then resumed: {good} of {len(rows)} end in the archive, lineage and genomes of "
+        "the uninterrupted run, bit for bit.",
     )
     return 0 if good == len(rows) else 1
 

@@ -18,6 +18,8 @@ from qd_fool.experiments.ascend_run import ascend_run
 from qd_fool.experiments.evolve_config import EvolveConfig, stored_config
 from qd_fool.experiments.evolve_run import evolve_run
 from qd_fool.experiments.export import ExportConfig, export_run
+from qd_fool.experiments.figure import FigureConfig, figure_command
+from qd_fool.experiments.film import FilmConfig, film_run
 from qd_fool.experiments.models import ModelsConfig, models_command
 from qd_fool.experiments.presets import with_preset
 from qd_fool.experiments.render import RenderConfig, render_picture
@@ -93,6 +95,10 @@ def _dispatch(words: list[str], console: Console) -> int:
             report_command(config, console=console)
         case RenderConfig():
             render_picture(config, console=console)
+        case FilmConfig():
+            film_run(config, console=console)
+        case FigureConfig():
+            figure_command(config, console=console)
         case TrainConfig():
             train_run(config, console=console)
         case ModelsConfig():
@@ -112,6 +118,8 @@ def _parse(
     | ExportConfig
     | ReportConfig
     | RenderConfig
+    | FilmConfig
+    | FigureConfig
     | TrainConfig
     | ModelsConfig
 ):
@@ -125,6 +133,8 @@ def _parse(
     export = Annotated[ExportConfig, sub("export")]
     report = Annotated[ReportConfig, sub("report")]
     render = Annotated[RenderConfig, sub("render")]
+    film = Annotated[FilmConfig, sub("film")]
+    figure = Annotated[FigureConfig, sub("figure")]
     train = Annotated[TrainConfig, sub("train")]
     models = Annotated[ModelsConfig, sub("models")]
     return tyro.cli(
@@ -137,6 +147,8 @@ def _parse(
         | export
         | report
         | render
+        | film
+        | figure
         | train
         | models,
         args=words,

@@ -60,7 +60,7 @@ ELITES = (
 Events = dict[str, np.ndarray]
 
 
-def confidence_of(fitness: np.ndarray) -> np.ndarray:
+def confidence_of(fitness: Any) -> Any:  # an array of one value comes back as a number
     """Log-odds to confidence in [0, 1], in float64, where it goes on past float32's 1."""
     with np.errstate(over="ignore"):
         return 1.0 / (1.0 + np.exp(-np.asarray(fitness, np.float64)))

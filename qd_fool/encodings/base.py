@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
 from qd_fool.errors import UserError
@@ -54,8 +55,8 @@ class Encoding:
       render_float: the same in units of 0..255, unrounded and differentiable; None where the
         genome has no gradient.
       variables: what gradient ascent may move in a genome; None where there is nothing.
-      render_at: `genomes, (height, width) -> images`, the same pictures drawn at another size;
-        None where a genome knows only one.
+      render_at: `genomes, (height, width) -> images` on the host, the same pictures drawn at
+        another size, in parts, so that memory is bounded; None where a genome knows only one.
       refusals: `genomes -> (n,)` changes that were refused when each was made, for want of room;
         None where nothing is ever refused.
       meaning: those settings without which a genome can't be read: they must be equal for genomes
@@ -72,7 +73,10 @@ class Encoding:
     render: Callable[[PyTree[Array]], UInt8[Array, "n height width channels"]]
     render_float: Callable[[PyTree[Array]], Array] | None = None
     variables: Variables | None = None
-    render_at: Callable[[PyTree[Array], tuple[int, int]], Array] | None = None
+    render_at: (
+        Callable[[PyTree[Array], tuple[int, int]], UInt8[np.ndarray, "n height width channels"]]
+        | None
+    ) = None
     refusals: Callable[[PyTree[Array]], Int[Array, " n"]] | None = None
     meaning: tuple[str, ...] = ()
     describe: Callable[[PyTree[Any], int], dict[str, Any]] | None = None

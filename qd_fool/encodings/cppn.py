@@ -38,9 +38,16 @@ from qd_fool.encodings.graph_render import Finish, play, write_tapes
 from qd_fool.encodings.randomness import happens, pick, random_words
 from qd_fool.errors import UserError
 
+AT_ONCE = 2**18
+"""Pixels of large drawings that are worked on together, which bounds memory."""
+
 
 def pixel_grid(
-    size: tuple[int, int], native: tuple[int, int], *, settings: CppnSettings
+    size: tuple[int, int],
+    native: tuple[int, int],
+    *,
+    settings: CppnSettings,
+    part: slice = slice(None),
 ) -> Float[np.ndarray, "inputs pixels"]:
     """What the four inputs are at each pixel, row by row.
 
@@ -49,14 +56,16 @@ def pixel_grid(
       native: `(height, width)` of the pictures that were evolved: another size samples the same
         range of coordinates more finely or coarsely.
       settings: for the coordinates.
+      part: of the rows; all by default.
     """
     rows, columns = (np.linspace(0.0, max(n - 1, 0), s) for s, n in zip(size, native, strict=True))
+    rows = rows[part]
     x, y = (2.0 * a / max(n - 1, 1) - 1.0 for a, n in ((columns, native[1]), (rows, native[0])))
     distance = np.hypot(x[None, :], y[:, None])
     if settings.coords == "normalized":
         columns, rows = settings.coords_scale * x, settings.coords_scale * y
     column, row = np.broadcast_arrays(columns[None, :], rows[:, None])
-    inputs = np.stack([column, row, distance, np.ones(size)])
+    inputs = np.stack([column, row, distance, np.ones_like(distance)])
     return inputs.reshape(INPUTS, -1).astype(np.float32)
 
 
@@ -156,25 +165,40 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         planes = [scaled[..., i, :] for i in range(outputs)]
         return floats_to_pixels(planes, color=color, channels=channels)
 
-    def grid_of(size: tuple[int, int]) -> Float[np.ndarray, "inputs pixels"]:
-        return pixel_grid(size, (height, width), settings=settings)
+    def own_grid() -> Float[np.ndarray, "inputs pixels"]:
+        return pixel_grid((height, width), (height, width), settings=settings)
 
-    def draw(graphs: Graphs, size: tuple[int, int], player: object, finish: Finish) -> Array:
-        grid = grid_of(size)
+    def draw(graphs: Graphs, grid: Array | np.ndarray, player: object, finish: Finish) -> Array:
         tapes = write_tapes(graphs, outputs=outputs, at_zero=zeros)
-        pixels = player(  # type: ignore[operator]
+        return player(  # type: ignore[operator]
             tapes, grid, nodes=settings.max_nodes, activations=functions, finish=finish
         )
-        return pixels.reshape(len(graphs.hidden), *size, channels)
 
     def render(graphs: Graphs) -> UInt8[Array, "n height width channels"]:
-        return draw(graphs, (height, width), play, to_bytes)
+        pixels = draw(graphs, own_grid(), play, to_bytes)
+        return pixels.reshape(len(graphs.hidden), *image_shape)
 
     def render_float(graphs: Graphs) -> Float[Array, "n height width channels"]:
-        return draw(graphs, (height, width), play_with_gradient, to_floats)
+        pixels = draw(graphs, own_grid(), play_with_gradient, to_floats)
+        return pixels.reshape(len(graphs.hidden), *image_shape)
 
-    def render_at(graphs: Graphs, size: tuple[int, int]) -> UInt8[Array, "n height width channels"]:
-        return draw(graphs, size, play, to_bytes)
+    # The grid is an argument: as a constant, XLA would keep copies of it.
+    draw_part = jax.jit(lambda graphs, grid: draw(graphs, grid, play, to_bytes))
+
+    def render_at(
+        graphs: Graphs, size: tuple[int, int]
+    ) -> UInt8[np.ndarray, "n height width channels"]:
+        n = len(graphs.hidden)
+        images = np.zeros((n, *size, channels), np.uint8)
+        rows = min(size[0], max(1, AT_ONCE // (size[1] * max(n, 1))))
+        for start in range(0, size[0], rows):
+            # The last part begins earlier, so that all are of one size and nothing recompiles.
+            part = slice(min(start, size[0] - rows), min(start, size[0] - rows) + rows)
+            grid = pixel_grid(size, (height, width), settings=settings, part=part)
+            images[:, part] = np.asarray(draw_part(graphs, grid)).reshape(
+                n, rows, size[1], channels
+            )
+        return images
 
     def take(graphs: Graphs) -> Float[Array, "n edges"]:
         return graphs.weight
@@ -192,7 +216,7 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
 
     def steps(graphs: Graphs) -> Float[Array, "n edges"]:
         reach = np.ones(settings.max_nodes, np.float32)
-        reach[:INPUTS] = np.abs(grid_of((height, width))).max(axis=1)
+        reach[:INPUTS] = np.abs(own_grid()).max(axis=1)
         size = 1.0 / jnp.asarray(np.maximum(reach, 1.0))[graphs.source]
         return jnp.where(graphs.target < settings.max_nodes, size, 0.0)
 
@@ -206,7 +230,7 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         render=jax.jit(render),
         render_float=jax.jit(render_float),
         variables=Variables(take, put, draw_with, -MAX_WEIGHT, MAX_WEIGHT, 0.03, steps),
-        render_at=jax.jit(render_at, static_argnums=1),
+        render_at=render_at,
         refusals=lambda graphs: graphs.refused,
         meaning=("coords", "coords_scale", "activations", "color", "max_nodes", "max_edges"),
         describe=partial(describe_graph, settings=settings, color=color, image_shape=image_shape),

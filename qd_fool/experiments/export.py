@@ -12,9 +12,11 @@ from qd_fool.elites import png_name
 from qd_fool.errors import UserError
 from qd_fool.experiments.evolve_config import EvolvePlan, check_resumable, plan, stored_config
 from qd_fool.experiments.results import sole_user, write_results
-from qd_fool.experiments.state import newest_state
+from qd_fool.experiments.state import newest_genomes, newest_state
 from qd_fool.files import write_json
+from qd_fool.genome_log import write_genome_log
 from qd_fool.map_elites import EvolutionState
+from qd_fool.models.class_names import find_class
 from qd_fool.report.graph_svg import write_graph_svg
 from qd_fool.report.page import write_report
 from qd_fool.report.sheet import write_contact_sheet
@@ -35,8 +37,8 @@ class ExportConfig:
     """all: archive.npz, elites/, elites.csv, report and sheet, from the newest checkpoint;
     report, sheet: report.html or contact_sheet.png, from the pictures that are there;
     graphs, svg: the elites' graphs into graphs/, as JSON or as drawings."""
-    class_index: Annotated[int | None, tyro.conf.arg(name="class")] = None
-    """graphs, svg: of this class only."""
+    class_name: Annotated[str | None, tyro.conf.arg(name="class")] = None
+    """graphs, svg: of this class only: its index, WNID or label, such as 291, n02129165 or lion."""
 
 
 def export_run(config: ExportConfig, *, console: Console) -> None:
@@ -47,7 +49,7 @@ def export_run(config: ExportConfig, *, console: Console) -> None:
         weights are not those it was run with; graphs of an encoding without.
     """
     read_run(config.run)
-    if config.class_index is not None and config.format not in ("graphs", "svg"):
+    if config.class_name is not None and config.format not in ("graphs", "svg"):
         raise UserError(f"--class is of --format graphs and svg, not of {config.format}")
     where = config.run
     with sole_user(config.run):
@@ -78,22 +80,24 @@ def _export_all(run_dir: Path, console: Console) -> None:
     if run.get("kind", "evolution") != "evolution":
         # Read as an evolution's it looks finished: what it is, it has said itself.
         facts |= {k: run[k] for k in ("status", "evaluations", "generations_done") if k in run}
+    genomes = newest_genomes(run_dir, planned, state)
+    if genomes is not None:
+        write_genome_log(run_dir, genomes)
     difference = write_results(run_dir, planned, state, facts=facts)
     console.print(f"PNGs scored again: differ by at most {difference:.1g}", highlight=False)
 
 
-def check_cell(planned: EvolvePlan, state: EvolutionState, class_index: int) -> int:
-    """A cell that holds an elite.
+def find_cell(planned: EvolvePlan, state: EvolutionState, text: str) -> int:
+    """The cell of the class that a text names (`models.class_names`), which holds an elite.
 
     Raises:
-      UserError: there is no such class, or its cell is empty.
+      UserError: there is no such class, or several, or its cell is empty.
     """
     names = planned.scorer.class_names
-    if not 0 <= class_index < len(names):
-        raise UserError(f"--class is {class_index}: expected 0 to {len(names) - 1}")
-    if not np.asarray(state.archive.occupied)[class_index]:
-        raise UserError(f"--class {class_index} ({names[class_index]}) has no elite in this run")
-    return class_index
+    cell = find_class(text, names, wnids=planned.scorer.wnids)
+    if not np.asarray(state.archive.occupied)[cell]:
+        raise UserError(f"--class {cell} ({names[cell]}) has no elite in this run")
+    return cell
 
 
 def elite_graph(planned: EvolvePlan, state: EvolutionState, cell: int) -> dict[str, Any]:
@@ -123,10 +127,10 @@ def elite_graph(planned: EvolvePlan, state: EvolutionState, cell: int) -> dict[s
 def _export_graphs(config: ExportConfig, console: Console) -> Path:
     planned = _planned(config.run)
     state, _ = newest_state(config.run, planned, console=console)
-    if config.class_index is None:
+    if config.class_name is None:
         cells = [int(cell) for cell in np.flatnonzero(np.asarray(state.archive.occupied))]
     else:
-        cells = [check_cell(planned, state, config.class_index)]
+        cells = [find_cell(planned, state, config.class_name)]
     graphs = [elite_graph(planned, state, cell) for cell in cells]
     folder = config.run / "graphs"
     folder.mkdir(exist_ok=True)

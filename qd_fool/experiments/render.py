@@ -18,11 +18,13 @@ from qd_fool.encodings import Encoding
 from qd_fool.encodings.graph_json import LARGEST, read_graph
 from qd_fool.errors import UserError
 from qd_fool.experiments.evolve_config import check_resumable, plan, stored_config
-from qd_fool.experiments.export import check_cell
+from qd_fool.experiments.export import find_cell
+from qd_fool.experiments.out_file import file_stem, out_file
 from qd_fool.experiments.results import sole_user
 from qd_fool.experiments.state import newest_state
 from qd_fool.kernel import check_crops
 from qd_fool.models import Scorer, load_scorer
+from qd_fool.models.class_names import find_class
 from qd_fool.models.scorer import default_chunk
 from qd_fool.runs import confidence_of, read_run
 
@@ -38,10 +40,12 @@ class RenderConfig:
 
     source: Annotated[Path, tyro.conf.Positional]
     """A run directory, or a graph written by `qd-fool export RUN --format graphs`."""
-    out: Path
-    """The PNG to write."""
-    class_index: Annotated[int | None, tyro.conf.arg(name="class")] = None
-    """Which class's elite; needed for a run."""
+    class_name: Annotated[str | None, tyro.conf.arg(name="class")] = None
+    """Which class's elite: its index, WNID or label, such as 291, n02129165 or lion; needed for a
+    run."""
+    out: Path | None = None
+    """The PNG to write. Default: the class's name, or that of the graph file, and the size, such
+    as lion_2048.png, here."""
     size: int = 2048
     """Length of the picture's longer side in pixels."""
     nearest: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -60,15 +64,15 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
     """
     if not 1 <= config.size <= LARGEST:
         raise UserError(f"--size is {config.size}: expected 1 to {LARGEST}")
-    if config.out.suffix.lower() != ".png":
-        raise UserError(f"--out {config.out}: expected a name that ends in .png")
-    if config.out.is_dir():
-        raise UserError(f"--out {config.out} is a folder: expected a file to write")
-    if not config.out.parent.is_dir():
-        raise UserError(f"--out {config.out}: its folder does not exist")
+    if config.out is not None:  # refused before anything is read
+        out_file(config.out, default="", suffixes=(".png",))
     load = _from_run if config.source.is_dir() else _from_file
     encoding, genome, scorer, class_index, crops = load(config, console)
     genome = jax.tree.map(jnp.asarray, genome)
+    stem = config.source.stem
+    if config.source.is_dir() and scorer is not None and class_index is not None:
+        stem = file_stem(scorer.class_names[class_index])
+    out = out_file(config.out, default=f"{stem}_{config.size}.png", suffixes=(".png",))
     if scorer is not None:
         check_crops(scorer, encoding.image_shape, crops=crops)
     height, width, _ = encoding.image_shape
@@ -83,10 +87,8 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
         )
     else:
         picture = np.asarray(encoding.render_at(genome, size))[0]
-    write_image(config.out, picture)
-    console.print(
-        f"wrote {config.out}, {size[1]} x {size[0]} pixels", highlight=False, soft_wrap=True
-    )
+    write_image(out, picture)
+    console.print(f"wrote {out}, {size[1]} x {size[0]} pixels", highlight=False, soft_wrap=True)
     if scorer is None or class_index is None:
         return
     down = _resized(picture, (height, width), Image.Resampling.BOX)
@@ -103,6 +105,13 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if poster < evolved / 2:
+        console.print(
+            "note: drawn at this size it is not the picture that was scored, which sampled it too "
+            "coarsely: --nearest enlarges the scored pixels",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 Loaded = tuple[Encoding, PyTree[Any], Scorer | None, int | None, int]
@@ -110,7 +119,7 @@ Loaded = tuple[Encoding, PyTree[Any], Scorer | None, int | None, int]
 
 def _from_run(config: RenderConfig, console: Console) -> Loaded:
     read_run(config.source)
-    if config.class_index is None:
+    if config.class_name is None:
         raise UserError(f"{config.source} is a run: --class says which of its elites to draw")
     if config.model is not None or config.weights is not None:
         raise UserError("--model and --weights are for graph files: a run names its own")
@@ -118,7 +127,7 @@ def _from_run(config: RenderConfig, console: Console) -> Loaded:
     check_resumable(config.source, planned)
     with sole_user(config.source):  # opening checkpoints tidies up after writers that died
         state, _ = newest_state(config.source, planned, console=console)
-    cell = check_cell(planned, state, config.class_index)
+    cell = find_cell(planned, state, config.class_name)
     genome = jax.tree.map(lambda a: np.asarray(a)[cell : cell + 1], state.archive.genomes)
     return planned.encoding, genome, planned.scorer, cell, planned.map_elites.crops
 
@@ -132,9 +141,7 @@ def _from_file(config: RenderConfig, console: Console) -> Loaded:
         raise UserError(f"{config.source}: expected JSON in UTF-8 ({error})") from error
     encoding, genome = read_graph(data, source=str(config.source))
     origin = data.get("origin") if isinstance(data.get("origin"), dict) else {}
-    class_index = config.class_index
-    if class_index is None and type(origin.get("class_index")) is int:
-        class_index = origin["class_index"]
+    class_index = origin.get("class_index") if type(origin.get("class_index")) is int else None
     name = config.model or origin.get("model")
     if config.model is None and isinstance(name, str) and "+" in name:
         console.print(
@@ -143,15 +150,17 @@ def _from_file(config: RenderConfig, console: Console) -> Loaded:
             soft_wrap=True,
         )
         return encoding, genome, None, None, 1
-    if not isinstance(name, str) or class_index is None:
-        if name is not None or config.class_index is not None or config.weights is not None:
+    if not isinstance(name, str) or (class_index is None and config.class_name is None):
+        if name is not None or config.class_name is not None or config.weights is not None:
             raise UserError(
                 f"{config.source} does not say what it was evolved for: to score it, give both "
                 "--model and --class"
             )
         return encoding, genome, None, None, 1
     scorer = load_scorer(name, weights=config.weights)
-    if not 0 <= class_index < len(scorer.class_names):
+    if config.class_name is not None:
+        class_index = find_class(config.class_name, scorer.class_names, wnids=scorer.wnids)
+    if class_index is None or not 0 <= class_index < len(scorer.class_names):
         raise UserError(
             f"class is {class_index}: {name} has classes 0 to {len(scorer.class_names) - 1}"
         )

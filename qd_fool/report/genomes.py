@@ -7,8 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from qd_fool.encodings import Encoding, make_encoding
+from qd_fool.archive_files import encoding_of_run
+from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
+from qd_fool.genome_log import genome_shapes
 from qd_fool.report.graph_layout import places_of, reaching_outputs
 from qd_fool.runs import read_npz
 
@@ -34,11 +36,8 @@ def read_genomes(
     if not (run_dir / "archive.npz").exists():
         return [], "the run has no archive.npz"
     arrays = read_npz(run_dir / "archive.npz")
-    shape, settings = run.get("image_shape"), run.get("encoding_settings")
-    if not isinstance(shape, list) or not isinstance(settings, dict):
-        return [], "run.json does not say how its genomes are to be read"
     try:
-        encoding = make_encoding(run["config"].get("encoding"), tuple(shape), **settings)
+        encoding = encoding_of_run(run)
         if encoding.describe is None:
             return [], ""
         genomes = _genomes(encoding, arrays)
@@ -49,8 +48,6 @@ def read_genomes(
 
 def _genomes(encoding: Encoding, arrays: dict[str, np.ndarray]) -> Any:
     """Those of all cells, in the structure that the encoding knows."""
-    key = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
-    like = jax.eval_shape(encoding.init, key)
 
     def leaf(path: Any, shape: Any) -> np.ndarray:
         name = jax.tree_util.keystr(path, simple=True, separator=".")
@@ -59,7 +56,7 @@ def _genomes(encoding: Encoding, arrays: dict[str, np.ndarray]) -> Any:
             raise UserError(f"archive.npz holds no genomes of the {encoding.name} encoding")
         return array
 
-    return jax.tree_util.tree_map_with_path(leaf, like)
+    return jax.tree_util.tree_map_with_path(leaf, genome_shapes(encoding))
 
 
 def pack_graphs(graphs: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -101,6 +101,8 @@ def _write(
         files=_files(path, run_dirs),
         style=_asset("page.css"),
         script=Markup("\n").join(_asset(name) for name in SCRIPTS),
+        # Looked at one by one: the page need not wait for them.
+        ancestors=[_json(run.pop("ancestors", {})) for run in runs],
         data=_json({"runs": runs, "tiles": _in_common(runs)}),
         pictures=[
             [whole_picture(run_dir / elite["png"]) for elite in run["elites"]]

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from qd_fool.archive_files import class_labels
 from qd_fool.errors import UserError
-from qd_fool.models.labels import imagenet_labels
+from qd_fool.report.ancestors import ancestor_thumbnails
 from qd_fool.report.curves import curves_of
 from qd_fool.report.genomes import pack_graphs, read_genomes
 from qd_fool.report.lineage import (
@@ -56,7 +57,7 @@ def run_data(run_dir: Path, *, page_dir: Path, budget: int) -> dict[str, Any]:
     cells = [e["class"] for e in elites] if ascent else list(range(int(run["classes"])))
     # Read when they are looked at: a thousand would fill the memory.
     images = [partial(_open, run_dir, row["png"]) for row in rows]
-    labels, wnids = _labels(int(run["classes"]), elites)
+    labels, wnids = class_labels(run, {e["class"]: e["label"] for e in elites})
     base = Path(os.path.relpath(run_dir.resolve(), page_dir.resolve())).as_posix()
     for elite, thumbnail in zip(elites, thumbnails(images, budget=budget), strict=True):
         elite |= {"thumb": thumbnail}
@@ -67,11 +68,11 @@ def run_data(run_dir: Path, *, page_dir: Path, budget: int) -> dict[str, Any]:
         "generations": run.get("generations_done"),
         "shape": list(images[0]().size[::-1]) if images else [],
         "base": "" if base == "." else f"{base}/",
-        "labels": labels,
-        "wnids": wnids,
+        "labels": list(labels),
+        "wnids": list(wnids),
         "elites": elites,
         "curves": curves_of(metrics, events, cells=cells),
-        **_lineage(elites, None if ascent else events),
+        **_lineage(run_dir, run, elites, None if ascent else events, budget=budget // 2),
         **_genomes(run_dir, run, elites, images),
     }
 
@@ -107,17 +108,14 @@ def _elite(run_dir: Path, row: dict[str, str]) -> dict[str, Any]:
         raise UserError(f"{run_dir / 'elites.csv'}: cannot be read ({error}) at {row}") from error
 
 
-def _labels(classes: int, elites: Sequence[dict[str, Any]]) -> tuple[list[str], list[str]]:
-    """A name for every class; and WNIDs, where these are the classes of ImageNet."""
-    wnids, names = imagenet_labels()
-    alike = classes == len(names) and all(e["label"] == names[e["class"]] for e in elites)
-    if elites and alike:
-        return list(names), list(wnids)
-    found = {elite["class"]: elite["label"] for elite in elites}
-    return [found.get(k, f"class {k}") for k in range(classes)], []
-
-
-def _lineage(elites: Sequence[dict[str, Any]], events: Events | None) -> dict[str, Any]:
+def _lineage(
+    run_dir: Path,
+    run: dict[str, Any],
+    elites: Sequence[dict[str, Any]],
+    events: Events | None,
+    *,
+    budget: int,
+) -> dict[str, Any]:
     """Ancestors of all elites, and how goals were switched; without a log, what the CSV tells."""
     classes = np.array([e["class"] for e in elites], np.int64)
     parents = np.array([e["parentClass"] for e in elites], np.int64)
@@ -136,6 +134,7 @@ def _lineage(elites: Sequence[dict[str, Any]], events: Events | None) -> dict[st
                 "depth": int(depth[row]),
                 "switches": int(switches[row]) + int(own),
             }
+    lines = list(zip(rows.tolist(), classes.tolist(), strict=True))
     confidence = [None if math.isnan(p) else float(f"{p:.6g}") for p in family.parent_confidence]
     return facts | {
         "insertions": len(events["id"]),
@@ -147,6 +146,7 @@ def _lineage(elites: Sequence[dict[str, Any]], events: Events | None) -> dict[st
             "parentClass": family.parent_class.tolist(),
             "parentConfidence": confidence,
         },
+        "ancestors": ancestor_thumbnails(run_dir, run, family, lines, budget=budget),
     }
 
 

@@ -25,13 +25,14 @@ def thumbnails(images: Sequence[Look], *, budget: int) -> list[str]:
     """
     sample = [look() for look in images[:: max(1, len(images) // 25)]]
     for packing in PACKINGS:
-        told = sum(len(_thumbnail(image, *packing)) for image in sample)
+        told = sum(len(packed(image, *packing)) for image in sample)
         if told * len(images) <= budget * len(sample):
             break
-    return [_thumbnail(look(), *packing) for look in images]
+    return [packed(look(), *packing) for look in images]
 
 
-def _thumbnail(image: Image.Image, side: int, quality: int) -> str:
+def packed(image: Image.Image, side: int, quality: int) -> str:
+    """A picture as an address: as it is, up to 64 pixels; else reduced to a side, as WebP."""
     data = io.BytesIO()
     if max(image.size) <= 64:
         image.save(data, "png", optimize=True)

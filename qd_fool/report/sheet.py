@@ -23,7 +23,7 @@ def write_contact_sheet(run_dir: Path, *, cell: int | None = None, margin: int =
     """
     elites = read_elites(run_dir)
     cell = cell or (112 if len(elites) < 100 else 80)
-    columns = max(1, math.ceil(math.sqrt(len(elites) * 1.6)))
+    columns = sheet_columns(len(elites))
     rows = max(1, math.ceil(len(elites) / columns))
     font = ImageFont.load_default(size=12 if cell > 100 else 10)
     pitch_x, pitch_y = cell + margin, cell + margin + 32
@@ -46,6 +46,11 @@ def write_contact_sheet(run_dir: Path, *, cell: int | None = None, margin: int =
     with replacing(path) as partial:
         sheet.save(partial)
     return path
+
+
+def sheet_columns(count: int) -> int:
+    """Columns of a sheet of so many pictures: a little wider than it is high."""
+    return max(1, math.ceil(math.sqrt(count * 1.6)))
 
 
 def percent(confidence: float) -> str:

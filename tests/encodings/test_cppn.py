@@ -1,4 +1,5 @@
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -48,6 +49,16 @@ def test_drawn_at_its_own_size_it_is_the_scored_picture():
     same = encoding.render_at(graphs, (28, 28))
     np.testing.assert_array_equal(same, encoding.render(graphs))
     assert encoding.render_at(graphs, (50, 70)).shape == (6, 50, 70, 3)
+
+
+def test_a_large_drawing_is_made_in_parts(monkeypatch):
+    encoding = cppn((28, 28, 3))
+    graphs = mixed_ages(encoding, 1, (0, 30))
+    whole = encoding.render_at(graphs, (50, 70))
+    # Eight rows at a time; the last part begins before the one before it ends.
+    monkeypatch.setattr(sys.modules["qd_fool.encodings.cppn"], "AT_ONCE", len(whole) * 70 * 8 + 1)
+    parts = encoding.render_at(graphs, (50, 70))
+    np.testing.assert_array_equal(parts, whole)
 
 
 def test_mutations_multiply_what_changes():

@@ -1,7 +1,11 @@
 """`qd-fool report`: what it writes, and what it refuses."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 from command import refused
+from PIL import Image
 from synthetic_run import write_run
 
 from qd_fool.cli import main
@@ -27,6 +31,23 @@ def test_one_run_two_runs_and_a_single_file(runs, tmp_path, capsys, monkeypatch)
     assert (tmp_path / "compare.html").exists()
     assert main(["report", a, b, "--out", "both.html"]) == 0
     assert (tmp_path / "both.html").exists()
+
+
+def test_pictures_that_are_missing_are_drawn_from_genomes(tmp_path, capsys):
+    theirs = Path(__file__).parents[2] / "archives" / "mnist_direct"
+    run = tmp_path / "run"
+    shutil.copytree(theirs, run, ignore=shutil.ignore_patterns("elites", "report.html"))
+    csv = run / "elites.csv"
+    csv.write_text(csv.read_text().replace("elites/0007_7.png", "../0007_7.png"))
+    told = refused(capsys, "report", run)
+    assert "0007_7.png: expected a picture" in told
+    assert not (tmp_path / "0007_7.png").exists()
+    csv.write_text((theirs / "elites.csv").read_text())
+    assert main(["report", str(run)]) == 0
+    assert "drew 1 pictures" in capsys.readouterr().err
+    for png in (theirs / "elites").iterdir():
+        with Image.open(png) as wanted, Image.open(run / "elites" / png.name) as found:
+            assert (wanted.mode, wanted.tobytes()) == (found.mode, found.tobytes())
 
 
 def test_bad_input_is_one_sentence(runs, tmp_path, capsys):

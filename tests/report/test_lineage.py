@@ -70,7 +70,7 @@ def test_only_ancestors_are_kept_and_chains_stay_the_same(events):
     assert set(family.id[kept].tolist()) == walked
     smaller = subset(family, kept)
     new = rows_of(smaller, family.id[rows[:2]])
-    for old, row in zip(rows[:2], new, strict=True):
+    for old, row in zip(rows[:2].tolist(), new.tolist(), strict=True):
         assert smaller.id[chain(smaller, row)].tolist() == family.id[chain(family, old)].tolist()
 
 

@@ -12,6 +12,7 @@ from qd_fool.cli import main
 from qd_fool.errors import UserError
 from qd_fool.report.page import duration, write_comparison, write_report
 from qd_fool.report.sheet import percent
+from qd_fool.runs import read_npz
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,16 @@ def test_the_page_shows_every_elite_and_needs_no_network(run_dir):
     assert {"contact_sheet.png", "elites.csv", "run.json"} <= set(local)
     assert all((run_dir / link).exists() for link in local)
     assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)\S+", page) == []
+
+
+def test_the_page_holds_pictures_of_ancestors(run_dir):
+    text = (run_dir / "report.html").read_text()
+    pictures = json.loads(re.search(r'id="ancestors-0">(.*?)</script>', text, re.S)[1])
+    (run,) = data_of(run_dir / "report.html")["runs"]
+    ids = {run["family"]["id"][int(row)] for row in pictures}
+    assert ids
+    assert ids <= set(read_npz(run_dir / "genomes.npz")["id"].tolist())
+    assert "ancestors" not in run
 
 
 def test_the_page_does_not_tell_where_the_run_was_made(run_dir):

@@ -15,6 +15,15 @@ function chainOf(run, elite) {
   }
 }
 
+/** Small pictures of ancestors by row, read when the first chain is drawn. */
+const ancestorPictures = RUNS.map(() => null);
+function pictureOf(r, rows) {
+  const script = $(`ancestors-${r}`);
+  if (!ancestorPictures[r] && script) ancestorPictures[r] = JSON.parse(script.textContent);
+  const found = rows.find((row) => ancestorPictures[r]?.[row]);
+  return found === undefined ? undefined : ancestorPictures[r][found];
+}
+
 function drawChain(run, r, elite) {
   if (elite.row === undefined || elite.parentClass < 0) return [];
   const { stretches, outside } = chainOf(run, elite);
@@ -35,11 +44,12 @@ function drawChain(run, r, elite) {
     // It may hold its cell no more, and still hold another.
     const kept = alive.find((e) => e.class === cell) ?? alive[0];
     const moved = kept && kept.class !== cell && kept.id !== elite.id;
+    const thumb = kept?.thumb ?? pictureOf(r, rows);
     const picture =
-      kept === undefined
+      thumb === undefined
         ? h("span", { class: "dot" })
         : h("img", {
-            src: kept.thumb,
+            src: thumb,
             alt: "",
             class: isSmall(run) ? "pixels" : null,
           });
@@ -75,6 +85,24 @@ function drawChain(run, r, elite) {
       list.append(more);
     }
     if (!hidden.length || k < FEW || k === last) list.append(item(stretch));
+  }
+  const line = stretches[last].rows;
+  const first = line.length > 1 ? pictureOf(r, line.slice(-1)) : undefined;
+  if (first !== undefined) {
+    const generation = family.generation[line[line.length - 1]].toLocaleString("en");
+    list.append(
+      h(
+        "li",
+        {},
+        h("img", { src: first, alt: "", class: isSmall(run) ? "pixels" : null }),
+        h(
+          "span",
+          { class: "who" },
+          "the first of this line",
+          h("small", {}, `generation ${generation}`),
+        ),
+      ),
+    );
   }
   const changes = elite.switches
     ? `${count(elite.switches, "change")} of class`

@@ -1,0 +1,104 @@
+"""What is not in `pages/`: the commands' help, the API, and the repository's files."""
+
+import contextlib
+import functools
+import io
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import griffe
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from qd_fool.cli import main
+
+ROOT = Path(__file__).parent.parent
+SHOWN = (".md", ".png", ".webp", ".csv", ".json", ".jsonl", ".py", ".html", ".ipynb", ".svg")
+SHARED = re.compile(r"^( +)(\w+(?:, \w+)+): (.*\n?(?:\1 +.*\n?)*)", re.M)
+
+
+class SplitNames(griffe.Extension):
+    """Reads `a, b: text` in a docstring's list as two items of the same text."""
+
+    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Rewrite the docstring before it is parsed."""
+        if obj.docstring:
+            obj.docstring.value = SHARED.sub(
+                lambda item: "".join(f"{item[1]}{name}: {item[3]}" for name in item[2].split(", ")),
+                obj.docstring.value,
+            )
+
+
+def on_config(config: MkDocsConfig) -> None:
+    """Give what is generated a place in the navigation."""
+    tables = sorted(path.name for path in (ROOT / "benchmarks").glob("*.md"))
+    api: dict[str, list[Any]] = {}
+    for name in _modules():
+        package = _package(name)
+        title = name if name == package else name.removeprefix(f"{package}.")
+        api.setdefault(package, []).append({title: f"api/{name}.md"})
+    config.nav += [
+        {"Commands": "commands.md"},
+        {"Reference archives": "archives/README.md"},
+        {"Tables": [f"benchmarks/{name}" for name in tables]},
+        {"API": [{package: pages} for package, pages in api.items()]},
+        {"Changelog": "CHANGELOG.md"},
+    ]
+
+
+def on_files(files: Files, config: MkDocsConfig) -> None:
+    """Add the pages that are made here, and the files of the repository that pages link to."""
+    files.append(File.generated(config, "commands.md", content="\n".join(_commands())))
+    for name in _modules():
+        content = f"# `{name}`\n\n::: {name}\n"
+        files.append(File.generated(config, f"api/{name}.md", content=content))
+    found = [ROOT / "CHANGELOG.md"]
+    for folder in ("benchmarks", "archives"):
+        found += [path for path in (ROOT / folder).rglob("*") if path.suffix in SHOWN]
+    for path in found:
+        name = path.relative_to(ROOT).as_posix()
+        files.append(File(name, str(ROOT), config.site_dir, use_directory_urls=False))
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Links out of `pages/` into the repository: there its files lie beside the pages."""
+    return markdown.replace("](../../", "](")
+
+
+@functools.cache
+def _modules() -> list[str]:
+    """The public modules, by their dotted names."""
+    paths = (ROOT / "qd_fool").rglob("*.py")
+    names = (".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths)
+    return sorted(
+        name.removesuffix(".__init__")
+        for name in names
+        if "._" not in name or name.endswith("__init__")
+    )
+
+
+def _package(module: str) -> str:
+    folder = ROOT / module.replace(".", "/")
+    return module if folder.is_dir() else module.rpartition(".")[0]
+
+
+def _commands(*words: str) -> Iterator[str]:
+    """A heading and the help of a command, then those of the commands below it."""
+    if not words:
+        yield "# Commands\n\nEach as `--help` prints it.\n"
+    text = _help(words)
+    yield f"{'#' * (len(words) + 2)} `{' '.join(('qd-fool', *words))}`\n\n```text\n{text}\n```\n"
+    below = re.search(r"\{([a-z,]+)\}\]?$", text.splitlines()[0])
+    for word in below[1].split(",") if below else ():
+        yield from _commands(*words, word)
+
+
+def _help(words: tuple[str, ...]) -> str:
+    os.environ["COLUMNS"] = "92"
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        main([*words, "--help"])
+    return printed.getvalue().rstrip()

@@ -1,0 +1,77 @@
+"""From what people call a class to its index: a number, a WNID or a label."""
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from qd_fool.errors import UserError
+
+FEW = 4
+"""Classes that a sentence lists."""
+
+
+def find_class(
+    text: str, names: Sequence[str], *, wnids: Sequence[str] = (), flag: str = "--class"
+) -> int:
+    """The index of the class that a text names, upper or lower case.
+
+    An index, a WNID, a whole label ("lion, king of beasts, Panthera leo"), one of its names
+    ("lion"), or a part of just one label ("king of b"): the first of these that fits counts.
+
+    Args:
+      text: as it was typed.
+      names: a label a class; its names are parted by commas.
+      wnids: a WordNet identifier a class; may be empty.
+      flag: that the text came with, for what is refused.
+
+    Raises:
+      UserError: no class fits, or several do.
+    """
+    word = text.strip().lower()
+    if re.fullmatch(r"[+-]?\d+", word):
+        if not 0 <= int(word) < len(names):
+            raise UserError(f"{flag} is {int(word)}: expected 0 to {len(names) - 1}")
+        return int(word)
+    if word in wnids:
+        return wnids.index(word)
+    lower = [name.lower() for name in names]
+    parts = [[part.strip() for part in name.split(",")] for name in lower]
+    for found in (
+        [k for k, name in enumerate(lower) if word == name],
+        [k for k, some in enumerate(parts) if word in some],
+        [k for k, name in enumerate(lower) if word and word in name],
+    ):
+        if len(found) > 1:
+            listed = _listed(found[:FEW], names, word)
+            more = f" and {len(found) - FEW} more" if len(found) > FEW else ""
+            raise UserError(
+                f"{flag} {text!r} fits {len(found)} classes, {listed}{more}: "
+                "expected the index of one"
+            )
+        if found:
+            return found[0]
+    known = {part: k for k, some in enumerate(parts) for part in some}
+    close = difflib.get_close_matches(word, known, n=FEW, cutoff=0.6)
+    like = list(dict.fromkeys(known[part] for part in close))
+    expected = "an index, a WNID or a label" if wnids else "an index or a label"
+    told = f"the nearest are {_listed(like, names, close[0])}" if like else f"expected {expected}"
+    raise UserError(f"{flag} {text!r} is none of the {len(names)} classes: {told}")
+
+
+def find_classes(
+    text: str, names: Sequence[str], *, wnids: Sequence[str] = (), flag: str = "--classes"
+) -> list[int]:
+    """The indices of classes that a text names, parted by commas; in its order, each once.
+
+    Raises:
+      UserError: as `find_class`.
+    """
+    found = [find_class(part, names, wnids=wnids, flag=flag) for part in text.split(",")]
+    return list(dict.fromkeys(found))
+
+
+def _listed(classes: Sequence[int], names: Sequence[str], word: str) -> str:
+    """Indices, each with its first name, or the first that has the word in it."""
+    parts = {k: [part.strip() for part in names[k].split(",")] for k in classes}
+    shown = {k: next((p for p in some if word in p.lower()), some[0]) for k, some in parts.items()}
+    return ", ".join(f"{k} ({name})" for k, name in shown.items())

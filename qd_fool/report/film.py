@@ -1,0 +1,181 @@
+"""The frames of a film: how the picture of one class, or the wall of all, came to be.
+
+Pictures are drawn from the genomes that a run kept, a few at a time, as frames ask for them.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Int, UInt8
+from PIL import Image, ImageDraw
+
+from qd_fool.archive_files import LoadedArchive, ancestor_pictures
+from qd_fool.errors import UserError
+from qd_fool.report.captions import Font, fitted, font_of, paste_centred, scaled
+from qd_fool.report.holders import Line
+from qd_fool.report.sheet import percent, sheet_columns
+
+AT_ONCE = 100
+"""Pictures drawn in one go, which bounds memory."""
+LINES = 3
+"""Of the caption under the picture of a class."""
+READABLE = 56
+"""Pixels: narrower cells of a wall have no captions."""
+BACKGROUND = "#c8c8c8"
+"""Of a wall: white pictures are seen on it."""
+SMALLEST = 4
+"""Pixels: narrower cells show nothing."""
+
+
+def class_frames(
+    archive: LoadedArchive, line: Line, *, class_index: int, width: int
+) -> Iterator[Image.Image]:
+    """Frames of one class, a frame an individual.
+
+    Args:
+      archive: with the genomes of all in the line.
+      line: who is shown, in order.
+      class_index: of the class that the film is about.
+      width: of a frame in pixels.
+
+    Returns:
+      RGB pictures, all of one size, both sides even.
+    """
+    height, native_width, _ = archive.encoding.image_shape
+    wide = width - width % 2
+    picture = max(1, round(wide * height / native_width))
+    font = font_of(max(10, wide // 24))
+    pitch = _pitch(font)
+    tall = _even(picture + pitch * LINES + pitch // 2)
+    evaluations = evaluations_at(archive.metrics, line.born)
+    for i, image in enumerate(_drawn(archive, line.id)):
+        frame = Image.new("RGB", (wide, tall), "white")
+        paste_centred(frame, _to_image(image), (0, 0, wide, picture))
+        cell = int(line.cell[i])
+        sure = line.confidence[i]
+        told = "confidence not logged" if math.isnan(sure) else f"confidence {percent(sure)}"
+        elsewhere = _short(archive.class_names[cell])
+        words = (
+            _short(archive.class_names[class_index]),
+            _when(int(line.born[i]), evaluations, i),
+            told if cell == class_index else f"{told} in {elsewhere}",
+        )
+        place = (wide // 40, picture + pitch // 4)
+        _write(frame, words, place, font=font, width=wide - wide // 20)
+        yield frame
+
+
+def wall_frames(
+    archive: LoadedArchive,
+    generations: Int[np.ndarray, " frames"],
+    rows: Int[np.ndarray, "frames classes"],
+    *,
+    width: int,
+) -> Iterator[Image.Image]:
+    """Frames of the wall of all classes, laid out as the contact sheet.
+
+    Args:
+      archive: with the genomes of all that are shown, and its log of insertions.
+      generations: at whose ends the wall is shown.
+      rows: of the log, who holds each cell then; -1 for nobody.
+      width: of a frame in pixels; it may be a little less.
+
+    Returns:
+      RGB pictures, all of one size, both sides even.
+
+    Raises:
+      UserError: a frame so narrow that nothing could be seen.
+    """
+    events = archive.events or {}
+    classes = rows.shape[1]
+    columns = sheet_columns(classes)
+    margin = max(2, min(8, width // (columns * 12)))
+    cell = (width - margin) // columns - margin
+    if cell < SMALLEST:
+        least = columns * (SMALLEST + 2) + 2
+        raise UserError(f"--size is {width}: expected {least} or more, for {columns} columns")
+    wide = _even(columns * (cell + margin) + margin)
+    small, large = font_of(max(9, cell // 10)), font_of(max(11, wide // 48))
+    under = 2 * _pitch(small) if cell >= READABLE else 0
+    head = _pitch(large) + margin
+    tall = _even(head + -(-classes // columns) * (cell + margin + under) + margin)
+    wall = Image.new("RGB", (wide, tall), BACKGROUND)
+    evaluations = evaluations_at(archive.metrics, generations)
+    before = np.concatenate([np.full((1, classes), -1, rows.dtype), rows[:-1]])
+    changed = (rows != before) & (rows >= 0)
+    for i, now in enumerate(rows):
+        # One picture may win many cells at once: it is drawn once.
+        ids = events["id"].astype(np.int64)[now]
+        new = np.unique(ids[changed[i]])
+        drawn = (scaled(_to_image(image), cell, cell) for image in _drawn(archive, new))
+        thumbnails = dict(zip(new.tolist(), drawn, strict=True))
+        confidence = np.where(now >= 0, events["confidence"][now].astype(np.float64), 0.0)
+        for k in np.flatnonzero(changed[i]):
+            x = margin + int(k) % columns * (cell + margin)
+            y = head + int(k) // columns * (cell + margin + under)
+            wall.paste(BACKGROUND, (x, y, x + cell, y + cell + under))
+            paste_centred(wall, thumbnails[int(ids[k])], (x, y, cell, cell))
+            if under:
+                words = (_short(archive.class_names[k]), percent(confidence[k]))
+                _write(wall, words, (x, y + cell), font=small, width=cell)
+        frame = wall.copy()
+        heading = (
+            f"{_when(int(generations[i]), evaluations, i)} · "
+            f"median confidence {percent(float(np.median(confidence)))} · "
+            f"{int((confidence >= 0.99).sum())} of {classes} >= 99%"
+        )
+        _write(frame, (heading,), (margin, margin // 2), font=large, width=wide - 2 * margin)
+        yield frame
+
+
+def evaluations_at(
+    metrics: Mapping[str, np.ndarray] | None, generations: Int[np.ndarray, " n"]
+) -> Sequence[int] | None:
+    """Evaluations counted up to the ends of generations; None where none were logged.
+
+    Between logged generations they grow evenly.
+    """
+    if metrics is None or not len(metrics["generation"]):
+        return None
+    found = np.interp(generations, metrics["generation"], metrics["evaluations"])
+    return [round(float(number)) for number in found]
+
+
+def _when(generation: int, evaluations: Sequence[int] | None, frame: int) -> str:
+    told = "" if evaluations is None else f" · {evaluations[frame]:,} evaluations"
+    return f"generation {generation:,}{told}"
+
+
+def _drawn(
+    archive: LoadedArchive, ids: Int[np.ndarray, " n"]
+) -> Iterator[UInt8[np.ndarray, "height width channels"]]:
+    for start in range(0, len(ids), AT_ONCE):
+        yield from ancestor_pictures(archive, ids[start : start + AT_ONCE])
+
+
+def _write(
+    onto: Image.Image, lines: Sequence[str], place: tuple[int, int], *, font: Font, width: int
+) -> None:
+    draw, pitch = ImageDraw.Draw(onto), _pitch(font)
+    for k, text in enumerate(lines):
+        draw.text(
+            (place[0], place[1] + k * pitch), fitted(text, font, width), fill="black", font=font
+        )
+
+
+def _pitch(font: Font) -> int:
+    """From one line of text to the next, in pixels."""
+    return math.ceil(1.2 * font.getbbox("Ag|")[3])
+
+
+def _to_image(pixels: UInt8[np.ndarray, "height width channels"]) -> Image.Image:
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+
+def _short(label: str) -> str:
+    return label.split(",")[0]
+
+
+def _even(length: int) -> int:
+    return length + length % 2
