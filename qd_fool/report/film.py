@@ -166,7 +166,7 @@ def _write(
 
 def _pitch(font: Font) -> int:
     """From one line of text to the next, in pixels."""
-    return math.ceil(1.2 * font.getbbox("Ag|")[3])
+    return math.ceil(1.05 * font.getbbox("Ag|")[3])
 
 
 def _to_image(pixels: UInt8[np.ndarray, "height width channels"]) -> Image.Image:

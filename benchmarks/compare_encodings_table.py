@@ -1,0 +1,215 @@
+"""Tables and plots of `compare_encodings.py`, from its lines."""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from qd_fool.statistics import mann_whitney, median_interval
+
+Record = Mapping[str, Any]
+BASELINES = ("direct", "CPPN")
+# Okabe and Ito's, which colour-blind readers tell apart; the same in both panels.
+COLORS = MappingProxyType(
+    {
+        "direct": "#000000",
+        "CPPN": "#000000",
+        "SBX": "#0072B2",
+        "normalized": "#0072B2",
+        "gradients": "#D55E00",
+        "random": "#009E73",
+        "no sine": "#CC79A7",
+        "RGB": "#E69F00",
+        "HSV": "#56B4E9",
+    }
+)
+TICKS = (
+    *((10.0**-n, f"$10^{{-{n}}}$") for n in (12, 10, 8, 6, 5, 4, 3)),
+    *((p, f"{p:g}") for p in (0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)),
+)
+"""Confidences to mark, with their words; beyond them `FAR`."""
+FAR = tuple((10.0**-n, f"$1 - 10^{{-{n}}}$") for n in (6, 8, 10, 12, 14))
+"""What is missing to 1, with words."""
+WORDS = """What the same number of counted evaluations finds, by encoding and by how genomes vary;
+a gradient step counts as four. "direct" and "CPPN" are as in the paper; every other setting differs
+from them in what the last table says ("gradients" in the size of a batch, too). "random" draws each
+generation afresh: no heredity, the same cells. One crop a picture.
+
+*Median*: of the confidences in all cells of all seeds, with the bootstrap interval of that median
+(95%, percentiles). Cells of a run are not independent, so that interval is, if anything, too
+narrow; *by seed* has the lowest and the highest of the seeds' own medians. *Cells* and *distinct*
+(pictures that differ) are medians over seeds. So are *seconds*, of a run without compiling, on a
+machine that had other work: no measure of speed. *Median .99 at*: evaluations, the median over
+seeds, and in how many it happened. *Against*: Mann-Whitney, two-sided, over the seeds' medians,
+against the paper's setting of that encoding; the effect is the probability that a seed of this
+setting does better than one of that. With three seeds a side p can't be below 0.1, with five not
+below 0.0079; no p is corrected for there being several.
+
+In the plots a line is the median over seeds, a band reaches from the lowest seed to the highest."""
+
+
+def confidence(log_odds: float) -> str:
+    """A number that is easy to read, as a distance near 0 and 1: "1 - 3.2e-6"."""
+    least = 1 / (1 + math.exp(abs(log_odds)))
+    if least >= 1e-4:
+        return f"{1 / (1 + math.exp(-log_odds)):.4f}"
+    small = f"{least:.1e}".replace("e-0", "e-")
+    return f"1 - {small}" if log_odds > 0 else small
+
+
+def medians(records: Sequence[Record]) -> list[float]:
+    """Each run's median log-odds over its cells."""
+    return [float(np.median(r["cells"])) for r in records]
+
+
+def reached(records: Sequence[Record], threshold: float) -> str:
+    """Evaluations until a run's median passes log-odds: over seeds, and in how many."""
+    at = []
+    for r in records:
+        passed = [evaluations for evaluations, median, _ in r["curve"] if median >= threshold]
+        at.append(passed[0] if passed else math.inf)
+    middle, happened = float(np.median(at)), sum(map(math.isfinite, at))
+    return f"{middle:,.0f} ({happened})" if math.isfinite(middle) else f"- ({happened})"
+
+
+def row(name: str, records: Sequence[Record], baseline: Sequence[Record]) -> dict[str, Any]:
+    """A setting's row."""
+    cells = np.concatenate([r["cells"] for r in records])
+    middle, low, high = median_interval(cells)
+    own = medians(records)
+
+    def over(key: str) -> str:
+        return f"{np.median([r[key] for r in records]):g}"
+
+    tested = "-"
+    if baseline and baseline[0]["setting"] != name:
+        test = mann_whitney(own, medians(baseline))
+        tested = f"p {test['p']:.2g}, effect {test['effect']:.2f}"
+    return {
+        "setting": name,
+        "seeds": len(records),
+        "evaluations": f"{records[0]['evaluations']:,}",
+        "median": confidence(middle),
+        "95%": f"{confidence(low)} to {confidence(high)}",
+        "by seed": f"{confidence(min(own))} to {confidence(max(own))}",
+        "cells >= .99": over("cells >= .99"),
+        "distinct": over("distinct"),
+        "median .99 at": reached(records, math.log(99)),
+        "seconds": f"{np.median([r['seconds'] for r in records]):.0f}",
+        "against": tested,
+    }
+
+
+def markdown(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines of a table, and an empty one."""
+    columns = list(rows[0])
+    return [
+        "| " + " | ".join(columns) + " |",
+        "|" + "---|" * len(columns),
+        *("| " + " | ".join(str(r[c]) for c in columns) + " |" for r in rows),
+        "",
+    ]
+
+
+def write(records: Sequence[Record], *, orders: Mapping[str, Sequence[str]], out: Path) -> None:
+    """`compare_encodings.md`, and a plot a network and budget, into `out`.
+
+    Args:
+      records: of runs.
+      orders: by model, the settings' names as they are to be listed.
+      out: the folder.
+    """
+    lines = ["# compare_encodings", "", WORDS, ""]
+    kinds = dict.fromkeys((r["model"], r["budget"]) for r in records)
+    for model, budget in kinds:
+        runs = [r for r in records if (r["model"], r["budget"]) == (model, budget)]
+        names = [n for n in orders[model] if any(r["setting"] == n for r in runs)]
+        by_name = {n: [r for r in runs if r["setting"] == n] for n in names}
+        picture = f"compare_encodings_{model}_{budget}.webp"
+        plot(by_name, out / picture)
+        machines = "; ".join(dict.fromkeys(r["machine"] for r in runs))
+        dates = " and ".join(sorted({r["date"] for r in runs}))
+        lines += [
+            f"## {model}, {budget:,} evaluations",
+            "",
+            f"`python benchmarks/compare_encodings.py {model} --evaluations {budget}`  ",
+            f"{machines}; {dates}",
+            "",
+            f"![Median confidence over counted evaluations, {model}]({picture})",
+            "",
+            *markdown([row(n, found, by_name.get(family(n), [])) for n, found in by_name.items()]),
+        ]
+    told = dict.fromkeys(
+        (r["model"], r["setting"], ", ".join(f"{k} {v}" for k, v in r["fields"].items()))
+        for r in records
+    )
+    lines += ["## What a setting is", ""]
+    lines += markdown([dict(zip(("model", "setting", "fields"), t, strict=True)) for t in told])
+    (out / "compare_encodings.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def family(name: str) -> str:
+    """The baseline that a setting is compared with."""
+    return next(b for b in BASELINES if name.split(",")[0] == b)
+
+
+def plot(by_name: Mapping[str, Sequence[Record]], path: Path) -> None:
+    """Median confidence over counted evaluations, a panel an encoding; bands: all seeds."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    families = [b for b in BASELINES if any(family(n) == b for n in by_name)]
+    figure = Figure(figsize=(5.6 * len(families), 4.4), layout="constrained")
+    panels = figure.subplots(1, len(families), sharey=True, squeeze=False)[0]
+    labels = []
+    for axes, baseline in zip(panels, families, strict=True):
+        names = [n for n in by_name if family(n) == baseline]
+        ends = {}
+        for name in names:
+            color = COLORS[name.split(", ")[-1]]
+            curves = np.array([[point[:2] for point in r["curve"]] for r in by_name[name]])
+            at, height = curves[0, :, 0], curves[:, :, 1]
+            middle = np.median(height, axis=0)
+            axes.fill_between(at, height.min(0), height.max(0), color=color, alpha=0.15, lw=0)
+            axes.plot(at, middle, color=color, lw=1.8)
+            ends[name] = (float(middle[-1]), color)
+        axes.set(title=baseline, xlabel="counted evaluations", xlim=(0, None))
+        places = [math.log(p / (1 - p)) for p, _ in TICKS] + [-math.log(rest) for rest, _ in FAR]
+        axes.set_yticks(places, [words for _, words in TICKS + FAR])
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        labels.append((axes, ends))
+    panels[0].set_ylabel("median confidence")
+    runs = itertools.chain.from_iterable(by_name.values())
+    heights = [height for r in runs for _, height, _ in r["curve"]]
+    low, high = min(heights), max(heights)
+    panels[0].set_ylim(low - 0.5, high + 0.5)
+    for axes, ends in labels:
+        label(axes, ends, gap=(high - low + 1) / 18)
+    figure.savefig(path, dpi=100, pil_kwargs={"quality": 80})
+
+
+def label(axes: Any, ends: Mapping[str, tuple[float, str]], *, gap: float) -> None:
+    """Names at the lines' right ends, moved apart where they would touch."""
+    order = sorted(ends, key=lambda n: ends[n][0])
+    places = [ends[n][0] for n in order]
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + gap)
+    surplus = max(0.0, places[-1] - axes.get_ylim()[1])
+    for name, place in zip(order, places, strict=True):
+        _, color = ends[name]
+        axes.annotate(
+            name.split(", ")[-1],
+            (1.02, place - surplus),
+            xycoords=("axes fraction", "data"),
+            color=color,
+            va="center",
+            fontsize=9,
+            annotation_clip=False,
+        )
