@@ -1,6 +1,6 @@
 """Makes the pictures of README and the documentation from an archive of ImageNet's classes.
 
-python docs/pictures.py archives/imagenet_cppn
+python docs/pictures.py archives/imagenet_cppn_squeezenet
 
 It writes into `pages/pictures/`: `best.webp`, the most confident elites; `wall.webp` and
 `elite.webp`, the report page in the machine's Chromium, as a reader meets it.
@@ -64,8 +64,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as api:
         run = Path(folder) / "run"
         shutil.copytree(asked.run, run)
-        complete = (run / "elites").is_dir()
-        if command(["report" if complete else "export", str(run)]):
+        if command(["report", str(run)]):  # which draws what pictures are missing
             raise SystemExit(f"{asked.run}: its page could not be written")
         browser = api.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")

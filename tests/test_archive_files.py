@@ -20,7 +20,7 @@ from qd_fool.models.retrained import NEW_CLASS
 
 ARCHIVES = Path(__file__).parents[1] / "archives"
 DIRECT, CPPN, ASCENT = (ARCHIVES / f"mnist_{name}" for name in ("direct", "cppn", "ascent"))
-IMAGENET = ARCHIVES / "imagenet_cppn"
+IMAGENET = ARCHIVES / "imagenet_cppn_lite0"
 
 
 @pytest.fixture(scope="module")
