@@ -45,19 +45,23 @@ step counted as four evaluations.
 
 What differs: qd_fool's genes are bytes, the others' floats in [0, 1], rounded to bytes for the
 network. Mutation is polynomial, 0.1 a gene, eta 15: in qd_fool a draw a gene, in QDax its own
-operator, which changes exactly 78 genes and looks at the bounds (Deb's later form); pyribs has
-none, so it is qd_fool's in NumPy. All these start from the same 200 pictures. *Iso+line* has the
-values of QDax's README (0.05, 0.1). *Gaussian* is pyribs' fooling tutorial, sigma 0.5 from a gray
-picture, but with batches of 200 and log-odds for its 30 and probabilities. *CMA-ME* is pyribs'
-separable CMA-ES ranked by improvement, sigma 0.2 from there, clipped where it is drawn.
+operator, which changes exactly 78 genes and looks at the bounds (Deb's later form). That draws them
+without replacement, by sorting, and most of the time goes there: see *iso+line* for QDax's own
+pace. pyribs has no such operator, so it is qd_fool's in NumPy. All these start from the same 200
+pictures. *Iso+line* has the values of QDax's README (0.05, 0.1). *Gaussian* is pyribs' fooling
+tutorial, sigma 0.5 from a gray picture, but with batches of 200 and log-odds for its 30 and
+probabilities. *CMA-ME* is pyribs' separable CMA-ES ranked by improvement, sigma 0.2 from there,
+clipped where it is drawn.
 
 *Of the network*: evaluations/s over those of the network alone on such batches, the median over
-rounds. *Compile* is told apart; with pyribs it is the network's and numba's, which its first loop
-here pays for the others. *At*: evaluations, the median over seeds, and in how many it happened.
+rounds; that one, on one device, hands its results to the host batch by batch, as in pyribs' loop,
+so a compiled loop can pass it. *Compile* is told apart (on a busy machine); with pyribs it is the
+network's and numba's, which its first loop here pays for the others. *At*: evaluations, the median
+over seeds, and in how many it happened.
 
-Where they are better: pyribs takes any Python function and compiles none of the loop, so it begins
-at once, and each line of it can be stepped through. Both have archives over any measures, and
-emitters that are not here (CMA-ME and its kin; QDax policy gradients and many objectives)."""
+Where they are better: pyribs takes any Python function and compiles none of the loop, so it
+begins at once, and each line of it can be stepped through. Both have archives over any measures,
+and emitters that are not here (CMA-ME and its kin; QDax policy gradients and many objectives)."""
 
 
 def jobs(scorer):
