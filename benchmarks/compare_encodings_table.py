@@ -46,8 +46,8 @@ narrow; *by seed* has the lowest and the highest of the seeds' own medians. *Cel
 machine that had other work: no measure of speed. *Median .99 at*: evaluations, the median over
 seeds, and in how many it happened. *Against*: Mann-Whitney, two-sided, over the seeds' medians,
 against the paper's setting of that encoding; the effect is the probability that a seed of this
-setting does better than one of that. With two seeds a side p can't be below .33, with three .1, with five not
-below 0.0079; no p is corrected for there being several.
+setting does better than one of that. With two seeds a side p can't be below .33, with three .1,
+with five .0079; no p is corrected for there being several.
 
 In the plots a line is the median over seeds, a band reaches from the lowest seed to the highest."""
 
