@@ -81,7 +81,7 @@ def read_source(run_dir: Path) -> Source:
     read_run(run_dir)
     evolve = plan(stored_config(run_dir))
     with sole_user(run_dir):
-        state, _ = newest_state(run_dir, evolve, console=Console(stderr=True))
+        state = newest_state(run_dir, evolve, console=Console(stderr=True)).state
     cells = np.flatnonzero(np.asarray(state.archive.occupied)).astype(np.int32)
     if not cells.size:
         raise UserError(f"--from {run_dir}: it has no elites")

@@ -228,6 +228,7 @@ class EvolvePlan:
       scorer, encoding, map_elites: what it stands for.
       score: `(params, images) -> log-odds (n, classes)` of 8-bit pictures, as evolution scores.
       record: plain values for `run.json`; those that decide the outcome are compared on resume.
+      keep_genomes: as given, with what `auto` stands for.
     """
 
     config: EvolveConfig
@@ -236,11 +237,7 @@ class EvolvePlan:
     map_elites: MapElitesConfig
     score: ScoreFunction
     record: dict[str, Any]
-
-    @property
-    def keep_genomes(self) -> KeepGenomes:
-        """As given, with what `auto` stands for."""
-        return what_to_keep(self.config.keep_genomes, self.encoding)
+    keep_genomes: KeepGenomes
 
     @property
     def generations(self) -> int:
@@ -293,7 +290,8 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     if config.mean is not None:
         record["mean_sha256"] = hashlib.sha256(config.mean.read_bytes()).hexdigest()
     score = score_function(scorer, crops=map_elites.crops, chunk=map_elites.chunk)
-    return EvolvePlan(config, scorer, encoding, map_elites, score, record)
+    keep = what_to_keep(config.keep_genomes, encoding)
+    return EvolvePlan(config, scorer, encoding, map_elites, score, record, keep)
 
 
 def read_networks(config: EvolveConfig) -> Scorer:

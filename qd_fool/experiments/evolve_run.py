@@ -111,12 +111,13 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
     mesh = make_mesh(planned.config.devices)
     _say_what(planned, mesh, run_dir, console)
     # Whatever these raise about bad input, they raise before the directory is touched.
+    length = _segment_length(planned)
     segment = make_segment(
         planned.scorer,
         planned.encoding,
         planned.map_elites,
         mesh=mesh,
-        length=_segment_length(planned),
+        length=length,
         log_offspring=planned.keep_genomes != "none",
     )
     state, donor = (None, None) if stored else _first_state(planned)
@@ -151,7 +152,16 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
             evolve_progress(console, total=total, done=int(state.generation)) as progress,
         ):
             state = _loop(
-                planned, compiled, state, params, carried, checkpoints, run_dir, stop, progress
+                planned,
+                compiled,
+                state,
+                params,
+                carried,
+                checkpoints,
+                run_dir,
+                stop,
+                progress,
+                length=length,
             )
         return _finish(planned, run_dir, state, carried, stop, console)
 
@@ -287,6 +297,8 @@ def _loop(
     run_dir: Path,
     stop: list[int],
     progress: EvolveProgress,
+    *,
+    length: int,
 ) -> EvolutionState:
     """Segments until the generations are done or a signal came; log and checkpoint between."""
     config = planned.config
@@ -328,7 +340,7 @@ def _loop(
             counted_from, saved_at, saved_time = max(done, 1), done, time.monotonic()
         # Segments of about a second: Ctrl-C and NaN scores are met soon, the host seldom asks.
         wanted = int(SEGMENT_SECONDS / max(elapsed / count, 1e-6))
-        count = max(1, min(wanted, _segment_length(planned)))
+        count = max(1, min(wanted, length))
     if done > saved_at:  # the time is over, or a signal came after the last look
         _checkpoint(checkpoints, state, carried, run_dir, done)
     checkpoints.wait_until_finished()

@@ -12,7 +12,7 @@ from qd_fool.elites import png_name
 from qd_fool.errors import UserError
 from qd_fool.experiments.evolve_config import EvolvePlan, check_resumable, plan, stored_config
 from qd_fool.experiments.results import sole_user, write_results
-from qd_fool.experiments.state import newest_genomes, newest_state
+from qd_fool.experiments.state import newest_state
 from qd_fool.files import write_json
 from qd_fool.genome_log import write_genome_log
 from qd_fool.map_elites import EvolutionState
@@ -72,17 +72,19 @@ def _planned(run_dir: Path) -> EvolvePlan:
 
 def _export_all(run_dir: Path, console: Console) -> None:
     planned = _planned(run_dir)
-    state, seconds = newest_state(run_dir, planned, console=console)
-    facts: dict[str, Any] = {} if seconds is None else {"seconds": round(seconds, 3)}
+    newest = newest_state(run_dir, planned, console=console)
+    state = newest.state
+    facts: dict[str, Any] = {}
+    if newest.seconds is not None:
+        facts["seconds"] = round(newest.seconds, 3)
     if read_run(run_dir)["status"] == "paused" and int(state.generation) <= planned.generations:
         facts["status"] = "paused"
     run = read_run(run_dir)
     if run.get("kind", "evolution") != "evolution":
         # Read as an evolution's it looks finished: what it is, it has said itself.
         facts |= {k: run[k] for k in ("status", "evaluations", "generations_done") if k in run}
-    genomes = newest_genomes(run_dir, planned, state)
-    if genomes is not None:
-        write_genome_log(run_dir, genomes)
+    if newest.genomes is not None:
+        write_genome_log(run_dir, newest.genomes)
     difference = write_results(run_dir, planned, state, facts=facts)
     console.print(f"PNGs scored again: differ by at most {difference:.1g}", highlight=False)
 
@@ -126,7 +128,7 @@ def elite_graph(planned: EvolvePlan, state: EvolutionState, cell: int) -> dict[s
 
 def _export_graphs(config: ExportConfig, console: Console) -> Path:
     planned = _planned(config.run)
-    state, _ = newest_state(config.run, planned, console=console)
+    state = newest_state(config.run, planned, console=console).state
     if config.class_name is None:
         cells = [int(cell) for cell in np.flatnonzero(np.asarray(state.archive.occupied))]
     else:

@@ -126,7 +126,7 @@ def _from_run(config: RenderConfig, console: Console) -> Loaded:
     planned = plan(stored_config(config.source))
     check_resumable(config.source, planned)
     with sole_user(config.source):  # opening checkpoints tidies up after writers that died
-        state, _ = newest_state(config.source, planned, console=console)
+        state = newest_state(config.source, planned, console=console).state
     cell = find_cell(planned, state, config.class_name)
     genome = jax.tree.map(lambda a: np.asarray(a)[cell : cell + 1], state.archive.genomes)
     return planned.encoding, genome, planned.scorer, cell, planned.map_elites.crops

@@ -1,11 +1,12 @@
 """The newest state of a run, from its checkpoints or its archive.npz."""
 
+import dataclasses
 from pathlib import Path
 
 import jax
 from rich.console import Console
 
-from qd_fool.checkpoints import Restored, open_checkpoints, restore_newest
+from qd_fool.checkpoints import open_checkpoints, restore_newest
 from qd_fool.errors import UserError
 from qd_fool.experiments.evolve_config import EvolvePlan
 from qd_fool.genome_log import GenomeLog, from_arrays
@@ -13,47 +14,40 @@ from qd_fool.map_elites import EvolutionState, init
 from qd_fool.runs import read_archive
 
 
-def newest_state(
-    run_dir: Path, planned: EvolvePlan, *, console: Console
-) -> tuple[EvolutionState, float | None]:
-    """The state of the newest whole checkpoint; of archive.npz where there is no checkpoint.
+@dataclasses.dataclass(frozen=True)
+class Newest:
+    """Where a run stands.
 
-    Returns:
-      The state, on the host, and the seconds that a checkpoint says it took; None from an archive.
+    Attributes:
+      state: on the host.
+      seconds: that a checkpoint says it took; None from an archive.
+      genomes: of elites and their ancestors; None where the checkpoint keeps none.
+    """
+
+    state: EvolutionState
+    seconds: float | None = None
+    genomes: GenomeLog | None = None
+
+
+def newest_state(run_dir: Path, planned: EvolvePlan, *, console: Console) -> Newest:
+    """That of the newest whole checkpoint; of archive.npz where there is no checkpoint.
 
     Raises:
       UserError: there is neither, or they are damaged.
     """
     blank = jax.device_get(init(planned.encoding, len(planned.scorer.class_names), seed=0))
-    restored = _newest_checkpoint(run_dir, blank)
+    restored = None
+    if (run_dir / "checkpoints").is_dir():
+        with open_checkpoints(run_dir / "checkpoints") as checkpoints:
+            restored = restore_newest(checkpoints, blank)
     if restored is not None:
         for problem in restored.problems:
             console.print(problem, highlight=False)
-        return restored.state, float(restored.meta["seconds"])
+        genomes = None
+        if restored.arrays:
+            source = f"{run_dir}: its checkpoint"
+            genomes = from_arrays(restored.arrays, planned.encoding, source=source)
+        return Newest(restored.state, float(restored.meta["seconds"]), genomes)
     if (run_dir / "archive.npz").exists():
-        return read_archive(run_dir, blank), None
+        return Newest(read_archive(run_dir, blank))
     raise UserError(f"{run_dir} has neither a whole checkpoint nor an archive.npz yet")
-
-
-def newest_genomes(run_dir: Path, planned: EvolvePlan, state: EvolutionState) -> GenomeLog | None:
-    """The genomes that the newest whole checkpoint keeps; None where it keeps none.
-
-    Args:
-      run_dir: of the run.
-      planned: as it was run.
-      state: that of the checkpoint, or of the same structure.
-
-    Raises:
-      UserError: they are those of another encoding.
-    """
-    restored = _newest_checkpoint(run_dir, state)
-    if restored is None or not restored.arrays:
-        return None
-    return from_arrays(restored.arrays, planned.encoding, source=f"{run_dir}: its checkpoint")
-
-
-def _newest_checkpoint(run_dir: Path, template: EvolutionState) -> Restored | None:
-    if not (run_dir / "checkpoints").is_dir():
-        return None
-    with open_checkpoints(run_dir / "checkpoints") as checkpoints:
-        return restore_newest(checkpoints, template)
