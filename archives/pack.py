@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from qd_fool.files import write_json
-from qd_fool.runs import read_run
+from qd_fool.runs.directory import read_run
 
 FILES = ("archive.npz", "genomes.npz", "lineage.npz", "elites.csv", "metrics.csv")
 

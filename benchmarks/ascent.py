@@ -13,7 +13,7 @@ from common import HERE, finished, report
 from PIL import Image, ImageDraw
 
 from qd_fool.cli import main as qd_fool
-from qd_fool.experiments.ascend_table import THRESHOLDS
+from qd_fool.commands.ascend.table import THRESHOLDS
 
 HUNDRED, FEW = "0:1000:10", "99,278,906"
 """Every tenth class; three of the six that the original's search looked at."""

@@ -26,12 +26,13 @@ import compare_encodings_table as table
 import numpy as np
 from common import HERE, machine
 
+from qd_fool.commands.evolve.config import EvolveConfig
+from qd_fool.commands.evolve.plan import EvolvePlan, plan
+from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.encodings import Encoding
-from qd_fool.experiments.evolve_config import EvolveConfig, EvolvePlan, plan
-from qd_fool.map_elites import init
-from qd_fool.mesh import make_mesh, replicate
-from qd_fool.models.zoo import ZOO
-from qd_fool.segments import make_segment, raise_if_bad
+from qd_fool.map_elites.segments import make_segment, raise_if_bad
+from qd_fool.map_elites.state import init
+from qd_fool.models.entry import ZOO
 
 LENGTH = 16
 RANDOM = "random"

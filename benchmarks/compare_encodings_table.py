@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qd_fool.statistics import mann_whitney, median_interval
+from qd_fool.judge.statistics import mann_whitney, median_interval
 
 Record = Mapping[str, Any]
 BASELINES = ("direct", "CPPN")

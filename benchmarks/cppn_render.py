@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from oracles.graphs import cppn, drifted
 
 from qd_fool import load_scorer
-from qd_fool.chunks import map_chunks
-from qd_fool.encodings.graph import with_ancestors
-from qd_fool.mesh import AXIS, make_mesh
+from qd_fool.devices.chunks import map_chunks
+from qd_fool.devices.mesh import AXIS, make_mesh
+from qd_fool.encodings.cppn.graph import with_ancestors
 
 # Picture, mutations to drift, live nodes to keep, pictures a call.
 CASES = {

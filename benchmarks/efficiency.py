@@ -22,10 +22,11 @@ import numpy as np
 from common import HERE, machine
 from efficiency_settings import JOBS
 
-from qd_fool.experiments.evolve_config import EvolveConfig, plan
-from qd_fool.map_elites import init
-from qd_fool.mesh import make_mesh, replicate
-from qd_fool.segments import make_segment, raise_if_bad
+from qd_fool.commands.evolve.config import EvolveConfig
+from qd_fool.commands.evolve.plan import plan
+from qd_fool.devices.mesh import make_mesh, replicate
+from qd_fool.map_elites.segments import make_segment, raise_if_bad
+from qd_fool.map_elites.state import init
 
 RESULTS = HERE / "efficiency.jsonl"
 LENGTH = 16

@@ -23,12 +23,14 @@ import numpy as np
 import torch
 from common import report
 
-from qd_fool.chunks import map_chunks
 from qd_fool.data.photographs import class_of, list_photographs, read_photographs
-from qd_fool.elites import read_image, score_function
-from qd_fool.kernel import crop, crop_places
+from qd_fool.devices.chunks import map_chunks
 from qd_fool.models import ZOO, load_scorer
-from qd_fool.runs import read_elites, read_run
+from qd_fool.runs.directory import read_run
+from qd_fool.runs.elites import read_elites
+from qd_fool.runs.pictures import read_image
+from qd_fool.scoring.crops import crop, crop_places
+from qd_fool.scoring.score import score_function
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from oracles import caffe_nets

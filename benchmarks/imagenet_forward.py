@@ -24,10 +24,10 @@ import torch
 from common import median_ratio, report
 from jax.sharding import NamedSharding, PartitionSpec
 
-from qd_fool.chunks import map_chunks
-from qd_fool.mesh import AXIS, make_mesh, replicate
+from qd_fool.devices.chunks import map_chunks
+from qd_fool.devices.mesh import AXIS, make_mesh, replicate
 from qd_fool.models import ZOO
-from qd_fool.models.zoo import make_scorer
+from qd_fool.models.load import make_scorer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from oracles.weights import random_flat

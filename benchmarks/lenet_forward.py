@@ -18,9 +18,9 @@ from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from qd_fool import load_scorer
-from qd_fool.chunks import map_chunks
-from qd_fool.mesh import AXIS, make_mesh
-from qd_fool.models.lenet import flat_from_params
+from qd_fool.devices.chunks import map_chunks
+from qd_fool.devices.mesh import AXIS, make_mesh
+from qd_fool.models.architectures.lenet import flat_from_params
 
 BATCH, CALLS, ROUNDS = 200, 4, 9
 CHUNKS = (25, 50, 100, 200)

@@ -13,9 +13,9 @@ import numpy as np
 from common import first, report
 
 from qd_fool import MapElitesConfig, load_scorer, make_encoding
-from qd_fool.map_elites import init
-from qd_fool.mesh import make_mesh, replicate
-from qd_fool.segments import make_segment
+from qd_fool.devices.mesh import make_mesh, replicate
+from qd_fool.map_elites.segments import make_segment
+from qd_fool.map_elites.state import init
 
 TARGET = np.log(0.9999 / 0.0001)
 NO_SINE = "tanh,sigmoid,gaussian,linear"

@@ -16,10 +16,10 @@ from common import interleaved, median_ratio, report
 from jax.sharding import NamedSharding, PartitionSpec
 
 from qd_fool import MapElitesConfig, load_scorer, make_encoding
-from qd_fool.chunks import map_chunks
-from qd_fool.map_elites import init
-from qd_fool.mesh import AXIS, make_mesh, replicate
-from qd_fool.segments import make_segment
+from qd_fool.devices.chunks import map_chunks
+from qd_fool.devices.mesh import AXIS, make_mesh, replicate
+from qd_fool.map_elites.segments import make_segment
+from qd_fool.map_elites.state import init
 
 BATCH, GENERATIONS = 200, 25
 

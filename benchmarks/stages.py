@@ -18,12 +18,13 @@ from jax.sharding import PartitionSpec
 
 from qd_fool import MapElitesConfig, load_scorer, make_encoding
 from qd_fool.archive import competing_fitness
-from qd_fool.chunks import map_chunks
-from qd_fool.collectives import all_gather_packed
-from qd_fool.kernel import log_odds
-from qd_fool.map_elites import ask, init, tell
-from qd_fool.mesh import AXIS, make_mesh, replicate
-from qd_fool.segments import make_segment
+from qd_fool.devices.chunks import map_chunks
+from qd_fool.devices.collectives import all_gather_packed
+from qd_fool.devices.mesh import AXIS, make_mesh, replicate
+from qd_fool.map_elites.generation import ask, tell
+from qd_fool.map_elites.segments import make_segment
+from qd_fool.map_elites.state import init
+from qd_fool.scoring.log_odds import log_odds
 
 BATCH, TIMES = 200, 25
 

@@ -25,9 +25,9 @@ import versus_loops as loops
 from common import HERE, machine, median_ratio, report
 
 from qd_fool import MapElitesConfig, load_scorer, make_encoding
-from qd_fool.experiments.evolve_config import plan
-from qd_fool.experiments.presets import with_preset
-from qd_fool.map_elites import counted_evaluations, generations_for
+from qd_fool.commands.evolve.plan import plan
+from qd_fool.commands.evolve.presets import with_preset
+from qd_fool.map_elites.config import counted_evaluations, generations_for
 
 RESULTS = HERE / "versus.jsonl"
 CERTAIN = np.log(0.9999 / 0.0001)

@@ -14,12 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from qd_fool import MapElitesConfig, make_encoding
+from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.encodings import Encoding
-from qd_fool.kernel import evaluate
-from qd_fool.map_elites import ask, init
-from qd_fool.mesh import make_mesh, replicate
+from qd_fool.map_elites.generation import ask
+from qd_fool.map_elites.segments import make_segment
+from qd_fool.map_elites.state import init
 from qd_fool.models import Scorer
-from qd_fool.segments import make_segment
+from qd_fool.scoring.log_odds import evaluate
 
 BATCH, RATE, ETA = 200, 0.1, 15.0
 Run = Callable[[int, np.ndarray], np.ndarray]

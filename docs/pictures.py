@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Page, sync_playwright
 
 from qd_fool.cli import main as command
-from qd_fool.report.sheet import percent
-from qd_fool.runs import open_elite, read_elites
+from qd_fool.runs.elites import open_elite, read_elites
+from qd_fool.scoring.confidence import percent
 
 OUT = Path(__file__).parent / "pages" / "pictures"
 CHROMIUM = os.environ.get("QD_FOOL_CHROMIUM") or shutil.which("chromium")

@@ -12,24 +12,26 @@ import jax
 import tyro
 from rich.console import Console
 
+from qd_fool.commands.ascend.config import AscendConfig
+from qd_fool.commands.ascend.resume import stored_ascent
+from qd_fool.commands.ascend.run import ascend_run
+from qd_fool.commands.evolve.config import EvolveConfig
+from qd_fool.commands.evolve.presets import with_preset
+from qd_fool.commands.evolve.resume import stored_config
+from qd_fool.commands.evolve.run import evolve_run
+from qd_fool.commands.export import ExportConfig, export_run
+from qd_fool.commands.figure import FigureConfig, figure_command
+from qd_fool.commands.film import FilmConfig, film_run
+from qd_fool.commands.models import ModelsConfig, models_command
+from qd_fool.commands.render import RenderConfig, render_picture
+from qd_fool.commands.report import ReportConfig, report_command
+from qd_fool.commands.reproduce.run import ReproduceConfig, reproduce_run
+from qd_fool.commands.retrain.config import RetrainConfig
+from qd_fool.commands.retrain.run import retrain_run, stored_retrain
+from qd_fool.commands.score import ScoreConfig, score_files
+from qd_fool.commands.train import TrainConfig, train_run
+from qd_fool.commands.transfer.run import TransferConfig, transfer_run
 from qd_fool.errors import UserError
-from qd_fool.experiments.ascend_config import AscendConfig, stored_ascent
-from qd_fool.experiments.ascend_run import ascend_run
-from qd_fool.experiments.evolve_config import EvolveConfig, stored_config
-from qd_fool.experiments.evolve_run import evolve_run
-from qd_fool.experiments.export import ExportConfig, export_run
-from qd_fool.experiments.figure import FigureConfig, figure_command
-from qd_fool.experiments.film import FilmConfig, film_run
-from qd_fool.experiments.models import ModelsConfig, models_command
-from qd_fool.experiments.presets import with_preset
-from qd_fool.experiments.render import RenderConfig, render_picture
-from qd_fool.experiments.report import ReportConfig, report_command
-from qd_fool.experiments.reproduce import ReproduceConfig, reproduce_run
-from qd_fool.experiments.retrain import retrain_run, stored_retrain
-from qd_fool.experiments.retrain_config import RetrainConfig
-from qd_fool.experiments.score import ScoreConfig, score_files
-from qd_fool.experiments.train import TrainConfig, train_run
-from qd_fool.experiments.transfer import TransferConfig, transfer_run
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130

@@ -1,12 +1,17 @@
 """Writing files so that a reader, or a crash, never meets half of one."""
 
 import csv
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from qd_fool.errors import UserError
 
 
 @contextmanager
@@ -43,3 +48,16 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, A
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an `.npz` file; never unpickles.
+
+    Raises:
+      UserError: missing or damaged.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except Exception as error:  # zipfile, zlib, tokenize and NumPy each raise their own
+        raise UserError(f"{path}: expected a whole .npz file ({error})") from error

@@ -7,7 +7,7 @@ import numpy as np
 from synthetic_run import write_run
 
 from qd_fool.encodings import make_encoding
-from qd_fool.genome_log import GenomeLog, write_genome_log
+from qd_fool.runs.genomes import GenomeLog, write_genome_log
 
 SIDE = 4
 

@@ -8,7 +8,10 @@ import numpy as np
 from PIL import Image
 
 from qd_fool.models.labels import imagenet_labels
-from qd_fool.runs import ELITES, LINEAGE, METRICS, SCHEMA
+from qd_fool.runs.directory import SCHEMA
+from qd_fool.runs.elites import ELITES
+from qd_fool.runs.lineage import LINEAGE
+from qd_fool.runs.metrics import METRICS
 
 BATCH = 50
 

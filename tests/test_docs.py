@@ -15,9 +15,10 @@ import pytest
 from oracles.weights import random_flat
 
 from qd_fool import cli
-from qd_fool.emitters import EMITTERS
+from qd_fool.commands.evolve.config import EvolveConfig
+from qd_fool.commands.evolve.plan import plan
+from qd_fool.emitters.base import EMITTERS
 from qd_fool.encodings import ENCODINGS, make_encoding
-from qd_fool.experiments.evolve_config import EvolveConfig, plan
 from qd_fool.models import ZOO
 
 ROOT = Path(__file__).parent.parent

@@ -1,13 +1,12 @@
 """The notebooks of archives/ run from end to end, and are committed as they ran."""
 
 import re
-from pathlib import Path
 
 import nbformat
 import pytest
+from paths import ARCHIVES
 from run_notebooks import TAG, executed, with_settings
 
-ARCHIVES = Path(__file__).parents[1] / "archives"
 EVOLVING = {"SEEDS": 2, "GENERATIONS": 3, "BATCH": 20}
 SMALL = {
     "inspect_archive": {"ARCHIVE": "mnist_cppn", "SHOW": 3, "POSTER": 56},

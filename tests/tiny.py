@@ -8,8 +8,8 @@ import numpy as np
 
 import qd_fool
 from qd_fool import map_elites as me
-from qd_fool.mesh import make_mesh, replicate
-from qd_fool.segments import make_segment
+from qd_fool.devices.mesh import make_mesh, replicate
+from qd_fool.map_elites.segments import make_segment
 
 SIZE, CLASSES = 6, 5
 

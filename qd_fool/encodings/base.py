@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
@@ -130,3 +131,14 @@ def make_encoding(name: str, image_shape: tuple[int, int, int], **settings: Any)
         if setting not in known:
             raise UserError(f"the {name} encoding has no setting {setting!r}: {', '.join(known)}")
     return entry.build(image_shape, entry.settings(**settings))
+
+
+def genome_shapes(encoding: Encoding) -> PyTree[Any]:
+    """Shapes and types of genomes, with a leading axis of 1."""
+    key = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
+    return jax.eval_shape(encoding.init, key)
+
+
+def genome_bytes(encoding: Encoding) -> int:
+    """The size of one genome."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(genome_shapes(encoding)))

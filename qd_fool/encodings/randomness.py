@@ -40,3 +40,9 @@ def pick(words: UInt32[Array, "*n"], counts: Int[Array, "*n"]) -> Int[Array, "*n
     """
     draws = jnp.floor(unit(words) * counts.astype(jnp.float32)).astype(jnp.int32)
     return jnp.clip(draws, 0, jnp.maximum(counts - 1, 0))
+
+
+def run_key(seed: Array | int) -> Key[Array, ""]:
+    """The key from which all randomness of a run follows."""
+    # Threefry by name: a user's jax_default_prng_impl must not change results.
+    return jax.random.key(seed, impl="threefry2x32")

@@ -2,9 +2,16 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
 
 from qd_fool.errors import UserError
+from qd_fool.models import ZOO, Scorer
+from qd_fool.models.labels import imagenet_labels
+from qd_fool.models.retrained import NEW_CLASS
 
 FEW = 4
 """Classes that a sentence lists."""
@@ -75,3 +82,62 @@ def _listed(classes: Sequence[int], names: Sequence[str], word: str) -> str:
     parts = {k: [part.strip() for part in names[k].split(",")] for k in classes}
     shown = {k: next((p for p in some if word in p.lower()), some[0]) for k, some in parts.items()}
     return ", ".join(f"{k} ({name})" for k, name in shown.items())
+
+
+def read_classes(text: str, scorer: Scorer) -> Int[np.ndarray, " classes"]:
+    """Class indices, ascending, from `291,340`, `0:1000:10` or labels.
+
+    Raises:
+      UserError: not such a text, or no such class.
+    """
+    count = len(scorer.class_names)
+    named = {
+        name.strip().lower(): k
+        for k, label in reversed(list(enumerate(scorer.class_names)))
+        for name in label.split(",")
+    } | {wnid: k for k, wnid in enumerate(scorer.wnids)}
+    found: set[int] = set()
+    for part in text.split(","):
+        word = part.strip().lower()
+        match = re.fullmatch(r"(-?\d+)(?::(-?\d+)(?::(-?\d+))?)?", word)
+        if match is None and word in named:
+            found.add(named[word])
+            continue
+        if match is None:
+            raise UserError(
+                f"--classes has {part.strip()!r}: expected all, indices, from:to:step or labels of "
+                f"{scorer.name}"
+            )
+        first, to, step = (None if group is None else int(group) for group in match.groups())
+        if step is not None and step < 1:
+            raise UserError(f"--classes has {word}: expected a step of 1 or more")
+        some = [first] if to is None else range(first or 0, to, step or 1)
+        if not len(some):
+            raise UserError(f"--classes has {word}: expected a range with something in it")
+        for k in (some[0], some[-1]):
+            if k is None or not 0 <= k < count:
+                raise UserError(f"--classes has {word}: {scorer.name} has classes 0 to {count - 1}")
+        found.update(k for k in some if k is not None)
+    return np.asarray(sorted(found), np.int32)
+
+
+def class_labels(
+    run: Mapping[str, Any], labels: Mapping[int, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """A name for every class of a run; and WNIDs, where these are the classes of ImageNet.
+
+    Args:
+      run: its `run.json`.
+      labels: names of the classes that have an elite, from `elites.csv`.
+    """
+    classes, model = int(run["classes"]), run["config"].get("model")
+    own = [ZOO[model].imagenet] if isinstance(model, str) and model in ZOO else []
+    # Labels alone tell ImageNet, too: networks that are not in the zoo.
+    for imagenet in [*own, True] if labels else own:
+        wnids, names = imagenet_labels() if imagenet else ((), tuple("0123456789"))
+        if classes == len(names) + 1:  # after retraining
+            names += (NEW_CLASS,)
+            wnids += (NEW_CLASS,) if wnids else ()
+        if classes == len(names) and labels.items() <= dict(enumerate(names)).items():
+            return names, wnids
+    return tuple(labels.get(k, f"class {k}") for k in range(classes)), ()

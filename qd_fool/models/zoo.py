@@ -1,83 +1,13 @@
-"""The networks that have a name, and how to get one with its weights."""
+"""The networks that have a name."""
 
-import dataclasses
 import functools
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, PyTree
-
-from qd_fool.errors import UserError
-from qd_fool.models import (
-    alexnet,
-    efficientnet_lite,
-    lenet,
-    preprocessing,
-    retrained,
-    squeezenet,
-)
+from qd_fool.models import preprocessing
+from qd_fool.models.architectures import alexnet, efficientnet_lite, lenet, squeezenet
+from qd_fool.models.entry import ZOO, ZooEntry
 from qd_fool.models.fetch import RemoteFile
-from qd_fool.models.labels import imagenet_labels
-from qd_fool.models.name_map import Shapes
-from qd_fool.models.origin import ByHand, FromPackage, Origin, Shipped, locate
-from qd_fool.models.preprocessing import Preprocess
-from qd_fool.models.readers import read_weights
-from qd_fool.models.scorer import Scorer
-from qd_fool.registry import Registry
-
-Precision = Literal["float32", "bfloat16"]
-
-
-@dataclasses.dataclass(frozen=True)
-class ZooEntry:
-    """What is known of a network: the facts that `qd-fool models` prints, and its functions.
-
-    Attributes:
-      name: how it is asked for.
-      architecture: for people.
-      source: who trained the weights, and how.
-      licence: of the weights.
-      parameters: how many numbers were trained.
-      preprocessing: for people.
-      accuracy: as published, or as measured by the command that is named with it.
-      origin: where the weights come from.
-      shapes: the arrays of a weights file as the architecture names them; besides what was trained,
-        the running statistics of batch normalisation.
-      params_from_flat: the architecture's name map, `(flat, source=...) -> params`; Caffe's also
-        take `mean`.
-      mean: BGR, of the networks of Caffe's that subtract one; else None.
-      centre: of the others: what their preprocessing subtracts, a channel, in 0..255; as
-        `Scorer.mean`.
-      apply, preprocess, image_shape, input_size, chunk, accelerator_chunk: as in `Scorer`.
-      imagenet: whether the classes are ImageNet's 1000; else ten digits.
-    """
-
-    name: str
-    architecture: str
-    source: str
-    licence: str
-    parameters: int
-    preprocessing: str
-    accuracy: str
-    origin: Origin
-    shapes: Shapes
-    params_from_flat: Callable[..., PyTree[Array]]
-    apply: Callable[..., Array]
-    preprocess: Preprocess
-    image_shape: tuple[int, int, int]
-    input_size: int
-    chunk: int
-    accelerator_chunk: int = 100
-    mean: tuple[float, float, float] | None = None
-    centre: tuple[float, ...] = (0.0,)
-    imagenet: bool = True
-
-
-ZOO: Registry[ZooEntry] = Registry("model")
+from qd_fool.models.origin import ByHand, FromPackage, Shipped
 
 
 def _add(**facts: Any) -> None:
@@ -107,12 +37,19 @@ def _lenet(name: str, seed: int, accuracy: str) -> None:
 
 
 _lenet("lenet", seed=0, accuracy="99.08% on the MNIST test set (qd-fool train --seed 0 --out FILE)")
+
+
 _lenet(
     "lenet-b", seed=1, accuracy="99.15% on the MNIST test set (qd-fool train --seed 1 --out FILE)"
 )
 
+
 _RGB = "RGB 256x256, crop 224, (x / 255 - mean) / std, torchvision's mean and std"
+
+
 _BGR = "BGR 256x256, crop 227, minus (104, 117, 123) or --mean FILE, 0..255"
+
+
 _TORCHVISION = "torchvision (BSD-3-Clause); trained on ILSVRC 2012"
 
 
@@ -148,6 +85,8 @@ _lite(
     size=18_826_032,
     sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
 )
+
+
 _lite(
     1,
     272,
@@ -158,6 +97,8 @@ _lite(
     size=21_946_926,
     sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
 )
+
+
 _lite(
     2,
     292,
@@ -223,6 +164,8 @@ _squeezenet(
         hash="sha256-prefix:b66bff10",
     ),
 )
+
+
 _squeezenet(
     "1.1",
     1_235_496,
@@ -301,6 +244,8 @@ _caffe_alexnet(
     "57.1%",
     "9116a64c0fbe4459d18f4bb6b56d647b63920377",
 )
+
+
 _caffe_alexnet(
     "caffenet",
     "caffenet",
@@ -308,108 +253,3 @@ _caffe_alexnet(
     "57.4%",
     "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
 )
-
-
-def load_scorer(
-    name: str,
-    *,
-    weights: str | Path | None = None,
-    mean: str | Path | None = None,
-    precision: str = "float32",
-) -> Scorer:
-    """A network of the zoo, ready to score pictures.
-
-    Args:
-      name: "lenet", "efficientnet-lite0", "alexnet", ...
-      weights: a file to take instead of the network's own; its format is told from its content.
-        Without it, published weights are fetched into a cache when they are asked for first.
-      mean: a mean image to subtract, for the networks trained by Caffe on ImageNet.
-      precision: "float32", or "bfloat16" for parameters and arithmetic.
-
-    Raises:
-      UserError: no such model, or weights that cannot be had or read or do not fit.
-    """
-    entry = ZOO[name]
-    path = locate(entry.origin, model=name) if weights is None else Path(weights)
-    flat, sha256 = read_weights(path)
-    source = str(weights) if weights is not None else path.name
-    return make_scorer(entry, flat, source=source, sha256=sha256, mean=mean, precision=precision)
-
-
-def make_scorer(
-    entry: ZooEntry,
-    flat: dict[str, np.ndarray],
-    *,
-    source: str,
-    sha256: str = "",
-    mean: str | Path | None = None,
-    precision: str = "float32",
-) -> Scorer:
-    """A scorer with weights that have been read already.
-
-    Files of retrained networks, which have a class of fooling images behind the others, are told
-    from the names of their arrays.
-
-    Args:
-      entry: of the zoo.
-      flat: arrays by name.
-      source: the file's name, for errors and for people.
-      sha256: of the file.
-      mean: as in `load_scorer`.
-      precision: likewise.
-
-    Raises:
-      UserError: the arrays do not fit the architecture.
-    """
-    more: dict[str, Any] = {}
-    centre = entry.centre
-    if entry.mean is not None:
-        more["mean"] = np.asarray(entry.mean, np.float32)
-        if mean is not None:
-            more["mean"] = preprocessing.read_mean(mean, size=entry.input_size)
-        elif retrained.is_retrained(flat):  # its mean came with it
-            more["mean"] = retrained.mean_of(flat, size=entry.input_size, source=source)
-        # BGR, perhaps with a value a pixel.
-        channels = more["mean"].reshape(-1, 3).mean(axis=0, dtype=np.float64)
-        centre = tuple(float(value) for value in channels[::-1])
-    elif mean is not None:
-        raise UserError(f"--mean {mean}: {entry.name} subtracts no mean image")
-    wnids, names = imagenet_labels() if entry.imagenet else ((), tuple("0123456789"))
-    if retrained.is_retrained(flat):
-        zeros = {name: np.zeros(shape, np.float32) for name, shape in entry.shapes.items()}
-        like = entry.params_from_flat(zeros, source=source, **more)
-        params = retrained.params_from_flat(
-            flat, like, classes=len(names), model=entry.name, source=source
-        )
-    else:
-        params = entry.params_from_flat(flat, source=source, **more)
-    if retrained.has_new_class(params, classes=len(names)):
-        names += (retrained.NEW_CLASS,)
-        wnids += (retrained.NEW_CLASS,) if wnids else ()
-    apply = entry.apply
-    if precision not in get_args(Precision):
-        raise UserError(
-            f"precision is {precision!r}: expected one of {', '.join(get_args(Precision))}"
-        )
-    if precision == "bfloat16":
-        params = jax.tree.map(lambda a: a.astype(jnp.bfloat16), params)
-        apply = functools.partial(_in_bfloat16, entry.apply)
-    return Scorer(
-        name=entry.name,
-        params=params,
-        apply=apply,
-        preprocess=entry.preprocess,
-        image_shape=entry.image_shape,
-        input_size=entry.input_size,
-        class_names=names,
-        chunk=entry.chunk,
-        accelerator_chunk=entry.accelerator_chunk,
-        wnids=wnids,
-        weights=source,
-        weights_sha256=sha256,
-        mean=centre,
-    )
-
-
-def _in_bfloat16(apply: Callable[..., Array], params: PyTree[Array], x: Array) -> Array:
-    return apply(params, x.astype(jnp.bfloat16)).astype(jnp.float32)

@@ -10,11 +10,12 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image, ImageDraw
 
-from qd_fool.archive_files import LoadedArchive, ancestor_pictures
 from qd_fool.errors import UserError
 from qd_fool.report.captions import Font, fitted, font_of, paste_centred, scaled
-from qd_fool.report.holders import Line
-from qd_fool.report.sheet import percent, sheet_columns
+from qd_fool.report.sheet import sheet_columns
+from qd_fool.runs.holders import Line
+from qd_fool.runs.load import LoadedArchive, ancestor_pictures
+from qd_fool.scoring.confidence import percent
 
 AT_ONCE = 100
 """Pictures drawn in one go, which bounds memory."""

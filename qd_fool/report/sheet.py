@@ -6,7 +6,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from qd_fool.files import replacing
-from qd_fool.runs import open_elite, read_elites
+from qd_fool.runs.elites import open_elite, read_elites
+from qd_fool.scoring.confidence import percent
 
 
 def write_contact_sheet(run_dir: Path, *, cell: int | None = None, margin: int = 8) -> Path:
@@ -51,8 +52,3 @@ def write_contact_sheet(run_dir: Path, *, cell: int | None = None, margin: int =
 def sheet_columns(count: int) -> int:
     """Columns of a sheet of so many pictures: a little wider than it is high."""
     return max(1, math.ceil(math.sqrt(count * 1.6)))
-
-
-def percent(confidence: float) -> str:
-    """`99.9987%`: never rounded up to 100."""
-    return f"{math.floor(confidence * 1e6) / 1e4:.4f}%"

@@ -9,8 +9,8 @@ from oracles.caffe_nets import conv, dense, lrn, max_pool, pooled_size, random_f
 from oracles.caffemodel_writer import delimited, float32, number, text, varint, write_caffemodel
 
 from qd_fool.errors import UserError
-from qd_fool.models.readers import read_weights
 from qd_fool.models.readers.caffemodel import parse_caffemodel
+from qd_fool.models.readers.read import read_weights
 
 RNG = np.random.default_rng(0)
 

@@ -7,11 +7,11 @@ import pytest
 from oracles.weights import random_flat
 
 from qd_fool.errors import UserError
-from qd_fool.kernel import log_odds
 from qd_fool.models import ZOO, load_scorer
+from qd_fool.models.load import make_scorer
 from qd_fool.models.origin import Shipped
-from qd_fool.models.zoo import make_scorer
-from qd_fool.runs import confidence_of
+from qd_fool.scoring.confidence import confidence_of
+from qd_fool.scoring.log_odds import log_odds
 
 
 @pytest.fixture(scope="module", params=list(ZOO))

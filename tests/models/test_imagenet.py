@@ -1,20 +1,20 @@
 """Real weights on real photographs, against logits that PyTorch computed (tests/make_oracle.py)."""
 
 import json
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from paths import FIXTURES
 
 from qd_fool.cli import main
 from qd_fool.data.photographs import read_photograph
 from qd_fool.errors import UserError
-from qd_fool.kernel import crop, crop_places
 from qd_fool.models import ZOO, load_scorer
+from qd_fool.scoring.crops import crop, crop_places
 
-FIXTURE = Path(__file__).parents[1] / "fixtures" / "imagenet_torch.npz"
+FIXTURE = FIXTURES / "imagenet_torch.npz"
 REAL = (
     "squeezenet1.0-caffe",
     "squeezenet1.1-caffe",

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import tiny
 
+from qd_fool.commands.common.networks import OWN, load_networks
 from qd_fool.errors import UserError
-from qd_fool.experiments.networks import OWN, load_networks
-from qd_fool.kernel import check_crops, layer_shapes, log_odds, log_odds_and_layer
 from qd_fool.models.joint import join_scorers
+from qd_fool.scoring.crops import check_crops
+from qd_fool.scoring.log_odds import layer_shapes, log_odds, log_odds_and_layer
 
 
 def networks():

@@ -10,9 +10,10 @@ import safetensors.numpy
 
 from qd_fool.errors import UserError
 from qd_fool.models import ZOO
+from qd_fool.models.architectures.lenet import flat_from_params
 from qd_fool.models.labels import imagenet_labels
-from qd_fool.models.lenet import flat_from_params
-from qd_fool.models.readers import read_weights
+from qd_fool.models.load import load_scorer, make_scorer
+from qd_fool.models.readers.read import read_weights
 from qd_fool.models.retrained import (
     NEW_BIAS,
     NEW_CLASS,
@@ -21,7 +22,6 @@ from qd_fool.models.retrained import (
     name_leaves,
     save_retrained,
 )
-from qd_fool.models.zoo import load_scorer, make_scorer
 
 HEADS = {
     "squeezenet1.1": "params/conv10",

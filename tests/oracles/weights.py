@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qd_fool.models.zoo import ZooEntry
+from qd_fool.models.entry import ZooEntry
 
 
 def random_flat(entry: ZooEntry, seed: int = 0) -> dict[str, np.ndarray]:

@@ -7,12 +7,12 @@ import pytest
 from film_run import colour_of, write_film_run
 from PIL import Image
 
-from qd_fool.archive_files import load_archive
 from qd_fool.errors import UserError
 from qd_fool.report import film_files
 from qd_fool.report.film import class_frames, evaluations_at, wall_frames
 from qd_fool.report.film_files import frame_starts, write_film
-from qd_fool.report.holders import frame_generations, holders_at, holders_of
+from qd_fool.runs.holders import frame_generations, holders_at, holders_of
+from qd_fool.runs.load import load_archive
 
 
 @pytest.fixture(scope="module")

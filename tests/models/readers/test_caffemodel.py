@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from qd_fool.errors import UserError
-from qd_fool.models.readers import read_weights
 from qd_fool.models.readers.caffemodel import parse_blob, parse_caffemodel
+from qd_fool.models.readers.read import read_weights
 
 
 def varint(n: int) -> bytes:

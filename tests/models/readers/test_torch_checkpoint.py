@@ -14,17 +14,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import FIXTURES
 from PIL import Image
 
 from qd_fool.cli import main
 from qd_fool.errors import UserError
-from qd_fool.models.readers import read_weights
+from qd_fool.models.readers.read import read_weights
 from qd_fool.models.readers.torch_checkpoint import (
     looks_like_torch_checkpoint,
     parse_torch_checkpoint,
 )
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
 CHECKPOINTS = ["zip", "legacy", "zip_nested", "legacy_nested"]
 MAGIC = 0x1950A86A20F9469CFC6C
 MACHINE = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4}}

@@ -1,0 +1,1 @@
+"""Gradient ascent: pictures, or the weights of a CPPN, climb toward a class."""

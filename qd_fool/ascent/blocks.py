@@ -1,0 +1,170 @@
+"""From many targets to blocks that fit into memory, and back."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, no_type_check
+
+import flax.struct
+import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, PyTree
+
+from qd_fool.ascent.climb import SEGMENT, Ascent
+from qd_fool.devices.mesh import AXIS
+from qd_fool.errors import UserError
+
+MEMORY = 2**30
+"""Bytes that the targets of a block take, at most about, beside what the network needs."""
+
+
+CHUNKS = 16
+"""Chunks a device and block, at most: what is lost when a run is cut off."""
+
+
+@no_type_check  # likewise
+@flax.struct.dataclass
+class AscentResult:
+    """Targets at the end, on the host.
+
+    Attributes:
+      genomes: `(n, ...)` of the best iterate of each.
+      best_log_odds: `(n,)` of its class.
+      best_iteration: `(n,)`.
+      log_odds: `(iterations, n)` of each iterate's class, in the 8-bit picture.
+      merit: `(iterations, n)` by which the best was chosen: log-odds, or the output of a unit.
+      top: `(iterations, n)` whether that class was the most confident.
+      norm: `(n,)` Euclidean, of the last iterate's unrounded picture minus the network's mean.
+      distance: `(n,)` likewise from the start.
+    """
+
+    genomes: PyTree[Any]
+    best_log_odds: Any
+    best_iteration: Any
+    log_odds: Any
+    merit: Any
+    top: Any
+    norm: Any
+    distance: Any
+
+
+def block_size(
+    ascent: Ascent, genomes: PyTree[Any], values: Any, *, targets: int, block: int | None = None
+) -> int:
+    """Targets to hand to the devices at once: whole chunks for each.
+
+    Args:
+      ascent: the compiled parts.
+      genomes: of any number of targets.
+      values: likewise.
+      targets: how many there are.
+      block: how many are wanted, at least; None for what `MEMORY` and `CHUNKS` allow.
+    """
+    unit = ascent.config.chunk * ascent.mesh.devices.size
+
+    def of_unit(a: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((unit, *a.shape[1:]), a.dtype)
+
+    given = jax.tree.map(of_unit, (genomes, values))
+    state = jax.eval_shape(ascent.begin, *given)
+    size = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves((given, state)))
+    most = min(CHUNKS, max(1, MEMORY // size)) if block is None else -(-block // unit)
+    units = -(-targets // unit)
+    # As equal as can be: what a block lacks is filled up with copies.
+    return -(-units // -(-units // most)) * unit
+
+
+def ascend_block(
+    ascent: Ascent,
+    params: PyTree[Array],
+    genomes: PyTree[Any],
+    values: Any,
+    classes: Any,
+    *,
+    size: int,
+    count: Callable[[int, np.ndarray | None], int],
+) -> AscentResult | None:
+    """Some targets, from their starts to their last iteration.
+
+    Args:
+      ascent: the compiled parts.
+      params: the network's, replicated over the mesh.
+      genomes: `(n, ...)` starts.
+      values: `(n, size)` starts of what is moved.
+      classes: `(n,)`.
+      size: from `block_size`; at least n.
+      count: `(iterations done, log-odds (n, iterations of the last call) or None) -> iterations
+        to do now`, at most `SEGMENT`; 0 to give up. Called before each segment and after the last.
+
+    Returns:
+      What came of it; None where it was given up.
+
+    Raises:
+      UserError: NaN or infinite scores.
+    """
+    n = len(classes)
+    split = NamedSharding(ascent.mesh, PartitionSpec(AXIS))
+
+    def fill(a: Any) -> Array:
+        a = np.asarray(a)
+        full = np.concatenate([a, np.repeat(a[:1], size - n, axis=0)])
+        return jax.device_put(full, split)
+
+    genomes, values, classes = jax.tree.map(fill, (genomes, values, classes))
+    state = ascent.begin(genomes, values)
+    done, total = 0, ascent.config.iterations
+    parts: list[list[np.ndarray]] = [[], [], []]
+    latest = None
+    while True:
+        now = min(count(done, latest), SEGMENT, total - done)
+        if done == total:
+            break
+        if now < 1:
+            return None
+        state, *logs = ascent.segment(
+            state, genomes, classes, params, *map(np.int32, (done, now, total - 1))
+        )
+        latest = np.asarray(logs[0])[:n, :now]
+        if not np.isfinite(latest).all():
+            iteration = done + int(np.argmax(~np.isfinite(latest).all(axis=0)))
+            raise UserError(
+                f"the network gave NaN or infinite scores, first in iteration {iteration}: check "
+                "its weights and preprocessing"
+            )
+        for part, log in zip(parts, logs, strict=True):
+            part.append(np.asarray(log)[:n, :now].T)
+        done += now
+    norm, distance = ascent.finish(state, genomes, values)
+    best = jax.tree.map(lambda a: np.asarray(a)[:n], state.best)
+    return AscentResult(
+        genomes=best,
+        best_log_odds=np.asarray(state.best_log_odds)[:n],
+        best_iteration=np.asarray(state.best_iteration)[:n],
+        log_odds=np.concatenate(parts[0]),
+        merit=np.concatenate(parts[1]),
+        top=np.concatenate(parts[2]),
+        norm=np.asarray(norm)[:n],
+        distance=np.asarray(distance)[:n],
+    )
+
+
+def join_results(parts: Sequence[AscentResult]) -> AscentResult:
+    """Put blocks of targets together, in order."""
+    whole = {
+        name: np.concatenate([getattr(part, name) for part in parts], axis=axis)
+        for name, axis in (
+            ("best_log_odds", 0),
+            ("best_iteration", 0),
+            ("log_odds", 1),
+            ("merit", 1),
+            ("top", 1),
+            ("norm", 0),
+            ("distance", 0),
+        )
+    }
+    genomes = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(p.genomes for p in parts))
+    return AscentResult(genomes=genomes, **whole)
+
+
+def evaluations_of(iterations: int, targets: int) -> int:
+    """Counted: an iteration, forward and backward, as four (measured 3.9), the last one too."""
+    return 4 * targets * iterations

@@ -1,0 +1,132 @@
+"""Settings of a gradient ascent, and those that have a name."""
+
+import dataclasses
+
+import numpy as np
+import optax
+
+from qd_fool.ascent import rules as ascent_rules
+from qd_fool.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class AscentConfig:
+    """What decides the outcome of an ascent, beside starts, classes, encoding and network.
+
+    Attributes:
+      objective: as `objectives.read_objective` reads it.
+      rule: adam, progress or constant.
+      lr: of adam and constant: in units of 0..255 for pixels, of a weight's `steps` for CPPNs.
+      early, late, max_lr: of progress.
+      decay: share of X that each step takes away.
+      blur: standard deviation in pixels; 0 for none, else 0.3 or more.
+      blur_every: iterations from one blur to the next.
+      small_values, small_norms, low_benefit, low_abs_benefit: percentiles below which values or
+        pixels become 0 after each step; 0 for none.
+      iterations: forward passes a target: one more than there are steps.
+      crops: 1 or 10.
+      chunk: targets at once; part of the configuration, as in `MapElitesConfig`.
+    """
+
+    objective: str = "log-odds"
+    rule: str = "adam"
+    lr: float = 1.0
+    early: float = 0.03
+    late: float = 0.1
+    max_lr: float = 1e12
+    decay: float = 0.0
+    blur: float = 0.0
+    blur_every: int = 1
+    small_values: float = 0.0
+    small_norms: float = 0.0
+    low_benefit: float = 0.0
+    low_abs_benefit: float = 0.0
+    iterations: int = 60
+    crops: int = 1
+    chunk: int = 50
+
+    def __post_init__(self) -> None:
+        for field in ("iterations", "chunk", "blur_every"):
+            if getattr(self, field) < 1:
+                raise UserError(f"{_words(field)} is {getattr(self, field)}: expected 1 or more")
+        for field in ("lr", "early", "late", "max_lr"):
+            if not 0 < getattr(self, field) < np.inf:
+                raise UserError(f"{_words(field)} is {getattr(self, field)}: expected more than 0")
+        if not 0 <= self.decay < 1:
+            raise UserError(f"decay is {self.decay}: expected 0 to below 1")
+        if self.blur != 0 and not ascent_rules.LEAST_BLUR <= self.blur <= 100:
+            raise UserError(
+                f"blur is {self.blur}: expected 0, or {ascent_rules.LEAST_BLUR} to 100 pixels"
+            )
+        for field in PERCENTILES:
+            if not 0 <= getattr(self, field) <= 100:
+                raise UserError(f"{_words(field)} is {getattr(self, field)}: expected 0 to 100")
+        self.step_rule()
+
+    def step_rule(self) -> optax.GradientTransformationExtraArgs:
+        """Of one target."""
+        return ascent_rules.step_rule(
+            self.rule, lr=self.lr, early=self.early, late=self.late, max_lr=self.max_lr
+        )
+
+    def regularisers(self) -> list[ascent_rules.Regulariser]:
+        """In the original's order; none that would do nothing."""
+        made: list[ascent_rules.Regulariser] = []
+        if self.decay:
+            made.append(ascent_rules.decay(self.decay))
+        if self.blur:
+            made.append(ascent_rules.blur(self.blur, every=self.blur_every))
+        if self.small_values:
+            made.append(ascent_rules.zero_small_values(self.small_values))
+        if self.small_norms:
+            made.append(ascent_rules.zero_small_norms(self.small_norms))
+        if self.low_benefit:
+            made.append(ascent_rules.zero_low_benefit(self.low_benefit))
+        if self.low_abs_benefit:
+            made.append(ascent_rules.zero_low_benefit(self.low_abs_benefit, absolute=True))
+        return made
+
+
+PERCENTILES = ("small_values", "small_norms", "low_benefit", "low_abs_benefit")
+
+
+PRESETS: dict[str, AscentConfig] = {
+    "adam": AscentConfig(),
+    "paper": AscentConfig("probability", "progress", decay=0.01, iterations=300),
+    "seed-1": AscentConfig(
+        "probability", "progress", early=0.02, late=0.1, max_lr=1e7, iterations=500
+    ),
+    "seed169": AscentConfig(
+        "probability", "progress", early=0.03, late=0.02, max_lr=1e7, decay=0.01, iterations=1500
+    ),
+    "seed188": AscentConfig(
+        "probability",
+        "progress",
+        early=0.03,
+        late=0.05,
+        max_lr=1e7,
+        decay=0.001,
+        blur=0.4,
+        blur_every=2,
+        iterations=1000,
+    ),
+    "seed360": AscentConfig(
+        "probability",
+        "progress",
+        early=0.03,
+        late=0.05,
+        max_lr=1e7,
+        decay=0.001,
+        blur=0.3,
+        small_norms=20.0,
+        low_abs_benefit=20.0,
+        iterations=1500,
+    ),
+}
+"""adam: today's baseline; paper: the original's defaults (find_fooling_image.py:68-71); the others:
+the settings of the paper's supplement, by their seeds in the original's search
+(hyperparam_search.py, run_chosen_supplementary.sh)."""
+
+
+def _words(name: str) -> str:
+    return name.replace("_", "-")

@@ -1,0 +1,130 @@
+"""The table that the original prints of an ascent: when each threshold was passed, and the end."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+from rich.console import Console
+from rich.table import Table
+
+from qd_fool.ascent.blocks import AscentResult
+from qd_fool.files import write_rows
+from qd_fool.scoring.confidence import confidence_of, percent
+
+THRESHOLDS = (0.99, 0.999, 0.9999)
+
+
+COLUMNS = (
+    "class_index",
+    "label",
+    "start",
+    "first_top",
+    *(f"first_{str(t)[2:]}" for t in THRESHOLDS),
+    "final_confidence",
+    "best_confidence",
+    "best_log_odds",
+    "best_merit",
+    "best_iteration",
+    "norm",
+    "distance",
+)
+
+
+ROWS_SHOWN = 20
+
+
+def first_true(mask: Bool[np.ndarray, "iterations n"]) -> Int[np.ndarray, " n"]:
+    """The first iteration at which each column is true; -1 for never."""
+    return np.where(mask.any(axis=0), mask.argmax(axis=0), -1).astype(np.int32)
+
+
+def table_rows(
+    result: AscentResult,
+    classes: Int[np.ndarray, " n"],
+    starts: Int[np.ndarray, " n"],
+    labels: Sequence[str],
+) -> list[dict[str, Any]]:
+    """A row a target, by `COLUMNS`; None where a threshold was never passed.
+
+    Args:
+      result: of these targets.
+      classes: of each.
+      starts: which of its class each is.
+      labels: of all classes.
+    """
+    passed = [first_true(result.log_odds >= np.log(t / (1 - t))) for t in THRESHOLDS]
+    firsts = np.stack([first_true(result.top), *passed], axis=1)
+    final = confidence_of(result.log_odds[-1])
+    best = confidence_of(result.best_log_odds)
+    rows = []
+    for i, k in enumerate(classes.tolist()):
+        values = (
+            k,
+            labels[k],
+            int(starts[i]),
+            *(int(first) if first >= 0 else None for first in firsts[i]),
+            float(final[i]),
+            float(best[i]),
+            float(result.best_log_odds[i]),
+            float(result.merit[:, i].max()),
+            int(result.best_iteration[i]),
+            float(result.norm[i]),
+            float(result.distance[i]),
+        )
+        rows.append(dict(zip(COLUMNS, values, strict=True)))
+    return rows
+
+
+def write_table(run_dir: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write `ascent.csv`; an empty place means never."""
+    write_rows(run_dir / "ascent.csv", COLUMNS, rows)
+
+
+def summary(rows: Sequence[dict[str, Any]], *, most: int) -> list[str]:
+    """A sentence a threshold: how many passed it, after how many steps in the median.
+
+    Args:
+      rows: of `table_rows`.
+      most: iterations of the ascent.
+    """
+    said = []
+    for t in THRESHOLDS:
+        column = f"first_{str(t)[2:]}"
+        steps = [row[column] for row in rows if row[column] is not None]
+        # The median over all: who never passed comes last, and may be the median.
+        every = sorted([*steps, *[most] * (len(rows) - len(steps))])
+        median = np.median(every)
+        told = f"{median:g}" if median < most else "never"
+        said.append(f"{len(steps)} of {len(rows)} >= {t}; median steps {told}")
+    best = np.median([row["best_confidence"] for row in rows])
+    final = np.median([row["final_confidence"] for row in rows])
+    said.append(f"median confidence {percent(best)} at its best, {percent(final)} at the end")
+    return said
+
+
+def print_table(console: Console, rows: Sequence[dict[str, Any]], *, most: int) -> None:
+    """Show the first rows, and what all of them come to."""
+    several = any(row["start"] for row in rows)
+    table = Table(box=None, pad_edge=False)
+    for head in ("class", "top", ".99", ".999", ".9999", "final", "best", "at", "norm", "moved"):
+        table.add_column(head, justify="left" if head == "class" else "right", no_wrap=True)
+    for row in rows[:ROWS_SHOWN]:
+        label = row["label"].split(",")[0][:14]
+        start = f" #{row['start']}" if several else ""
+        firsts = (row[name] for name in COLUMNS[3:7])
+        table.add_row(
+            f"{row['class_index']} {label}{start}",
+            *("-" if first is None else str(first) for first in firsts),
+            percent(row["final_confidence"]),
+            percent(row["best_confidence"]),
+            str(row["best_iteration"]),
+            f"{row['norm']:.0f}",
+            f"{row['distance']:.0f}",
+        )
+    console.print(table, highlight=False)
+    if len(rows) > ROWS_SHOWN:
+        console.print(f"and {len(rows) - ROWS_SHOWN} more in ascent.csv", highlight=False)
+    for sentence in summary(rows, most=most):
+        console.print(sentence, highlight=False)

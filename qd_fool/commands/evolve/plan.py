@@ -1,0 +1,162 @@
+"""An `EvolveConfig` with its names looked up and its defaults filled in."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from qd_fool.commands.common.networks import OWN, load_networks
+from qd_fool.commands.evolve.config import CPU_MINUTES, EvolveConfig
+from qd_fool.commands.evolve.flags import emitter_shares, encoding_settings
+from qd_fool.encodings import Encoding, make_encoding
+from qd_fool.map_elites.config import (
+    MapElitesConfig,
+    check_extent,
+    counted_evaluations,
+    generations_for,
+)
+from qd_fool.models import Scorer
+from qd_fool.models.joint import join_scorers
+from qd_fool.runs.genomes import KeepGenomes, what_to_keep
+from qd_fool.scoring.score import ScoreFunction, score_function
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EvolvePlan:
+    """An `EvolveConfig` with its names looked up and its defaults filled in.
+
+    Attributes:
+      config: as given, with what depends on the model, the encoding and the machine filled in.
+      scorer, encoding, map_elites: what it stands for.
+      score: `(params, images) -> log-odds (n, classes)` of 8-bit pictures, as evolution scores.
+      record: plain values for `run.json`; those that decide the outcome are compared on resume.
+      keep_genomes: as given, with what `auto` stands for.
+    """
+
+    config: EvolveConfig
+    scorer: Scorer
+    encoding: Encoding
+    map_elites: MapElitesConfig
+    score: ScoreFunction
+    record: dict[str, Any]
+    keep_genomes: KeepGenomes
+
+    @property
+    def generations(self) -> int:
+        """After generation 0."""
+        if self.config.generations is None:
+            raise ValueError("a plan has its generations filled in")
+        return self.config.generations
+
+    def evaluations(self, generation: int) -> int:
+        """Counted up to the end of a generation."""
+        return counted_evaluations(self.map_elites, generation, encoding=self.encoding)
+
+
+def plan(config: EvolveConfig) -> EvolvePlan:
+    """Look up names, read weights, fill in defaults.
+
+    Raises:
+      UserError: unknown names, unreadable weights, settings out of range.
+    """
+    scorer = read_networks(config)
+    height, width, channels = scorer.image_shape
+    if config.image_size is not None:
+        height = width = config.image_size
+    given = {name: getattr(config, name) for name in ("generations", "evaluations", "minutes")}
+    on_cpu = jax.default_backend() == "cpu"
+    filled = fill_in(config, scorer, side=min(height, width), on_cpu=on_cpu)
+    config = dataclasses.replace(
+        config, image_size=config.image_size or height, evaluations=None, **filled
+    )
+    settings = encoding_settings(config)
+    encoding = make_encoding(config.encoding, (height, width, channels), **settings)
+    map_elites = MapElitesConfig(
+        batch_size=filled["batch_size"],
+        archive_rule=config.archive_rule,
+        crops=filled["crops"],
+        chunk=filled["chunk"],
+        emitters=emitter_shares(config),
+    )
+    if given["evaluations"] is not None:
+        affordable = generations_for(map_elites, given["evaluations"], encoding=encoding)
+        config = dataclasses.replace(config, generations=affordable)
+    check_extent(
+        generations=config.generations or 0, batch_size=filled["batch_size"], seed=config.seed
+    )
+    record = {
+        **{k: plain(v) for k, v in vars(config).items()},
+        **given,  # how long to go on is decided anew when the run is resumed
+        "weights_sha256": scorer.weights_sha256,
+    }
+    if config.mean is not None:
+        record["mean_sha256"] = hashlib.sha256(config.mean.read_bytes()).hexdigest()
+    score = score_function(scorer, crops=map_elites.crops, chunk=map_elites.chunk)
+    keep = what_to_keep(config.keep_genomes, encoding)
+    return EvolvePlan(config, scorer, encoding, map_elites, score, record, keep)
+
+
+def read_networks(config: EvolveConfig) -> Scorer:
+    """The network that a configuration names, or several as one.
+
+    Raises:
+      UserError: as `load_networks` and `join_scorers`.
+    """
+    first = () if config.weights is None else (config.weights,)
+    if config.also_weights and not first:
+        first = (Path(OWN),)
+    networks = load_networks(
+        (config.model, *config.also),
+        (*first, *config.also_weights),
+        mean=config.mean,
+        precision=config.precision,
+    )
+    return join_scorers(networks, rule=config.joint)
+
+
+def plain(value: Any) -> Any:
+    """As JSON holds it."""
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def fill_in(config: EvolveConfig, scorer: Scorer, *, side: int, on_cpu: bool) -> dict[str, Any]:
+    """What is not given, by network, encoding and machine: the original's where they fit.
+
+    Args:
+      config: as given.
+      scorer: the network.
+      side: of the pictures.
+      on_cpu: whether there is no accelerator.
+
+    Returns:
+      `generations`, `batch_size`, `crops`, `chunk` and `minutes`.
+    """
+    imagenet = bool(scorer.wnids)
+    batch_size = config.batch_size or (400 if imagenet and config.encoding == "cppn" else 200)
+    minutes = config.minutes
+    told = config.generations is not None or config.evaluations is not None
+    if minutes is None and imagenet and on_cpu and not told:
+        minutes = CPU_MINUTES
+    generations = config.generations
+    if generations is None:
+        generations = 5000 if imagenet else 200
+    crops = config.crops
+    if crops is None:
+        crops = 10 if imagenet and not on_cpu and side > scorer.input_size else 1
+    chunk = config.chunk or (scorer.chunk if on_cpu else scorer.accelerator_chunk)
+    shares = [share.share for share in emitter_shares(config)]
+    if config.chunk is None and len(shares) > 1:
+        # Emitters fill whole chunks: two at least for the smallest share.
+        chunk = min(chunk, max(1, int(batch_size * min(shares) / sum(shares) / 2)))
+    return {
+        "generations": generations,
+        "batch_size": batch_size,
+        "crops": crops,
+        # A chunk beyond the batch would be filled up with pictures that nobody wants scored.
+        "chunk": min(chunk, batch_size),
+        "minutes": minutes,
+    }

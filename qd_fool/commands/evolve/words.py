@@ -1,0 +1,30 @@
+"""What a run says of itself when it is over."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from qd_fool.map_elites.state import EvolutionState
+from qd_fool.scoring.confidence import confidence_of, percent
+
+ORIGINAL = {"cppn": (5001, 400), "direct": (5010, 200)}
+"""Generations and offspring of the original code's ImageNet runs, beside as many random ones as
+offspring (sferes/exp/images/dl_map_elites_images*.cpp); ten crops each."""
+
+
+def share_of_the_original(encoding: str, evaluations: int) -> str:
+    """How much of the original's search a run has done, in words."""
+    generations, batch = ORIGINAL[encoding]
+    whole = (generations + 1) * batch
+    return (
+        f"that is {evaluations / whole:.1%} of the original's search with this encoding: "
+        f"{whole:,} pictures, {generations} generations of {batch}"
+    )
+
+
+def most_confident(state: EvolutionState, names: Sequence[str], *, count: int = 5) -> str:
+    """The classes of the most confident elites, best first, in words."""
+    fitness = np.asarray(state.archive.fitness)
+    best = [int(k) for k in np.argsort(-fitness, kind="stable")[:count] if fitness[k] > -np.inf]
+    told = [f"{names[k].split(',')[0]} {percent(float(confidence_of(fitness[k])))}" for k in best]
+    return ", ".join(told) or "nobody"

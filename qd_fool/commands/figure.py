@@ -1,0 +1,183 @@
+"""`qd-fool figure`: pictures of one run or several, laid out as the paper's figures."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+from jaxtyping import Float, Int
+from PIL import Image
+from rich.console import Console
+
+from qd_fool.commands.common.out_file import out_file
+from qd_fool.errors import UserError
+from qd_fool.files import replacing
+from qd_fool.models.class_names import find_classes
+from qd_fool.report.figure import Picture, column_figure, grid_figure
+from qd_fool.runs.load import AT_ONCE, LoadedArchive, archive_pictures, load_archive
+from qd_fool.scoring.confidence import confidence_of, percent
+
+FEW_CLASSES = 20
+"""Up to so many classes have a column each."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FigureConfig:
+    """Lay out pictures as the paper's figures do.
+
+    Columns, as its figures 4 and 5: a column a class, its label above, a row a run; give several
+    runs of other seeds. Grid, as its figures 1 and 8: classes with their labels below, those of the
+    most confident pictures of all runs, no picture twice, or those of --classes. Pictures are drawn
+    from archive.npz; neither PNGs nor the network are needed.
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Run directories, of the same classes."""
+    out: Path | None = None
+    """The PNG to write; figure.png, here, if not given."""
+    layout: Literal["columns", "grid"] | None = None
+    """If not given columns up to 20 classes, else grid."""
+    classes: str | None = None
+    """Which classes, in this order: indices, WNIDs or labels, such as lion,291,n02129165. All if
+    not given; in a grid the --count most confident."""
+    count: int = 40
+    """Grid: how many pictures, if --classes is not given."""
+    columns: int = 8
+    """Grid: pictures in a line."""
+    cell: int = 112
+    """Side of a picture in pixels."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no figure could be.
+
+        Raises:
+          UserError: a number out of range, or no run.
+        """
+        if not self.runs:
+            raise UserError("figure: expected one run directory or more")
+        limits = {"count": (1, 1000), "columns": (1, 100), "cell": (16, 1024)}
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                value = getattr(self, name)
+                raise UserError(f"--{name} is {value}: expected {low} to {high}")
+
+
+def figure_command(config: FigureConfig, *, console: Console) -> Path:
+    """Write the figure, and tell the confidence of what it shows.
+
+    Raises:
+      UserError: not run directories, or of different classes; no such class, or an empty cell.
+    """
+    path = out_file(config.out, default="figure.png", suffixes=(".png",))
+    archives = [load_archive(run) for run in config.runs]
+    first = archives[0]
+    for archive in archives[1:]:
+        if archive.class_names != first.class_names:
+            raise UserError(
+                f"{archive.path} and {first.path} have different classes: expected runs of the same"
+            )
+    chosen = None
+    if config.classes is not None:
+        chosen = find_classes(config.classes, first.class_names, wnids=first.wnids)
+    layout = config.layout or ("columns" if len(first.class_names) <= FEW_CLASSES else "grid")
+    if layout == "columns":
+        figure, confidence = _columns(config, archives, chosen)
+    else:
+        figure, confidence = _grid(config, archives, chosen)
+    with replacing(path) as partial:
+        figure.save(partial)
+    console.print(
+        f"wrote {path}, {figure.width} x {figure.height} pixels: {len(confidence)} pictures, mean "
+        f"confidence {percent(float(confidence.mean()))}, least {percent(float(confidence.min()))}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return path
+
+
+Figure = tuple[Image.Image, Float[np.ndarray, " n"]]
+"""What is drawn, and the confidence of each picture in it."""
+
+
+def _columns(
+    config: FigureConfig, archives: Sequence[LoadedArchive], chosen: list[int] | None
+) -> Figure:
+    names = archives[0].class_names
+    cells = np.arange(len(names)) if chosen is None else np.array(chosen)
+    if len(cells) * (config.cell + 6) > 32_000:
+        raise UserError(
+            f"{len(cells)} columns of {config.cell} pixels are too wide for a picture: --classes "
+            "chooses, --layout grid breaks lines"
+        )
+    rows, confidence = [], []
+    for archive in archives:
+        held = np.asarray(archive.archive.occupied)[cells]
+        pictures = archive_pictures(archive, cells)
+        rows.append([image if there else None for image, there in zip(pictures, held, strict=True)])
+        confidence.append(confidence_of(np.asarray(archive.archive.fitness)[cells[held]]))
+    if not sum(map(len, confidence)):
+        raise UserError(f"{archives[0].path}: none of these classes has an elite")
+    heads = [names[k].split(",")[0] for k in cells]
+    return column_figure(heads, rows, cell=config.cell), np.concatenate(confidence)
+
+
+def _grid(
+    config: FigureConfig, archives: Sequence[LoadedArchive], chosen: list[int] | None
+) -> Figure:
+    names = archives[0].class_names
+    fitness = np.stack([np.asarray(archive.archive.fitness) for archive in archives])
+    best = fitness.argmax(axis=0)  # for each class, the run whose elite is the most confident
+    odds = fitness.max(axis=0)
+    held = np.flatnonzero(odds > -np.inf)
+    if chosen is None:
+        order = held[np.argsort(-odds[held], kind="stable")]
+        cells, pictures = _distinct(archives, best, order, config.count)
+    else:
+        empty = [k for k in chosen if k not in held]
+        if empty:
+            raise UserError(f"--classes names {empty[0]} ({names[empty[0]]}), which has no elite")
+        cells = chosen
+        pictures = _drawn(archives, best, np.array(cells))
+    if not cells:
+        raise UserError(f"{archives[0].path}: no cell has an elite")
+    labels = [names[k].split(",")[0] for k in cells]
+    figure = grid_figure(labels, pictures, columns=config.columns, cell=config.cell)
+    return figure, confidence_of(odds[cells])
+
+
+def _distinct(
+    archives: Sequence[LoadedArchive],
+    best: Int[np.ndarray, " classes"],
+    order: Int[np.ndarray, " n"],
+    count: int,
+) -> tuple[list[int], list[Picture]]:
+    """The first so many classes of an order whose pictures differ: an elite may hold many cells."""
+    cells: list[int] = []
+    pictures: list[Picture] = []
+    seen: set[bytes] = set()
+    for start in range(0, len(order), AT_ONCE):
+        some = order[start : start + AT_ONCE]
+        for cell, picture in zip(some, _drawn(archives, best, some), strict=True):
+            if len(cells) == count:
+                return cells, pictures
+            if picture.tobytes() not in seen:
+                seen.add(picture.tobytes())
+                cells.append(int(cell))
+                pictures.append(picture)
+    return cells, pictures
+
+
+def _drawn(
+    archives: Sequence[LoadedArchive],
+    best: Int[np.ndarray, " classes"],
+    cells: Int[np.ndarray, " n"],
+) -> list[Picture]:
+    """The picture of each class, from the run that has the best."""
+    found: dict[int, Picture] = {}
+    for i, archive in enumerate(archives):
+        own = cells[best[cells] == i]
+        if len(own):
+            found |= dict(zip(own.tolist(), archive_pictures(archive, own), strict=True))
+    return [found[k] for k in cells.tolist()]

@@ -1,0 +1,167 @@
+"""`qd-fool film`: a time-lapse of one class, or of the wall of all."""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from PIL import Image
+from rich.console import Console
+
+from qd_fool.commands.common.out_file import file_stem, out_file
+from qd_fool.errors import UserError
+from qd_fool.models.class_names import find_class
+from qd_fool.report.film import class_frames, wall_frames
+from qd_fool.report.film_files import FORMATS, load_av, write_film
+from qd_fool.runs.genomes import GenomeLog, rows_of_ids
+from qd_fool.runs.holders import (
+    Line,
+    ancestors_of,
+    evenly,
+    frame_generations,
+    holders_at,
+    holders_of,
+    take,
+)
+from qd_fool.runs.load import LoadedArchive, load_archive
+
+CLASS_WIDTH, WALL_WIDTH = 500, 960
+"""Of a frame in pixels, about, where nothing is said."""
+
+
+LARGEST = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class FilmConfig:
+    """Show how a run's pictures came to be: one class (--class), or the wall of all.
+
+    One class: each picture that held its cell, if the run kept all genomes (`qd-fool evolve
+    --keep-genomes all`); else the ancestors of the picture that holds it now, which sat in other
+    classes' cells, too. The wall needs all genomes. Frames are spread evenly over changes, so that
+    the quick beginning gets as many as the slow end; confidence and evaluations stand on each.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """A run directory."""
+    class_name: Annotated[str | None, tyro.conf.arg(name="class")] = None
+    """Index, WNID or label of a class, such as 291, n02129165 or lion; all if not given."""
+    out: Path | None = None
+    """The film: .webp, .png (an APNG, lossless) or .mp4 (needs pip install "qd-fool[film]").
+    Default: the class's name or wall, as .webp, here."""
+    frames: int = 120
+    """Frames at most; fewer where fewer pictures changed."""
+    seconds: float = 8.0
+    """Length of the film, which shows the last frame longer."""
+    size: int | None = None
+    """Width of a frame in pixels; about 500 for a class and 960 for the wall if not given."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no film could be.
+
+        Raises:
+          UserError: a number out of range.
+        """
+        if self.frames < 1:
+            raise UserError(f"--frames is {self.frames}: expected 1 or more")
+        if not 0 < self.seconds < math.inf:
+            raise UserError(f"--seconds is {self.seconds}: expected a number above 0")
+        if self.size is not None and not 64 <= self.size <= LARGEST:
+            raise UserError(f"--size is {self.size}: expected 64 to {LARGEST}")
+
+
+def film_run(config: FilmConfig, *, console: Console) -> Path:
+    """Write the film, and say what it shows.
+
+    Raises:
+      UserError: not a run directory, one that did not keep the genomes, no such class; or what
+        `out_file` and `write_film` refuse.
+    """
+    archive = load_archive(config.run)
+    if config.class_name is None:
+        stem, cell = "wall", None
+    else:
+        cell = find_class(config.class_name, archive.class_names, wnids=archive.wnids)
+        stem = file_stem(archive.class_names[cell])
+    path = out_file(config.out, default=f"{stem}.webp", suffixes=FORMATS)
+    if path.suffix.lower() == ".mp4":
+        load_av()
+    if cell is None:
+        frames, count, told = _wall(config, archive)
+    else:
+        frames, count, told = _class(config, archive, cell)
+    write_film(path, frames, count=count, seconds=config.seconds)
+    size = path.stat().st_size / 1e6
+    console.print(
+        f"wrote {path} ({size:.1f} MB, {config.seconds:g} seconds): {count} {told}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return path
+
+
+Reel = tuple[Iterator[Image.Image], int, str]
+"""Frames, how many, and what they show in words."""
+
+
+def _class(config: FilmConfig, archive: LoadedArchive, cell: int) -> Reel:
+    events, genomes = _past(archive)
+    label = archive.class_names[cell].split(",")[0]
+    holders = holders_of(events, cell)
+    if not len(holders.id):
+        raise UserError(f"--class {cell} ({label}): nothing was put into its cell in this run")
+    line, told = holders, f"pictures that held the cell of {label}"
+    if _unknown(genomes, line):
+        line = ancestors_of(events, cell)
+        told = (
+            f"pictures of the line that led to the elite of {label}, in whatever cell each was "
+            "found (those that held its cell before it were not all kept: evolve --keep-genomes "
+            "all)"
+        )
+    if _unknown(genomes, line):
+        raise UserError(
+            f"{archive.path / 'genomes.npz'} lacks {_unknown(genomes, line)} of the {len(line.id)} "
+            f"ancestors of {label}: expected those that lineage.npz tells of"
+        )
+    shown = take(line, evenly(len(line.id), config.frames))
+    native = archive.encoding.image_shape[1]
+    width = config.size or native * max(1, round(CLASS_WIDTH / native))
+    frames = class_frames(archive, shown, class_index=cell, width=width)
+    of = "" if len(shown.id) == len(line.id) else f"of {len(line.id)} "
+    return frames, len(shown.id), f"{of}{told}"
+
+
+def _wall(config: FilmConfig, archive: LoadedArchive) -> Reel:
+    events, genomes = _past(archive)
+    known = rows_of_ids(genomes, np.unique(events["id"].astype(np.int64))) >= 0
+    if not known.all():
+        raise UserError(
+            f"{archive.path} kept the genomes of {known.sum()} of the {len(known)} that ever held "
+            "a cell: a film of the wall needs a run with --keep-genomes all, or --class for one"
+        )
+    generations = frame_generations(events["generation"], frames=config.frames)
+    rows = holders_at(events, generations, classes=len(archive.class_names))
+    frames = wall_frames(archive, generations, rows, width=config.size or WALL_WIDTH)
+    told = f"frames of the wall, from generation {generations[0]} to {generations[-1]}"
+    foreign = int((np.asarray(archive.archive.id) < -1).sum())
+    if foreign:
+        told += f"; {foreign} cells still hold elites of --init-from, which are not shown"
+    return frames, len(generations), told
+
+
+def _past(archive: LoadedArchive) -> tuple[dict[str, np.ndarray], GenomeLog]:
+    if archive.genomes is None:
+        raise UserError(
+            f"{archive.path} has no genomes.npz: a film needs a run with --keep-genomes ancestors "
+            "or all"
+        )
+    if archive.events is None or not len(archive.events["id"]):
+        raise UserError(f"{archive.path / 'lineage.npz'}: expected the log of insertions")
+    return archive.events, archive.genomes
+
+
+def _unknown(genomes: GenomeLog, line: Line) -> int:
+    return int((rows_of_ids(genomes, line.id) < 0).sum())

@@ -1,0 +1,191 @@
+"""`qd-fool render`: draw a CPPN at any size, from a run or a graph file."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from jaxtyping import PyTree, UInt8
+from PIL import Image
+from rich.console import Console
+
+from qd_fool.commands.common.out_file import file_stem, out_file
+from qd_fool.commands.evolve.newest import find_cell, newest_state
+from qd_fool.commands.evolve.plan import plan
+from qd_fool.commands.evolve.resume import check_resumable, stored_config
+from qd_fool.encodings import Encoding
+from qd_fool.encodings.cppn.graph_json import LARGEST, read_graph
+from qd_fool.errors import UserError
+from qd_fool.models import Scorer, load_scorer
+from qd_fool.models.class_names import find_class
+from qd_fool.models.scorer import default_chunk
+from qd_fool.runs.directory import read_run, sole_user
+from qd_fool.runs.pictures import write_image
+from qd_fool.scoring.confidence import confidence_of
+from qd_fool.scoring.crops import check_crops
+from qd_fool.scoring.score import score_images
+
+
+@dataclasses.dataclass(frozen=True)
+class RenderConfig:
+    """Draw a fooling image at any size: a poster of one elite, or of a graph file.
+
+    The confidence is told of the picture as it was evolved, and of the poster scaled down to that
+    size. They can differ: fine detail that the small picture sampled only now and then is drawn out
+    in the large one. --nearest enlarges the pixels that were scored instead.
+    """
+
+    source: Annotated[Path, tyro.conf.Positional]
+    """A run directory, or a graph written by `qd-fool export RUN --format graphs`."""
+    class_name: Annotated[str | None, tyro.conf.arg(name="class")] = None
+    """Which class's elite: its index, WNID or label, such as 291, n02129165 or lion; needed for a
+    run."""
+    out: Path | None = None
+    """The PNG to write. Default: the class's name, or that of the graph file, and the size, such
+    as lion_2048.png, here."""
+    size: int = 2048
+    """Length of the picture's longer side in pixels."""
+    nearest: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Enlarge the evolved picture pixel by pixel, instead of drawing it anew."""
+    model: str | None = None
+    """For a graph file: the network to score with; the one it was evolved against if not given."""
+    weights: Path | None = None
+    """For a graph file: weights for that network instead of its own."""
+
+
+def render_picture(config: RenderConfig, *, console: Console) -> None:
+    """Write the picture, and tell its confidence.
+
+    Raises:
+      UserError: no such run, class or graph; a size out of range; a picture that is in the way.
+    """
+    if not 1 <= config.size <= LARGEST:
+        raise UserError(f"--size is {config.size}: expected 1 to {LARGEST}")
+    if config.out is not None:  # refused before anything is read
+        out_file(config.out, default="", suffixes=(".png",))
+    load = _from_run if config.source.is_dir() else _from_file
+    encoding, genome, scorer, class_index, crops = load(config, console)
+    genome = jax.tree.map(jnp.asarray, genome)
+    stem = config.source.stem
+    if config.source.is_dir() and scorer is not None and class_index is not None:
+        stem = file_stem(scorer.class_names[class_index])
+    out = out_file(config.out, default=f"{stem}_{config.size}.png", suffixes=(".png",))
+    if scorer is not None:
+        check_crops(scorer, encoding.image_shape, crops=crops)
+    height, width, _ = encoding.image_shape
+    scale = config.size / max(height, width)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    native = np.asarray(encoding.render(genome))[0]
+    if config.nearest:
+        picture = _resized(native, size, Image.Resampling.NEAREST)
+    elif encoding.render_at is None:
+        raise UserError(
+            f"the {encoding.name} encoding knows one size only: --nearest enlarges its pixels"
+        )
+    else:
+        picture = np.asarray(encoding.render_at(genome, size))[0]
+    write_image(out, picture)
+    console.print(f"wrote {out}, {size[1]} x {size[0]} pixels", highlight=False, soft_wrap=True)
+    if scorer is None or class_index is None:
+        return
+    down = _resized(picture, (height, width), Image.Resampling.BOX)
+    scores = score_images(
+        scorer, np.stack([native, down]), crops=crops, chunk=min(2, default_chunk(scorer))
+    )
+    evolved, poster = confidence_of(scores[:, class_index])
+    top = int(np.argmax(scores[0]))
+    other = "" if top == class_index else f" (which is rather {scorer.class_names[top]})"
+    console.print(
+        f"confidence of {scorer.name} in {scorer.class_names[class_index]}{other}: "
+        f"{evolved:.6f} as evolved ({width} x {height}), {poster:.6f} with this picture scaled to "
+        "that size",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if poster < evolved / 2:
+        console.print(
+            "note: drawn at this size it is not the picture that was scored, which sampled it too "
+            "coarsely: --nearest enlarges the scored pixels",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+Loaded = tuple[Encoding, PyTree[Any], Scorer | None, int | None, int]
+
+
+def _from_run(config: RenderConfig, console: Console) -> Loaded:
+    read_run(config.source)
+    if config.class_name is None:
+        raise UserError(f"{config.source} is a run: --class says which of its elites to draw")
+    if config.model is not None or config.weights is not None:
+        raise UserError("--model and --weights are for graph files: a run names its own")
+    planned = plan(stored_config(config.source))
+    check_resumable(config.source, planned)
+    with sole_user(config.source):  # opening checkpoints tidies up after writers that died
+        state = newest_state(config.source, planned, console=console).state
+    cell = find_cell(planned, state, config.class_name)
+    genome = jax.tree.map(lambda a: np.asarray(a)[cell : cell + 1], state.archive.genomes)
+    return planned.encoding, genome, planned.scorer, cell, planned.map_elites.crops
+
+
+def _from_file(config: RenderConfig, console: Console) -> Loaded:
+    try:
+        data = json.loads(config.source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{config.source}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{config.source}: expected JSON in UTF-8 ({error})") from error
+    encoding, genome = read_graph(data, source=str(config.source))
+    origin = data.get("origin") if isinstance(data.get("origin"), dict) else {}
+    class_index = origin.get("class_index") if type(origin.get("class_index")) is int else None
+    name = config.model or origin.get("model")
+    if config.model is None and isinstance(name, str) and "+" in name:
+        console.print(
+            f"note: it was evolved against {name}: --model names the one to score it with",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return encoding, genome, None, None, 1
+    if not isinstance(name, str) or (class_index is None and config.class_name is None):
+        if name is not None or config.class_name is not None or config.weights is not None:
+            raise UserError(
+                f"{config.source} does not say what it was evolved for: to score it, give both "
+                "--model and --class"
+            )
+        return encoding, genome, None, None, 1
+    scorer = load_scorer(name, weights=config.weights)
+    if config.class_name is not None:
+        class_index = find_class(config.class_name, scorer.class_names, wnids=scorer.wnids)
+    if class_index is None or not 0 <= class_index < len(scorer.class_names):
+        raise UserError(
+            f"class is {class_index}: {name} has classes 0 to {len(scorer.class_names) - 1}"
+        )
+    known = origin.get("weights_sha256")
+    if config.model is None and known not in (None, scorer.weights_sha256):
+        console.print(
+            f"note: it was evolved against other weights of {name}; --weights names a file",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if origin.get("mean_sha256") or origin.get("precision", "float32") != "float32":
+        console.print(
+            "note: it was evolved with --mean or --precision of its own, which this score has not",
+            highlight=False,
+        )
+    crops = 10 if origin.get("crops") == 10 else 1
+    return encoding, genome, scorer, class_index, crops
+
+
+def _resized(
+    image: UInt8[np.ndarray, "height width channels"],
+    size: tuple[int, int],
+    how: Image.Resampling,
+) -> UInt8[np.ndarray, "new_height new_width channels"]:
+    flat = image[..., 0] if image.shape[2] == 1 else image
+    resized = Image.fromarray(flat).resize((size[1], size[0]), how)
+    return np.asarray(resized).reshape(*size, image.shape[2])

@@ -1,0 +1,93 @@
+"""`qd-fool report`: the page of a run, or of two side by side."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from qd_fool.errors import UserError
+from qd_fool.report.page.write import write_comparison, write_report
+from qd_fool.runs.directory import read_run, sole_user
+from qd_fool.runs.elites import png_name, read_elites
+from qd_fool.runs.load import archive_pictures, load_archive
+from qd_fool.runs.pictures import write_image
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportConfig:
+    """Write the page of a run, which opens from disk; or one that shows two runs side by side.
+
+    A run writes its own when it ends. Thumbnails are inside; full pictures are read from the run
+    directory, unless the page is to be a single file. Pictures that the directory lacks, as those
+    of reference archives, are drawn from its genomes first.
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """One run directory, or two to compare."""
+    out: Path | None = None
+    """The page to write. Default: report.html in the run's directory (report_single.html for a
+    single file); compare.html here for two runs."""
+    single_file: bool = False
+    """Put the full pictures into the page, to send it to someone. 1000 of 256x256 pixels are some
+    80 MB."""
+
+
+def report_command(config: ReportConfig, *, console: Console) -> Path:
+    """Write the page, and say where and how large it is.
+
+    Raises:
+      UserError: not run directories, or in use, or without elites; an `--out` that is no page.
+    """
+    if len(config.runs) not in (1, 2):
+        raise UserError(f"report: {len(config.runs)} runs given, expected one, or two to compare")
+    for run in config.runs:
+        read_run(run)
+    out = config.out
+    if out is not None:
+        if out.suffix.lower() not in (".html", ".htm"):
+            raise UserError(f"--out is {out}: expected a name that ends in .html")
+        if not out.parent.is_dir() or out.is_dir():
+            raise UserError(f"--out is {out}: expected a file in a directory that exists")
+    for run in config.runs:
+        with sole_user(run):
+            _draw_missing(run, console)
+    if len(config.runs) == 2:
+        first, second = config.runs
+        path = write_comparison(
+            first, second, out=out or Path("compare.html"), single_file=config.single_file
+        )
+    elif out is None:
+        with sole_user(config.runs[0]):
+            path = write_report(config.runs[0], single_file=config.single_file)
+    else:
+        path = write_report(config.runs[0], out=out, single_file=config.single_file)
+    size = path.stat().st_size / 1e6
+    console.print(f"wrote {path} ({size:.1f} MB)", highlight=False, soft_wrap=True)
+    return path
+
+
+def _draw_missing(run_dir: Path, console: Console) -> None:
+    """Write those of a run's PNGs that are not there; without genomes, leave it at that."""
+    missing = [row for row in read_elites(run_dir) if not (run_dir / row["png"]).exists()]
+    # A name of another form may lead anywhere: such a row is not ours to write.
+    cells = [
+        int(row["class_index"])
+        for row in missing
+        if row["class_index"].isdecimal()
+        and row["png"] == f"elites/{png_name(int(row['class_index']), row['label'])}"
+    ]
+    if not cells or not (run_dir / "archive.npz").exists():
+        return
+    archive = load_archive(run_dir)
+    (run_dir / "elites").mkdir(exist_ok=True)
+    for cell, image in zip(cells, archive_pictures(archive, cells), strict=True):
+        name = png_name(cell, archive.class_names[cell])
+        write_image(run_dir / "elites" / name, image)
+    console.print(
+        f"drew {len(cells)} pictures that {run_dir} lacked, from its genomes: on another kind of "
+        "machine than the run's a few pixels may differ from those that were scored",
+        highlight=False,
+        soft_wrap=True,
+    )

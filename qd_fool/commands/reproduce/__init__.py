@@ -1,0 +1,1 @@
+"""`qd-fool reproduce`: the paper's experiments, with a summary."""

@@ -1,0 +1,190 @@
+"""The paper's experiments on ImageNet: their commands, and what is read from their results."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qd_fool.commands.reproduce.ascent import ascent_rows
+from qd_fool.commands.reproduce.steps import Step, confidences, evaluations, json_of, named
+from qd_fool.commands.reproduce.summary import Row, median_row, p_value, percent, plot_runs
+from qd_fool.commands.reproduce.transfer import transfer_rows
+from qd_fool.judge.statistics import mann_whitney
+
+KINDS = {
+    "cppn-paper": ("cppn", "paper", 1.0),
+    "cppn-fast": ("cppn", "fast", 1.0),
+    "direct-paper": ("direct", "paper", 0.25),
+    "direct-gradient": ("direct", "fast", 0.7),
+    "cppn-joint": ("cppn", "fast", 0.5),
+}
+"""Encoding, preset, and the share of the budget: plain pixels gain too little to wait for, those
+that climb gradients need no more, and a picture for two networks costs two forward passes."""
+
+
+RETRAINED = 0.5
+"""The share of it for evolution against the retrained network; both are read at that many."""
+
+
+def imagenet_steps(config: Any, out: Path) -> list[Step]:
+    """The commands, in order.
+
+    Args:
+      config: a `ReproduceConfig`.
+      out: where they write.
+    """
+    networks = [text.partition("=")[::2] for text in config.networks]
+    first, second = networks[:2]
+    seeds = range(config.seeds or 1)
+    steps: list[Step] = []
+
+    def add(name: str, *words: str, result: Path | None = None) -> None:
+        run = out / name
+        if result is None:
+            words = (*words, "--run-dir", str(run), "--resume")
+        steps.append(Step(name, words, result or run))
+
+    def evolve(kind: str, which: Sequence[tuple[str, str]], seed: int) -> None:
+        encoding, preset, share = KINDS[kind]
+        add(
+            f"{kind}/seed{seed}", "evolve", *_networks("--model", which), "--encoding", encoding,
+            "--preset", preset, "--crops", "1", "--evaluations",
+            str(round(config.budget * share)), "--seed", str(seed),
+        )  # fmt: skip
+
+    for kind in KINDS:
+        for seed in seeds:
+            evolve(kind, [first, second] if kind == "cppn-joint" else [first], seed)
+    add("ascent", "ascend", *_networks("--model", [first]), "--classes", "0:1000:10")
+    for kind in ("cppn-fast", "direct-gradient", "cppn-joint", "ascent"):
+        runs = [step.result for step in steps if step.name.partition("/")[0] == kind]
+        where = out / f"transfer-{kind}"
+        add(
+            f"transfer-{kind}", "transfer", *map(str, runs), *_networks("--to", networks),
+            "--out", str(where), result=where / "transfer.json",
+        )  # fmt: skip
+    if config.photos is not None:
+        add(
+            "retrain", "retrain", *_networks("--model", [first]), "--photos", config.photos,
+            "--evolved", str(out / "cppn-fast" / "seed0"), "--evaluations",
+            str(round(config.budget * RETRAINED)),
+            "--preset", "fast", "--encoding", "cppn", "--run-dir", str(out / "retrain"), "--resume",
+            result=out / "retrain" / "retrain.json",
+        )  # fmt: skip
+    return steps
+
+
+def _networks(flag: str, networks: Sequence[tuple[str, str]]) -> list[str]:
+    """Flags that name networks, and their weights where one of them has other than its own."""
+    words = [word for name, _ in networks for word in (flag, name)]
+    if any(file for _, file in networks):
+        words += [word for _, file in networks for word in ("--weights", file or "own")]
+    return words
+
+
+def imagenet_rows(config: Any, out: Path, steps: Sequence[Step]) -> list[Row]:
+    """What came of them; writes the plot of confidence over evaluations, too."""
+    rows = []
+    runs: dict[str, list[Path]] = {}
+    for kind in KINDS:
+        mine = [step for step in steps if step.name.startswith(f"{kind}/")]
+        runs[kind] = [step.result for step in mine]
+        rows += _evolution(kind, mine)
+    plot_runs(out / "confidence.png", runs, title="Median over the 1000 classes")
+    rows += _between(runs, named(steps, "cppn-paper/seed0"))
+    rows += ascent_rows(
+        named(steps, "ascent"),
+        experiment="gradient ascent (Adam, log-odds), pixels",
+        targets="classes, every tenth,",
+    )
+    joint = named(steps, "transfer-cppn-joint")
+    rows += transfer_rows(named(steps, "transfer-cppn-fast"), joint, experiment="transfer, CPPN")
+    for kind in ("direct-gradient", "ascent"):
+        rows += transfer_rows(named(steps, f"transfer-{kind}"), experiment=f"transfer, {kind}")
+    if config.photos is not None:
+        rows += _retraining(named(steps, "retrain"))
+    return rows
+
+
+def _evolution(kind: str, steps: Sequence[Step]) -> list[Row]:
+    encoding, preset, _ = KINDS[kind]
+    words = "paper's settings" if preset == "paper" else f"preset {preset}"
+    if kind == "cppn-joint":
+        words += ", two networks at once (confidence: the lesser)"
+    everything = np.concatenate([confidences(step.result) for step in steps])
+    count = evaluations(steps[0].result)
+    told: dict[str, Any] = {"experiment": f"evolution, {encoding}, {words}", "step": steps[0]}
+    told["seeds"] = ", ".join(str(i) for i in range(len(steps)))
+    paper = f"imagenet {encoding}" if preset == "paper" else ""
+    sure = [int((confidences(step.result) >= 0.99).sum()) for step in steps]
+    return [
+        median_row(
+            everything, figure=f"median confidence after {count:,} evaluations", paper=paper, **told
+        ),
+        Row(figure="cells >= 99%, a seed", ours=", ".join(map(str, sure)), **told),
+    ]
+
+
+def _between(runs: dict[str, list[Path]], step: Step) -> list[Row]:
+    direct, cppn = (
+        np.concatenate([confidences(run) for run in runs[kind]])
+        for kind in ("direct-paper", "cppn-paper")
+    )
+    test = mann_whitney(cppn, direct)
+    share = KINDS["direct-paper"][2]
+    return [
+        Row(
+            "CPPN against direct, paper's settings",
+            f"a CPPN elite is the more confident one (Mann-Whitney; direct had {share:.0%} of the "
+            "evaluations)",
+            f"{test['effect']:.0%} of pairs, p {p_value(test['p'])}",
+            step,
+        )
+    ]
+
+
+def _retraining(step: Step) -> list[Row]:
+    """Before and after a class of fooling images, at the same evaluations."""
+    first, *later = json_of(step.result)["rows"]
+    rows = []
+    for i, row in enumerate([first, *later]):
+        told: dict[str, Any] = {
+            "experiment": "retraining with a class of fooling images",
+            "step": step,
+        }
+        who = f"against {row['network']}, {row['evaluations']:,} evaluations"
+        rows.append(
+            Row(
+                figure=f"median confidence {who}",
+                ours=percent(row["median"]),
+                interval=f"{percent(row['median_low'])} to {percent(row['median_high'])}",
+                paper=f"retrain imagenet, {'after' if i else 'before'}",
+                **told,
+            )
+        )
+        accuracy = f"{row['top1']:.1%} / {row['top5']:.1%}"
+        if i:
+            change = [row[name] - first[name] for name in ("top1", "top5")]
+            accuracy += f" ({change[0]:+.1%} / {change[1]:+.1%})"
+        rows.append(Row(figure="top-1 / top-5 on photographs held out", ours=accuracy, **told))
+        if i:
+            rows.append(
+                Row(
+                    figure="a picture against the first network is the more confident one "
+                    "(Mann-Whitney)",
+                    ours=f"{row['first_is_larger']:.0%} of pairs, "
+                    f"p {p_value(row['mann_whitney_p'])}",
+                    **told,
+                )
+            )
+            rows.append(
+                Row(
+                    figure="fooling images caught: trained on / held out; photographs taken for "
+                    "them",
+                    ours=f"{row['caught_trained']:.1%} / {row['caught_held_out']:.1%}; "
+                    f"{row['taken']:.1%}",
+                    **told,
+                )
+            )
+    return rows

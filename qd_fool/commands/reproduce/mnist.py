@@ -1,0 +1,212 @@
+"""The paper's experiments on MNIST: their commands, and what is read from their results."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qd_fool.commands.reproduce.ascent import ascent_rows
+from qd_fool.commands.reproduce.steps import Step, confidences, json_of, named, rows_of
+from qd_fool.commands.reproduce.summary import Row, median_row, p_value, percent, plot_runs
+from qd_fool.commands.reproduce.transfer import transfer_rows
+from qd_fool.judge.statistics import mann_whitney
+
+ENCODINGS = ("direct", "cppn")
+
+
+JOINT_SEEDS = 3
+
+
+NETWORKS = ("lenet", "lenet-b", "lenet-c")
+
+
+GENERATIONS = {"paper": {"direct": 200, "cppn": 1000}, "fast": {"direct": 200, "cppn": 3000}}
+"""Of the paper, or the original code; as many evaluations at least for the fast presets."""
+
+
+def mnist_steps(config: Any, out: Path) -> list[Step]:
+    """The commands, in order.
+
+    Args:
+      config: a `ReproduceConfig`.
+      out: where they write.
+    """
+    data = () if config.data_dir is None else ("--data-dir", str(config.data_dir))
+    seeds = range(config.seeds or 5)
+    steps = []
+
+    def evolve(kind: str, seed: int, generations: int, *more: str) -> None:
+        run = out / kind / f"seed{seed}"
+        words = ("evolve", *more, "--generations", str(generations), "--seed", str(seed))
+        steps.append(Step(f"{kind}/seed{seed}", (*words, "--run-dir", str(run), "--resume"), run))
+
+    third = out / f"{NETWORKS[2]}.safetensors"
+    for preset, each in GENERATIONS.items():
+        for encoding in ENCODINGS:
+            flags = ("--model", "lenet", "--encoding", encoding, "--preset", preset)
+            for seed in seeds:
+                evolve(f"{encoding}-{preset}", seed, each[encoding], *flags)
+    for encoding in ENCODINGS:
+        flags = ("--model", "lenet", "--model", "lenet-b", "--encoding", encoding)
+        for seed in range(JOINT_SEEDS):
+            generations = GENERATIONS["paper"][encoding]
+            evolve(f"{encoding}-joint", seed, generations, *flags)
+    ascent = out / "ascent"
+    steps.append(
+        Step(
+            "ascent",
+            ("ascend", "--model", "lenet", "--classes", "all", "--start", "uniform", "--starts",
+             "10", "--run-dir", str(ascent), "--resume"),
+            ascent,
+        )
+    )  # fmt: skip
+    steps.append(
+        Step(
+            "lenet-c",
+            ("train", "--recipe", config.recipe, "--seed", "2", "--out", str(third), *data),
+            third,
+        )
+    )
+    for kind in ("direct-paper", "cppn-paper", "direct-joint", "cppn-joint"):
+        runs = [step.result for step in steps if step.name.startswith(f"{kind}/")]
+        where = out / f"transfer-{kind}"
+        words = ("transfer", *map(str, runs), "--to", "lenet", "--to", "lenet-b", "--to", "lenet",
+                 "--weights", "own", "--weights", "own", "--weights", str(third),
+                 "--names", *NETWORKS, "--out", str(where))  # fmt: skip
+        steps.append(Step(f"transfer-{kind}", words, where / "transfer.json"))
+    for encoding in ENCODINGS if config.encoding == "both" else (config.encoding,):
+        run = out / f"retrain-{encoding}"
+        words = ("retrain", "--model", "lenet", "--encoding", encoding, "--rounds",
+                 str(config.rounds), "--recipe", config.recipe, *data,
+                 "--run-dir", str(run), "--resume")  # fmt: skip
+        steps.append(Step(f"retrain-{encoding}", words, run))
+    return steps
+
+
+def mnist_rows(config: Any, out: Path, steps: Sequence[Step]) -> list[Row]:
+    """What came of them; writes the plot of confidence over evaluations, too."""
+    rows = []
+    runs: dict[str, list[Path]] = {}
+    for kind in ("direct-paper", "cppn-paper", "direct-fast", "cppn-fast"):
+        mine = [step for step in steps if step.name.startswith(f"{kind}/")]
+        runs[kind] = [step.result for step in mine]
+        rows += evolution_rows(kind, mine)
+    rows += _between(runs, steps)
+    plot_runs(out / "confidence.png", runs, title="LeNet: median over the ten digits")
+    rows += ascent_rows(
+        named(steps, "ascent"),
+        experiment="gradient ascent (Adam, log-odds), from noise",
+        targets="ascents, ten a digit,",
+    )
+    for encoding in ENCODINGS:
+        rows += transfer_rows(
+            named(steps, f"transfer-{encoding}-paper"),
+            named(steps, f"transfer-{encoding}-joint"),
+            experiment=f"transfer, {encoding}",
+        )
+    for step in steps:
+        if step.name.startswith("retrain-"):
+            rows += _retraining(step)
+    return rows
+
+
+def _seeds(steps: Sequence[Step]) -> str:
+    last = len(steps) - 1
+    return "0" if last == 0 else f"0 to {last}"
+
+
+def evolution_rows(kind: str, steps: Sequence[Step]) -> list[Row]:
+    """Of evolutions that differ in their seed; `kind` is encoding-preset."""
+    encoding, preset = kind.split("-")
+    settings = "paper's settings" if preset == "paper" else f"preset {preset}"
+    experiment = f"evolution, {encoding}, {settings}"
+    told: dict[str, Any] = {"experiment": experiment, "step": steps[0], "seeds": _seeds(steps)}
+    told["paper"] = f"mnist {encoding}" if preset == "paper" else ""
+    medians = np.asarray([np.median(confidences(step.result)) for step in steps])
+    everything = np.concatenate([confidences(step.result) for step in steps])
+    logs = [rows_of(step.result / "metrics.csv") for step in steps]
+    last = int(logs[0][-1]["evaluations"])
+    rows = [
+        median_row(
+            everything, figure=f"median confidence after {last:,} evaluations a seed", **told
+        ),
+        Row(
+            figure="least median of a seed",
+            ours=percent(float(medians.min())),
+            **{**told, "paper": ""},
+        ),
+    ]
+    for column, what in (("median_confidence", "median"), ("min_confidence", "all ten")):
+        times = [_first(log, column) for log in logs]
+        reached = [t for t in times if t is not None]
+        ours = f"{min(reached):,} to {max(reached):,} evaluations" if reached else "never"
+        if reached and len(reached) < len(times):
+            ours += f" in {len(reached)} of {len(times)} seeds, never in the others"
+        key = "mnist direct, all" if column == "min_confidence" and kind == "direct-paper" else ""
+        rows.append(Row(figure=f"{what} >= 99.99%", ours=ours, **{**told, "paper": key}))
+    return rows
+
+
+def _first(log: Sequence[dict[str, str]], column: str) -> int | None:
+    return next((int(row["evaluations"]) for row in log if float(row[column]) >= 0.9999), None)
+
+
+def _between(runs: dict[str, list[Path]], steps: Sequence[Step]) -> list[Row]:
+    pooled = {
+        kind: np.concatenate([confidences(run) for run in runs[kind]])
+        for kind in ("direct-paper", "cppn-paper")
+    }
+    test = mann_whitney(pooled["direct-paper"], pooled["cppn-paper"])
+    mine = [step for step in steps if step.name.startswith("cppn-paper/")]
+    return [
+        Row(
+            "direct against CPPN, paper's settings",
+            "a direct elite is the more confident one (Mann-Whitney)",
+            f"{test['effect']:.0%} of pairs, p {p_value(test['p'])}",
+            mine[0],
+            seeds=_seeds(mine),
+        )
+    ]
+
+
+def _retraining(step: Step) -> list[Row]:
+    """The extremes over the rounds; the whole table is the run's own."""
+    table = json_of(step.result / "table.json")["rows"]
+    told: dict[str, Any] = {
+        "experiment": f"retraining, {len(table)} rounds, {step.name.partition('-')[2]}",
+        "step": step,
+    }
+    errors = [row["test_error"] for row in table]
+    medians = [row["median_confidence"] for row in table]
+
+    def spread(name: str) -> str:
+        values = [row[name] for row in table if row[name] is not None]
+        return f"{min(values):.1%} to {max(values):.1%}" if values else "-"
+
+    return [
+        Row(
+            figure=f"test error on {table[0]['test_images']:,} real digits, least to largest",
+            ours=f"{min(errors):.2%} to {max(errors):.2%}",
+            paper="retrain mnist, error",
+            **told,
+        ),
+        Row(
+            figure="median confidence of the pictures evolved against DNN_1, and the last",
+            ours=f"{percent(medians[0])}, {percent(medians[-1])}",
+            paper="retrain mnist",
+            **told,
+        ),
+        Row(
+            figure="the same, least of all rounds",
+            ours=f"{percent(min(medians))} (DNN_{int(np.argmin(medians)) + 1})",
+            **told,
+        ),
+        Row(
+            figure="the next network catches, of those it was trained on",
+            ours=spread("caught"),
+            **told,
+        ),
+        Row(figure="of other seeds", ours=spread("caught_held_out"), **told),
+        Row(figure="of the other encoding", ours=spread("caught_other"), **told),
+    ]

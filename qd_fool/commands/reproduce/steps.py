@@ -1,0 +1,79 @@
+"""A command that reproduces something, and how to tell that it is done."""
+
+import csv
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from qd_fool.runs.directory import read_run
+
+
+class Step(NamedTuple):
+    """A command of `qd-fool` and its result.
+
+    Attributes:
+      name: short, unique among the steps.
+      words: after `qd-fool`.
+      result: a run directory, or a file, that is there once it is done.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    result: Path
+
+    @property
+    def command(self) -> str:
+        """As people type it."""
+        return shlex.join(["qd-fool", *self.words])
+
+    def finished(self) -> bool:
+        """Whether its result is there, and whole."""
+        if self.result.suffix:
+            return self.result.is_file()
+        run = self.result / "run.json"
+        return run.is_file() and read_run_status(run) == "finished"
+
+
+def read_run_status(path: Path) -> str | None:
+    """What a `run.json` says of itself; None where it is not whole."""
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return run.get("status") if isinstance(run, dict) else None
+
+
+def load_seconds(out: Path) -> dict[str, float]:
+    """Seconds that each command took, by command."""
+    path = out / "seconds.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def named(steps: Sequence[Step], name: str) -> Step:
+    """The step of a name."""
+    return next(step for step in steps if step.name == name)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """A CSV file, a dictionary a row."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def confidences(run_dir: Path) -> np.ndarray:
+    """Of a run's elites, `(elites,)`."""
+    return np.asarray([float(row["confidence"]) for row in rows_of(run_dir / "elites.csv")])
+
+
+def evaluations(run_dir: Path) -> int:
+    """Counted, of a run."""
+    return int(read_run(run_dir)["evaluations"])
+
+
+def json_of(path: Path) -> Any:
+    """A JSON file's value."""
+    return json.loads(path.read_text(encoding="utf-8"))

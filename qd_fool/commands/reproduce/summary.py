@@ -1,0 +1,205 @@
+"""The summary of a reproduction: our figures, the paper's, and the command behind each."""
+
+import csv
+import datetime
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+
+from qd_fool.commands.reproduce.paper import MARKS, PAPER
+from qd_fool.commands.reproduce.steps import Step, load_seconds, rows_of
+from qd_fool.files import replacing
+from qd_fool.judge.statistics import median_interval
+
+
+class Row(NamedTuple):
+    """A figure of ours beside the paper's.
+
+    Attributes:
+      experiment: what was done.
+      figure: what was measured.
+      ours: the value, as people write it.
+      step: the command that made it.
+      paper: key of `PAPER`; "" where the paper says nothing comparable.
+      interval: bootstrap interval (95%) of a median, or what else belongs beside the value.
+      seeds: which were run.
+    """
+
+    experiment: str
+    figure: str
+    ours: str
+    step: Step
+    paper: str = ""
+    interval: str = ""
+    seeds: str = "0"
+
+
+COLUMNS = ("experiment", "figure", "ours", "95% interval", "seeds", "paper", "mark", "command")
+
+
+def percent(value: float) -> str:
+    """A confidence with as many digits as tell it from certainty, and never certainty."""
+    if np.isnan(value):
+        return "-"
+    if value >= 0.999999:
+        return "> 99.9999%"
+    return f"{value:.2%}" if value < 0.9995 else f"{math.floor(value * 1e6) / 1e4:.4f}%"
+
+
+def p_value(p: float) -> str:
+    """`= 0.012`; below what a test can tell, `< 1e-300`."""
+    return f"= {p:.2g}" if p >= 1e-300 else "< 1e-300"
+
+
+def median_row(values: np.ndarray, *, experiment: str, figure: str, step: Step, **more: str) -> Row:
+    """A row of a median, with its interval."""
+    middle, low, high = median_interval(values)
+    return Row(
+        experiment,
+        figure,
+        percent(middle),
+        step,
+        interval=f"{percent(low)} to {percent(high)}",
+        **more,
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    told = PAPER.get(row.paper)
+    return (
+        row.experiment,
+        row.figure,
+        row.ours,
+        row.interval,
+        row.seeds,
+        told.figure if told else "",
+        told.mark if told else "",
+        row.step.command,
+    )
+
+
+def machine() -> str:
+    """What the figures were made on, in words."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    kinds = {device.device_kind for device in jax.devices()}
+    return (
+        f"{platform.machine()}, {cores} cores, {', '.join(sorted(kinds))}; Python "
+        f"{platform.python_version()}, jax {jax.__version__}"
+    )
+
+
+def write_summary(
+    out: Path, rows: Sequence[Row], steps: Sequence[Step], *, title: str, command: str
+) -> None:
+    """Write `summary.csv` and `summary.md` into a directory.
+
+    Args:
+      out: where the steps wrote.
+      rows: in order.
+      steps: all of them, for the list of commands with their times.
+      title: of the page.
+      command: that made it all.
+    """
+    with (
+        replacing(out / "summary.csv") as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(_cells(row) for row in rows)
+    seconds = load_seconds(out)
+    total = sum(seconds.get(step.command, 0.0) for step in steps)
+    number = {step.command: i + 1 for i, step in enumerate(steps)}
+    marks = "; ".join(f"{mark}: {words}" for mark, words in MARKS.items())
+    lines = [
+        f"# The paper's experiments on {title}",
+        "",
+        f"`{command}`  ",
+        f"{machine()}; {datetime.date.today().isoformat()}. {len(steps)} commands, "
+        f"{total / 60:.1f} minutes. The last column is the number of the command below; the same "
+        f"in `summary.csv`. Nothing is left out: each seed that was run is in the figures.",
+        "",
+        f"How well the paper's figures are sourced: {marks}.",
+        "",
+        "Intervals and tests are over pictures. Those of one run share ancestors, so that they say "
+        "how sure a figure is of these runs, and too much of others.",
+        "",
+        "| experiment | figure | ours | 95% interval | seeds | paper | mark | command |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    before = ""
+    for row in rows:
+        cells = list(_cells(row))
+        cells[0] = "" if row.experiment == before else row.experiment
+        cells[-1] = str(number[row.step.command])
+        before = row.experiment
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    for step in steps:
+        for name in TABLES:
+            page = step.result.parent / name if step.result.suffix else step.result / name
+            if page.is_file():
+                table = [line for line in page.read_text(encoding="utf-8").splitlines() if line]
+                lines += ["", f"## {step.name}", ""]
+                lines += [line for line in table if line.startswith("|")]
+    pictures = [p for p in sorted(out.rglob("*.png")) if "elites" not in p.parts]
+    shown = [p for p in pictures if p.name in SHOWN]
+    lines += ["", "## Plots", ""]
+    lines += [f"![{p.parent.name}]({p.relative_to(out).as_posix()})" for p in shown]
+    lines += ["", "## Commands", ""]
+    lines += [
+        f"{i + 1}. `{step.command}` ({seconds.get(step.command, 0.0):.0f} s)"
+        for i, step in enumerate(steps)
+    ]
+    with replacing(out / "summary.md") as partial:
+        partial.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+TABLES = ("table.md", "retrain.md")
+"""Whose tables the page repeats whole: those of retraining."""
+
+
+SHOWN = (
+    "confidence.png",
+    "matrix.png",
+    "scatter.png",
+    "fool_all.png",
+    "retrain.png",
+    "retrain_curves.png",
+    "retrain_pictures.png",
+)
+"""Pictures that the page shows; others stay in their directories."""
+
+
+SHOWN_BETWEEN = (1e-6, 1 - 1e-7)
+"""Confidences beyond are drawn there: float32 has few of them."""
+
+
+def plot_runs(path: Path, runs: Mapping[str, Sequence[Path]], *, title: str) -> None:
+    """Median confidence over counted evaluations; a colour a kind of run, a line a seed.
+
+    Args:
+      path: of the PNG.
+      runs: run directories, by kind.
+      title: of the plot.
+    """
+    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    for k, (kind, directories) in enumerate(runs.items()):
+        for i, directory in enumerate(directories):
+            rows = rows_of(directory / "metrics.csv")
+            x = [int(row["evaluations"]) for row in rows]
+            y = np.clip([float(row["median_confidence"]) for row in rows], *SHOWN_BETWEEN)
+            axes.plot(x, y, color=f"C{k}", lw=1.2, label=kind if i == 0 else None)
+    axes.set(xlabel="counted evaluations", ylabel="median confidence, log-odds", title=title)
+    axes.set(xscale="log", yscale="logit")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="best")
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png", dpi=130)
+    plt.close(figure)

@@ -1,0 +1,1 @@
+"""Retraining a network of ImageNet on fooling images."""

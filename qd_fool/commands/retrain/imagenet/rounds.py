@@ -1,0 +1,297 @@
+"""Retraining on ImageNet: a class of fooling images for a trained network, and evolution again.
+
+Each step leaves its result in the run directory and is skipped where that is there already:
+
+settings.json           what is done, compared on resume
+before/                 evolution against the first network, unless --evolved names one
+held_out/               another, of another seed and a quarter of the evaluations: never trained on
+round_1/training.csv    a row a step of training
+round_1/network.safetensors
+round_1/after/          evolution against that network
+retrain.json, .csv, .md, retrain_curves.png, retrain_pictures.png
+"""
+
+import dataclasses
+import functools
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from rich.console import Console
+from rich.table import Table
+
+from qd_fool.commands.evolve.config import EvolveConfig
+from qd_fool.commands.evolve.flags import flag
+from qd_fool.commands.evolve.plan import plan
+from qd_fool.commands.evolve.presets import with_preset
+from qd_fool.commands.evolve.resume import stored_config
+from qd_fool.commands.evolve.run import evolve_run
+from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
+from qd_fool.commands.retrain.imagenet.tables import (
+    CAVEAT,
+    evaluations_of,
+    markdown_table,
+    row_of,
+    write_tables,
+)
+from qd_fool.commands.retrain.imagenet.training import judge, recipe_of, train_round, what_learns
+from qd_fool.data.photograph_sets import PhotographSet, load_photograph_set
+from qd_fool.errors import UserError
+from qd_fool.files import write_json
+from qd_fool.map_elites.config import generations_for
+from qd_fool.models import Scorer, load_scorer
+from qd_fool.models.retrained import NEW_CLASS
+from qd_fool.models.scorer import default_chunk
+from qd_fool.runs.directory import differences, make_run_dir, read_run
+from qd_fool.runs.elites import open_elite, read_elites
+from qd_fool.scoring.score import score_function
+
+EVALUATIONS = 40_000
+
+
+HELD_OUT_SHARE = 4
+"""The evolution that is held out has this part of the evaluations."""
+
+
+HELD_OUT_SEED = 1000
+"""Its seed is so much larger."""
+
+
+# What may differ when a run goes on.
+_FREE = ("run_dir", "resume", "rounds", "data_dir")
+
+
+def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) -> RetrainResult:
+    """Evolve, teach, evolve again; or go on with it, until all is done or Ctrl-C.
+
+    Raises:
+      UserError: bad settings, a directory in use, photographs that can't be read. Nothing is
+        overwritten.
+    """
+    say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    scorer = load_scorer(config.model, weights=config.weights, mean=config.mean)
+    _check(config, scorer)
+    evolution = _evolution(config, scorer)
+    settings = _settings(config, scorer, evolution)
+    _check_resumable(run_dir, settings, resume=config.resume)
+    photographs = load_photograph_set(
+        str(config.photos),
+        side=min(scorer.image_shape[:2]),
+        wnids=scorer.wnids,
+        data_dir=config.data_dir,
+        most=config.most_photographs,
+    )
+    make_run_dir(run_dir)
+    write_json(run_dir / "settings.json", settings)
+    say(photographs.words)
+    say(CAVEAT)
+    before, held_out = config.evolved or run_dir / "before", run_dir / "held_out"
+    quarter = dataclasses.replace(
+        _with_evaluations(evolution, _spent(evolution) // HELD_OUT_SHARE),
+        seed=(evolution.seed + HELD_OUT_SEED) % 2**31,
+    )
+    rows: list[dict[str, Any]] = []
+    for name, path, wanted in (("first", before, evolution), ("held out", held_out, quarter)):
+        if path != config.evolved and _evolve(wanted, path, console=console, what=name):
+            return RetrainResult(run_dir, rows, interrupted=True)
+    runs = [before]
+    facts = settings | {
+        "photographs": f"Photographs: {photographs.words}.",
+        "training": dataclasses.asdict(recipe_of(config, scorer, pictures=1)) | {"steps": None},
+        "held_out_evaluations": evaluations_of(held_out),
+        "command": _command(config, run_dir),
+    }
+    judged = [_judge(scorer, photographs, {})]
+    for i in range(1, (config.rounds or 1) + 1):
+        folder = run_dir / f"round_{i}"
+        evolved = np.concatenate([_pictures(run, scorer) for run in runs])
+        train_round(scorer, photographs, evolved, config, folder, console=console)
+        network = folder / "network.safetensors"
+        taught = load_scorer(config.model, weights=network)
+        fooling = {"trained": evolved, "held_out": _pictures(held_out, scorer)}
+        judged.append(_judge(taught, photographs, fooling))
+        again = dataclasses.replace(evolution, weights=network, mean=None)
+        runs.append(folder / "after")
+        if _evolve(again, runs[-1], console=console, what=f"round {i}"):
+            return RetrainResult(run_dir, rows, interrupted=True)
+        rows = _rows(runs, judged, classes=len(scorer.class_names))
+        write_tables(
+            run_dir, rows, runs,
+            classes=len(scorer.class_names),
+            title=f"{scorer.name} and a class of fooling images ({config.encoding})",
+            facts=facts,
+        )  # fmt: skip
+    _print(rows, console, classes=len(scorer.class_names))
+    say(f"look at {run_dir / 'retrain.md'}")
+    return RetrainResult(run_dir, rows, interrupted=False)
+
+
+def _check(config: RetrainConfig, scorer: Scorer) -> None:
+    """Refuse what this experiment can't do; before anything is written."""
+    if not scorer.wnids:
+        raise UserError(f"--model {config.model} is no network of ImageNet")
+    if scorer.class_names[-1] == NEW_CLASS:
+        raise UserError(
+            f"--weights {config.weights} has a class of fooling images already: expected a network "
+            "without"
+        )
+    if config.photos is None:
+        raise UserError(
+            "--photos is missing: expected a folder of photographs or a data set of "
+            "tensorflow-datasets, to keep the network's accuracy on"
+        )
+    what_learns(scorer, config.train)
+
+
+def _evolution(config: RetrainConfig, scorer: Scorer) -> EvolveConfig:
+    """Evolution against the first network: as in the run that is given, or as flags say."""
+    if config.evolved is None:
+        made = with_preset(config.preset, model=config.model, encoding=config.encoding)
+        made = dataclasses.replace(
+            made, seed=config.seed, weights=config.weights, mean=config.mean, generations=1
+        )
+        return _with_evaluations(made, config.evaluations or EVALUATIONS)
+    run = read_run(config.evolved)
+    sha256, status = run["config"].get("weights_sha256"), run.get("status")
+    if run.get("kind", "evolution") != "evolution" or status not in ("finished", "paused"):
+        raise UserError(
+            f"--evolved {config.evolved}: found a run of kind {run.get('kind', 'evolution')} that "
+            f"is {status}, expected an evolution that is finished"
+        )
+    if run["config"].get("model") != config.model or sha256 != scorer.weights_sha256:
+        raise UserError(
+            f"--evolved {config.evolved}: its network is {run['config'].get('model')} "
+            f"({run.get('weights')}), expected {config.model} with the weights of {scorer.weights}"
+        )
+    if run["config"].get("init_from") is not None:
+        raise UserError(f"--evolved {config.evolved}: it began with another run's elites")
+    made = dataclasses.replace(
+        stored_config(config.evolved),
+        weights=config.weights,
+        mean=config.mean,
+        minutes=None,
+        evaluations=None,  # counted in generations here, so that both evolutions have as many
+    )
+    if config.evaluations is not None:
+        return _with_evaluations(made, config.evaluations)
+    return dataclasses.replace(made, generations=int(run["generations_done"]))
+
+
+def _with_evaluations(config: EvolveConfig, evaluations: int) -> EvolveConfig:
+    """As many generations as fit into so many counted evaluations; one at least."""
+    planned = plan(dataclasses.replace(config, generations=1))
+    affordable = generations_for(planned.map_elites, evaluations, encoding=planned.encoding)
+    return dataclasses.replace(config, generations=affordable)
+
+
+def _spent(config: EvolveConfig) -> int:
+    planned = plan(config)
+    return planned.evaluations(planned.generations)
+
+
+def _settings(config: RetrainConfig, scorer: Scorer, evolution: EvolveConfig) -> dict[str, Any]:
+    plain = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in vars(config).items()
+    }
+    facts = {"weights_sha256": scorer.weights_sha256, "generations": evolution.generations}
+    return {"config": plain | facts}
+
+
+def _check_resumable(run_dir: Path, settings: dict[str, Any], *, resume: bool) -> None:
+    """Refuse to go on where it wasn't asked for, or with other settings."""
+    path = run_dir / "settings.json"
+    if not path.exists():
+        return
+    if not resume:
+        raise UserError(
+            f"--run-dir {run_dir} holds a retraining: pass --resume to go on with it, or choose "
+            "another"
+        )
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))["config"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{path}: expected the settings of a retraining in JSON") from error
+
+    def outcome(record: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in record.items() if name not in _FREE}
+
+    different = differences(outcome(stored), outcome(settings["config"]))
+    if different:
+        raise UserError(f"cannot resume {run_dir}: {'; '.join(different)}")
+
+
+def _evolve(config: EvolveConfig, run_dir: Path, *, console: Console, what: str) -> bool:
+    """Evolve into a directory, unless that is done; whether it was interrupted."""
+    started = (run_dir / "run.json").exists()
+    if started:
+        run = read_run(run_dir)
+        if (run.get("status"), run.get("generations_done")) == ("finished", config.generations):
+            console.print(f"{run_dir} is there already", highlight=False, soft_wrap=True)
+            return False
+    console.print(f"evolution, {what}", highlight=False)
+    wanted = dataclasses.replace(config, run_dir=run_dir, resume=started)
+    return evolve_run(wanted, console=console).interrupted
+
+
+def _pictures(run_dir: Path, scorer: Scorer) -> UInt8[np.ndarray, "n height width 3"]:
+    """A run's elites of the classes of photographs, as saved; each picture once.
+
+    Raises:
+      UserError: a picture is missing, or of another size than the network's.
+    """
+    chosen: dict[str, str] = {}
+    for row in read_elites(run_dir):
+        if int(row["class_index"]) < len(scorer.class_names):
+            chosen.setdefault(row["id"], row["png"])  # an elite may hold several cells
+    if not chosen:
+        raise UserError(f"{run_dir}: found no elites, expected pictures that fool")
+    images = [np.asarray(open_elite(run_dir, png).convert("RGB")) for png in chosen.values()]
+    if images[0].shape != scorer.image_shape:
+        raise UserError(
+            f"{run_dir}: its pictures are {images[0].shape}, expected {scorer.image_shape}"
+        )
+    return np.stack(images)
+
+
+def _judge(
+    scorer: Scorer, photographs: PhotographSet, fooling: dict[str, np.ndarray]
+) -> dict[str, float]:
+    score = score_function(scorer, crops=1, chunk=default_chunk(scorer))
+    classes = len([name for name in scorer.class_names if name != NEW_CLASS])
+    return judge(score, scorer.params, photographs, fooling, classes=classes)
+
+
+def _rows(
+    runs: list[Path], judged: list[dict[str, float]], *, classes: int
+) -> list[dict[str, Any]]:
+    """A row a network, all at the evaluations that each of the runs has."""
+    evaluations = min(map(evaluations_of, runs))
+    names = ["the first network", *(f"network {i}" for i in range(1, len(runs)))]
+    return [
+        row_of(run, runs[0], evaluations=evaluations, classes=classes, network=name) | its
+        for run, name, its in zip(runs, names, judged, strict=True)
+    ]
+
+
+def _command(config: RetrainConfig, run_dir: Path) -> str:
+    """The command that does this again."""
+    words = ["qd-fool", "retrain", "--run-dir", str(run_dir)]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name not in ("run_dir", "resume") and value != field.default:
+            words += [f"--{flag(field.name)}", str(value)]
+    return shlex.join(words)
+
+
+def _print(rows: list[dict[str, Any]], console: Console, *, classes: int) -> None:
+    lines = [line.strip("|").split("|") for line in markdown_table(rows, classes=classes)]
+    table = Table(box=None, pad_edge=False)
+    for head in lines[0]:
+        table.add_column(head.strip())
+    for line in lines[2:]:
+        table.add_row(*(cell.strip() for cell in line))
+    console.print(table, highlight=False)

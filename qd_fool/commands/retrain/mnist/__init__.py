@@ -1,0 +1,1 @@
+"""Retraining a LeNet on fooling images, round by round."""

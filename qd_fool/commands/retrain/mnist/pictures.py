@@ -1,0 +1,114 @@
+"""Pictures of a retraining on MNIST: its table as curves, and what fooled each network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import matplotlib.figure
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from qd_fool.files import read_npz, replacing
+from qd_fool.scoring.confidence import percent
+
+CELL = 64
+"""Side of a thumbnail in pixels."""
+
+
+TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999, 0.9999999)
+
+
+def write_pictures(run_dir: Path, rows: Sequence[dict[str, Any]], *, other: str) -> None:
+    """Write `retrain.png` and `contact_sheet.png`.
+
+    Args:
+      run_dir: of the retraining, for the pictures in its rounds.
+      rows: of the table.
+      other: the encoding that no network was trained on.
+
+    Raises:
+      UserError: a round's pictures are missing or damaged.
+    """
+    with matplotlib.rc_context({"text.parse_math": False, "font.size": 9}):
+        figure = _curves(rows, other=other)
+        with replacing(run_dir / "retrain.png") as partial:
+            figure.savefig(partial, dpi=150)
+    with replacing(run_dir / "contact_sheet.png") as partial:
+        _sheet(run_dir, rows).save(partial)
+
+
+def _curves(rows: Sequence[dict[str, Any]], *, other: str) -> matplotlib.figure.Figure:
+    figure = matplotlib.figure.Figure(figsize=(7, 8), layout="constrained")
+    errors, confidence, caught = figure.subplots(3, 1, sharex=True)
+    numbers = np.asarray([row["round"] for row in rows])
+
+    errors.plot(numbers, [100 * row["test_error"] for row in rows], "o-", color="tab:gray")
+    errors.set_ylim(0, 115 * max(row["test_error"] for row in rows) or 1)
+    errors.set_ylabel("test error\non digits, %")
+
+    def logit(name: str) -> np.ndarray:
+        values = np.asarray([np.nan if row[name] is None else row[name] for row in rows], float)
+        values = np.clip(values, 1e-9, 1 - 1e-9)
+        return np.log(values) - np.log1p(-values)
+
+    low, high = logit("median_low"), logit("median_high")
+    confidence.fill_between(numbers, low, high, alpha=0.25, color="tab:blue", linewidth=0)
+    confidence.plot(numbers, logit("median_confidence"), "o-", color="tab:blue", label="trained on")
+    drawn = [low, high]
+    if any(row["other_median_confidence"] is not None for row in rows):
+        drawn.append(logit("other_median_confidence"))
+        confidence.plot(numbers, drawn[-1], "s--", color="tab:orange", label=f"{other}, held out")
+        confidence.legend(loc="best")
+    ticks = np.asarray(TICKS)
+    spots = np.log(ticks) - np.log1p(-ticks)
+    least, most = np.nanmin(drawn) - 1, np.nanmax(drawn) + 1
+    shown = (spots >= least) & (spots <= most)
+    confidence.set_yticks(spots[shown], [f"{100 * t:g}%" for t in ticks[shown]])
+    confidence.set_ylim(least, most)
+    confidence.set_ylabel("median confidence in\nwhat is evolved against it")
+
+    lines = {
+        "caught": ("o-", "tab:blue", "trained on"),
+        "caught_held_out": ("^--", "tab:green", "other seeds"),
+        "caught_other": ("s--", "tab:orange", f"{other}, other seeds"),
+    }
+    for name, (style, color, label) in lines.items():
+        values = [np.nan if row[name] is None else 100 * row[name] for row in rows]
+        if not np.all(np.isnan(values)):
+            caught.plot(numbers, values, style, color=color, label=label)
+    if caught.lines:
+        caught.legend(loc="center left")
+    caught.set_ylim(-3, 103)
+    caught.set_ylabel("caught of what fooled\nthe network before, %")
+    caught.set_xlabel("network")
+    caught.set_xticks(numbers, [row["network"].removeprefix("DNN_") for row in rows])
+    for axes in (errors, confidence, caught):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _sheet(run_dir: Path, rows: Sequence[dict[str, Any]]) -> Image.Image:
+    """A row a network, a column a digit: the first seed's picture, and the confidence in it."""
+    margin, left, top, caption = 6, 64, 24, 16
+    pitch_x, pitch_y = CELL + margin, CELL + margin + caption
+    font, small = (ImageFont.load_default(size=size) for size in (13, 10))
+    size = (left + 10 * pitch_x + margin, top + len(rows) * pitch_y + margin)
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    for digit in range(10):
+        x = left + digit * pitch_x + CELL // 2
+        draw.text((x, top // 2), str(digit), fill="black", font=font, anchor="mm")
+    for i, row in enumerate(rows):
+        y = top + i * pitch_y
+        draw.text((margin, y + CELL // 2), row["network"], fill="black", font=font, anchor="lm")
+        arrays = read_npz(run_dir / f"round_{row['round']:02d}" / "images.npz")
+        for k in range(10):  # those that are trained on come first, a seed's ten side by side
+            x = left + int(arrays["cell"][k]) * pitch_x
+            image = Image.fromarray(arrays["images"][k, ..., 0])
+            sheet.paste(image.resize((CELL, CELL), Image.Resampling.NEAREST), (x, y))
+            text = percent(float(arrays["confidence"][k]))
+            middle = (x + CELL // 2, y + CELL + 2)
+            draw.text(middle, text, fill="black", font=small, anchor="mt")
+    return sheet

@@ -1,0 +1,157 @@
+"""The table of a retraining on MNIST: CSV, JSON, Markdown, and for the terminal."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from qd_fool.commands.retrain.mnist.plan import RetrainPlan
+from qd_fool.files import replacing, write_json, write_rows
+from qd_fool.scoring.confidence import percent
+
+COLUMNS = (
+    "network",
+    "round",
+    "test_error",
+    "test_images",
+    "training_images",
+    "pictures",
+    "median_confidence",
+    "median_low",
+    "median_high",
+    "share_99",
+    "evaluations_to_99",
+    "caught",
+    "caught_held_out",
+    "caught_other",
+    "other_median_confidence",
+    "training_seconds",
+    "evolution_seconds",
+    "training_seed",
+)
+"""Of table.csv; table.json also lists the seeds of all evolutions."""
+
+
+def write_tables(run_dir: Path, rows: Sequence[dict[str, Any]], planned: RetrainPlan) -> None:
+    """Write `table.csv`, `table.json` (`{"rows": [...], ...}`) and `table.md`.
+
+    Args:
+      run_dir: of the retraining.
+      rows: one a network.
+      planned: what was done.
+    """
+    write_rows(run_dir / "table.csv", COLUMNS, rows)
+    notes = notes_of(planned)
+    facts = {"rows": list(rows), "notes": notes, "settings": planned.record}
+    write_json(run_dir / "table.json", facts)
+    heads, body = cells_of(rows, other=planned.other_encoding)
+    lines = [heads, ["---"] * len(heads), *body]
+    config = planned.config
+    text = [
+        f"# LeNet retrained on MNIST and {config.encoding} fooling images",
+        "",
+        *(f"| {' | '.join(line)} |" for line in lines),
+        "",
+        *notes,
+    ]
+    with replacing(run_dir / "table.md") as partial:
+        partial.write_text("\n".join(text) + "\n", encoding="utf-8")
+
+
+def notes_of(planned: RetrainPlan) -> list[str]:
+    """What one must know to read the table, a line each."""
+    config, recipe = planned.config, planned.recipe
+    runs = ", ".join(
+        f"{its.evaluations(planned.generations[name]):,} ({name})"
+        for name, its in planned.evolutions.items()
+    )
+    return [
+        f"Each network is trained from scratch ({recipe.steps:,} steps of {recipe.batch_size}) on "
+        "the 60,000 digits and the pictures evolved against all networks before it, as an "
+        "eleventh class.",
+        f"Median confidence: of the {config.seeds * 10:,} pictures of {config.seeds} evolutions "
+        "against that network in the digit of their cell, scored again as saved; in brackets its "
+        "95% bootstrap interval over pictures.",
+        "Evaluations to .99: the median over those pictures.",
+        "Caught: the share of the pictures evolved against the network before that this one calls "
+        "fooling images: of those it was trained on, and of others, of "
+        f"{config.held_out_seeds} other seeds an encoding.",
+        f"Counted evaluations of each evolution, settings {config.preset}: {runs}.",
+        f"Seeds: the distinct words of NumPy's SeedSequence([{config.seed}, round]); all are "
+        "listed in table.json.",
+    ]
+
+
+def cells_of(rows: Sequence[dict[str, Any]], *, other: str) -> tuple[list[str], list[list[str]]]:
+    """Heads and cells of the table for people.
+
+    Args:
+      rows: one a network.
+      other: the encoding that none was trained on.
+    """
+    heads = [
+        "network",
+        "test error",
+        "training images",
+        "median confidence",
+        ">= .99",
+        "evaluations to .99",
+        "caught",
+        "caught, held out",
+        f"caught, {other}",
+        f"median confidence, {other}",
+    ]
+    body = []
+    for row in rows:
+        low, high = row["median_low"], row["median_high"]
+        evaluations = row["evaluations_to_99"]
+        body.append(
+            [
+                row["network"],
+                f"{row['test_error']:.2%}",
+                f"{row['training_images']:,}",
+                f"{percent(row['median_confidence'])} [{percent(low)}, {percent(high)}]",
+                _share(row["share_99"]),
+                "never" if evaluations is None else f"{evaluations:,}",
+                _share(row["caught"]),
+                _share(row["caught_held_out"]),
+                _share(row["caught_other"]),
+                _confidence(row["other_median_confidence"]),
+            ]
+        )
+    return heads, body
+
+
+def _share(value: float | None) -> str:
+    """A share of pictures, rounded down: 100% is all of them."""
+    return "-" if value is None else f"{math.floor(value * 1000 + 1e-9) / 10:g}%"
+
+
+def _confidence(value: float | None) -> str:
+    return "-" if value is None else percent(value)
+
+
+def words_of(row: dict[str, Any]) -> str:
+    """A row as a line of a log."""
+    caught = "" if row["caught"] is None else f", catches {_share(row['caught'])} of the last"
+    return (
+        f"{row['network']}: test error {row['test_error']:.2%}{caught}; fooled with "
+        f"{percent(row['median_confidence'])}; {row['training_seconds']:.0f} s training, "
+        f"{row['evolution_seconds']:.0f} s evolution"
+    )
+
+
+def print_rows(console: Console, rows: Sequence[dict[str, Any]], *, other: str) -> None:
+    """The table on a terminal, without what would make it too wide for one."""
+    heads, body = cells_of(rows, other=other)
+    table = Table(box=None, pad_edge=False)
+    narrow = [0, 1, 2, 3, 6, 7, 8]
+    for i in narrow:
+        table.add_column(heads[i], justify="left" if i == 0 else "right")
+    for line in body:
+        line[3] = line[3].split(" ")[0]
+        table.add_row(*(line[i] for i in narrow))
+    console.print(table, highlight=False)

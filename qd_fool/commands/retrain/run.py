@@ -1,0 +1,99 @@
+"""`qd-fool retrain`: which retraining a network gets, and the settings a run was begun with."""
+
+import dataclasses
+import datetime
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from qd_fool.commands.evolve.flags import flag
+from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
+from qd_fool.commands.retrain.imagenet.rounds import retrain_imagenet
+from qd_fool.commands.retrain.mnist.rounds import retrain_mnist
+from qd_fool.errors import UserError
+from qd_fool.models.entry import ZOO
+
+SHARED = (
+    "model",
+    "run_dir",
+    "resume",
+    "seed",
+    "rounds",
+    "encoding",
+    "preset",
+    "evaluations",
+    "data_dir",
+)
+
+
+MNIST = ("seeds", "held_out_seeds", "recipe")
+
+
+def retrain_run(config: RetrainConfig, *, console: Console) -> RetrainResult:
+    """Retrain a network, round after round, or go on with it, until all is done or Ctrl-C.
+
+    Raises:
+      UserError: bad settings, a directory in use, data that can't be read. Nothing is overwritten.
+    """
+    imagenet = ZOO[config.model].imagenet
+    _refuse_foreign(config, imagenet=imagenet)
+    retrain = retrain_imagenet if imagenet else retrain_mnist
+    return retrain(config, retrain_dir(config), console=console)
+
+
+def retrain_dir(config: RetrainConfig) -> Path:
+    """The directory asked for, or `runs/<time>-retrain-<model>-<encoding>`."""
+    if config.run_dir is not None:
+        return config.run_dir
+    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
+    name = f"{now}-retrain-{config.model}-{config.encoding}"
+    return Path("runs") / re.sub(r"[^\w.-]", "_", name)
+
+
+def _refuse_foreign(config: RetrainConfig, *, imagenet: bool) -> None:
+    """Settings that would have no effect are a mistake, not a wish."""
+    for field in dataclasses.fields(config):
+        foreign = field.name in MNIST if imagenet else field.name not in (*SHARED, *MNIST)
+        value = getattr(config, field.name)
+        if foreign and value != field.default:
+            kind, other = ("ImageNet", "MNIST") if imagenet else ("MNIST", "ImageNet")
+            raise UserError(
+                f"--{flag(field.name)} {value} is for networks of {other}: {config.model} is one "
+                f"of {kind}"
+            )
+
+
+def stored_retrain(run_dir: Path) -> RetrainConfig:
+    """The settings that a retraining was begun with, as defaults for resuming it.
+
+    Raises:
+      UserError: no retraining there, or one of other fields than this version's.
+    """
+    # Retraining on ImageNet keeps runs of its own within the directory, and no run.json beside.
+    paths = [run_dir / name for name in ("run.json", "settings.json")]
+    path = next((path for path in paths if path.exists()), None)
+    if path is None:
+        raise UserError(f"{run_dir} is no retraining: no run.json or settings.json in it")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        record = dict(found["config"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{path}: expected the settings of a retraining in JSON") from error
+    kind = found.get("kind", "evolution" if path.name == "run.json" else "retraining")
+    if kind != "retraining":
+        raise UserError(f"{run_dir}: its kind is {kind}, expected a retraining")
+    fields = {field.name: field.type for field in dataclasses.fields(RetrainConfig)}
+    missing = sorted(set(fields) - set(record))
+    if missing:
+        raise UserError(f"{path}: its config lacks {', '.join(missing)}")
+    values: dict[str, Any] = {
+        name: Path(record[name]) if "Path" in str(kind) and record[name] else record[name]
+        for name, kind in fields.items()
+    }
+    try:
+        return RetrainConfig(**(values | {"run_dir": run_dir, "resume": True}))
+    except TypeError as error:
+        raise UserError(f"{path}: its config is damaged ({error})") from error

@@ -1,0 +1,85 @@
+"""`qd-fool score`: what a network sees in pictures on disk."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from qd_fool.errors import UserError
+from qd_fool.models import load_scorer
+from qd_fool.models.load import Precision
+from qd_fool.models.scorer import default_chunk
+from qd_fool.runs.pictures import read_image
+from qd_fool.scoring.crops import check_crops
+from qd_fool.scoring.score import score_images, top_classes
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreConfig:
+    """Score pictures: the classes a network is most confident about.
+
+    Pictures are taken as they are, never resized or converted.
+    """
+
+    images: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Picture files, 8-bit, gray or RGB as the model expects."""
+    model: str = "lenet"
+    """The network; `qd-fool models` lists them."""
+    weights: Path | None = None
+    """A weights file for the model instead of its own."""
+    mean: Path | None = None
+    """A mean image (.npy or .binaryproto) for the networks trained by Caffe on ImageNet."""
+    precision: Precision = "float32"
+    """float32, or bfloat16 for parameters and arithmetic."""
+    crops: int = 1
+    """Crops averaged a picture: 1 (centre) or 10."""
+    top: int = 5
+    """How many classes to tell."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """A line of JSON a picture."""
+
+
+def score_files(config: ScoreConfig) -> None:
+    """Print the most confident classes of each picture, in order.
+
+    Raises:
+      UserError: a picture that can't be read, or is not what the network expects.
+    """
+    if not config.images:
+        raise UserError("score needs at least one image file")
+    if config.top < 1:
+        raise UserError(f"--top is {config.top}: expected 1 or more")
+    scorer = load_scorer(
+        config.model, weights=config.weights, mean=config.mean, precision=config.precision
+    )
+    channels = scorer.image_shape[2]
+    pictures = [read_image(path, channels=channels) for path in config.images]
+    for path, picture in zip(config.images, pictures, strict=True):
+        try:
+            check_crops(scorer, picture.shape, crops=config.crops)
+        except UserError as error:
+            raise UserError(f"image {path}: {error}") from error
+    # One call a shape, so that scores do not depend on what else was asked.
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for i, picture in enumerate(pictures):
+        by_shape.setdefault(picture.shape, []).append(i)
+    scores: list[np.ndarray] = [np.empty(0)] * len(pictures)
+    for members in by_shape.values():
+        batch = np.stack([pictures[i] for i in members])
+        out = score_images(scorer, batch, crops=config.crops, chunk=default_chunk(scorer))
+        if not np.isfinite(out).all():
+            raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
+        for i, row in zip(members, out, strict=True):
+            scores[i] = row
+    for path, row in zip(config.images, scores, strict=True):
+        top = top_classes(row, scorer.class_names, count=config.top)
+        if config.json:
+            line = json.dumps({"image": str(path), "top": top}, ensure_ascii=False)
+        else:
+            told = "  ".join(f"{t['label']} {t['confidence']:.6f}" for t in top)
+            line = f"{path}: {told}"
+        sys.stdout.write(line + "\n")

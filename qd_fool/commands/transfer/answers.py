@@ -1,0 +1,130 @@
+"""Showing pictures to networks: what each says of a picture's target, and what it sees itself."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from PIL import Image
+
+from qd_fool.data.photographs import centre_square
+from qd_fool.errors import UserError
+from qd_fool.models import Scorer
+from qd_fool.models.scorer import default_chunk
+from qd_fool.runs.pictures import read_image
+from qd_fool.scoring.crops import check_crops, crop_places
+from qd_fool.scoring.score import SCORE_AT_ONCE, score_function
+
+Shape = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What networks said of pictures; NaN, and class -1, where one was not asked.
+
+    Attributes:
+      log_odds: of the target class.
+      argmax: the class that the network is most confident about.
+      argmax_log_odds: of that class.
+    """
+
+    log_odds: Float[np.ndarray, "images *networks"]
+    argmax: Int[np.ndarray, "images *networks"]
+    argmax_log_odds: Float[np.ndarray, "images *networks"]
+
+
+def is_small(scorer: Scorer, shape: Shape) -> bool:
+    """Whether pictures of this shape must be enlarged to fill the network's input."""
+    return min(shape[:2]) < scorer.input_size
+
+
+def shown_shape(scorer: Scorer, shape: Shape) -> Shape:
+    """The shape in which pictures reach the network's crops: their own, unless they are small."""
+    if not is_small(scorer, shape):
+        return shape
+    side = min(scorer.image_shape[:2])
+    return side, side, shape[2]
+
+
+def check_shapes(
+    scorer: Scorer, paths: Sequence[Path], shapes: Sequence[Shape], *, crops: int
+) -> None:
+    """See, before anything is scored, that a network can take all pictures.
+
+    Raises:
+      UserError: it can't take that many crops of one of them.
+    """
+    for shape, path in dict(zip(reversed(shapes), reversed(paths), strict=True)).items():
+        try:
+            check_crops(scorer, shown_shape(scorer, shape), crops=crops)
+        except UserError as error:
+            raise UserError(f"image {path}: {error}") from error
+
+
+def show(scorer: Scorer, path: Path, *, crops: int) -> UInt8[np.ndarray, "height width channels"]:
+    """A picture as a network is shown it: pixel for pixel, or enlarged as photographs are.
+
+    With one crop it is cut here already, so that pictures of all sizes are scored by one program.
+    """
+    channels, size = scorer.image_shape[2], scorer.input_size
+    pixels = read_image(path, channels=channels)
+    if is_small(scorer, pixels.shape):
+        image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+        enlarged = centre_square(image, min(scorer.image_shape[:2]))
+        pixels = np.asarray(enlarged).reshape(*enlarged.size[::-1], channels)
+    if crops == 1:
+        top, left, _ = crop_places(pixels.shape, size=size, crops=1)[0]
+        pixels = pixels[top : top + size, left : left + size]
+    return pixels
+
+
+def ask(
+    scorer: Scorer,
+    paths: Sequence[Path],
+    shapes: Sequence[Shape],
+    targets: Int[np.ndarray, " images"],
+    *,
+    crops: int,
+    count: Callable[[int], None] = lambda _: None,
+) -> Answers:
+    """Score pictures with one network.
+
+    Args:
+      scorer: the network.
+      paths: of the pictures.
+      shapes: of each, as it lies on disk.
+      targets: class of each; -1 for that which this network is most confident about.
+      crops: 1 (centre) or 10.
+      count: told how many pictures have been scored since it was called last.
+
+    Returns:
+      Answers `(images,)`.
+
+    Raises:
+      UserError: the network gives NaN or infinite scores, or a picture can't be read any more.
+    """
+    score = score_function(scorer, crops=crops, chunk=default_chunk(scorer))
+    n = len(paths)
+    log_odds, best = np.empty(n), np.empty(n)
+    argmax = np.empty(n, np.int64)
+    groups: dict[Shape | None, list[int]] = {}
+    for i, shape in enumerate(shapes):
+        key = None if crops == 1 else shown_shape(scorer, shape)
+        groups.setdefault(key, []).append(i)
+    for members in groups.values():
+        # Batches of one size: one program scores them all.
+        size = -(-len(members) // -(-len(members) // SCORE_AT_ONCE))
+        for start in range(0, len(members), size):
+            some = np.asarray(members[start : start + size])
+            images = np.stack([show(scorer, paths[i], crops=crops) for i in some])
+            filled = np.concatenate([images, images[:1].repeat(size - len(some), axis=0)])
+            odds = score(scorer.params, filled)[: len(some)]
+            if not np.isfinite(odds).all():
+                raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
+            rows = np.arange(len(some))
+            argmax[some] = odds.argmax(axis=1)
+            best[some] = odds[rows, argmax[some]]
+            log_odds[some] = odds[rows, np.where(targets[some] < 0, argmax[some], targets[some])]
+            count(len(some))
+    return Answers(log_odds, argmax, best)

@@ -1,0 +1,62 @@
+"""What `qd-fool transfer` says besides its figures."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from qd_fool.commands.transfer.answers import Shape, is_small
+from qd_fool.commands.transfer.networks import Network
+from qd_fool.commands.transfer.summary import Transfer
+
+
+def enlarged(network: Network, shapes: Sequence[Shape]) -> tuple[int, int]:
+    """How many pictures a network was shown enlarged, and to which side; 0, 0 for none."""
+    scorer = network.scorer
+    if scorer is None:
+        return 0, 0
+    count = sum(is_small(scorer, shape) for shape in shapes)
+    return count, min(scorer.image_shape[:2]) if count else 0
+
+
+def notes_on(transfer: Transfer, first: int) -> list[str]:
+    """Sentences on what a reader of the figures must know."""
+    names = [network.name for network in transfer.networks]
+    notes = []
+    for j, network in enumerate(transfer.networks):
+        count, side = transfer.enlarged[j]
+        if count and network.scorer is not None:
+            size = network.scorer.input_size
+            notes.append(
+                f"{count} of {len(transfer.targets)} pictures are smaller than the {size}x{size} "
+                f"input of {names[j]}, and were enlarged for it: short side {side}, bicubic"
+            )
+        if network.scorer is None:
+            notes.append(
+                f"{names[j]} could not be asked: it has figures only where its own runs wrote "
+                "them down"
+            )
+    for source in transfer.sources:
+        if unknown := source.told_by.get("nothing"):
+            notes.append(
+                f"{source.name}: no class is told by the names of {unknown} of "
+                f"{len(source.paths)} pictures: the target of these is what {names[first]} is most "
+                "confident about"
+            )
+        crops = source.run.get("config", {}).get("crops", transfer.crops)
+        if crops != transfer.crops:
+            notes.append(
+                f"{source.name} was made with {crops} crops a picture, and is scored here with "
+                f"{transfer.crops}"
+            )
+        if source.run and source.run.get("status") != "finished":
+            notes.append(f"{source.name} is not finished: it is {source.run.get('status')}")
+    return notes
+
+
+def pair_line(source: str, pair: dict[str, Any]) -> str:
+    """The counts of the paper, of one pair of networks."""
+    told = [
+        f"at >= {threshold} {counts['both']} fool both, {counts['a_only']} only the first, "
+        f"{counts['b_only']} only the second"
+        for threshold, counts in pair["at"].items()
+    ]
+    return f"{source}: {pair['a']} and {pair['b']}: {'; '.join(told)}"

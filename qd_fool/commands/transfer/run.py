@@ -1,0 +1,272 @@
+"""`qd-fool transfer`: do pictures that fool one network fool others? The paper's generalisation."""
+
+import dataclasses
+import datetime
+import functools
+import json
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from jaxtyping import Int
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from qd_fool.commands.transfer.answers import Answers, Shape, ask, check_shapes
+from qd_fool.commands.transfer.networks import Network, all_networks, load_targets, named
+from qd_fool.commands.transfer.notes import enlarged, notes_on, pair_line
+from qd_fool.commands.transfer.page import write_page
+from qd_fool.commands.transfer.plots import write_plots
+from qd_fool.commands.transfer.sources import Source, read_shapes, read_sources
+from qd_fool.commands.transfer.summary import Transfer, summarise, write_csv
+from qd_fool.errors import UserError
+from qd_fool.files import write_json
+from qd_fool.judge.transfer import SURE
+from qd_fool.runs.directory import make_run_dir
+from qd_fool.scoring.confidence import confidence_of, percent
+
+RESULT = "transfer.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class TransferConfig:
+    """Show pictures that fool one network to others: what fools both, what only the first?
+
+    Takes runs (evolved, climbed, or evolved against several networks), which are also shown to the
+    networks they were made against; and folders of PNG or JPEG pictures. Pictures are scored pixel
+    for pixel, at the centre; those smaller than a network's input are enlarged for it.
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Run directories, or folders of pictures named NNNN_label.png by class or by WNID."""
+    to: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A network to show them to; once for each."""
+    weights: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
+    """A weights file for each --to, in the same order; `own` for a network's own."""
+    mean: Path | None = None
+    """A mean image (.npy or .binaryproto) for those of --to that were trained by Caffe on
+    ImageNet."""
+    crops: int = 1
+    """Crops averaged a picture: 1 (centre) or 10."""
+    out: Path | None = None
+    """Where to write; RUN/transfer for one run, else a new directory under runs/, if not given."""
+    names: tuple[str, ...] = ()
+    """What to call the networks of --to, in order; by model, and weights where need be, if not
+    given."""
+
+
+def transfer_run(config: TransferConfig, *, console: Console) -> Path:
+    """Score all pictures with all networks, and write tables and plots.
+
+    Args:
+      config: what to show to whom.
+      console: for progress and what is worth knowing.
+
+    Returns:
+      The directory: `transfer.csv`, `transfer.json`, `transfer.md` and plots.
+
+    Raises:
+      UserError: nothing to score, a network or picture that can't be had or does not fit, or a
+        directory that holds something else. Nothing is overwritten.
+    """
+    say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    if not config.runs:
+        raise UserError("transfer needs at least one run or folder of pictures")
+    out = _directory(config)
+    former = _former_files(out)
+    to = load_targets(config.to, config.weights, mean=config.mean)
+    like = to[0].scorer
+    assert like is not None  # noqa: S101  # of --to, all are loaded
+    sources = read_sources(config.runs, like)
+    networks, owned = all_networks(sources, to, console=console)
+    networks = named(networks, to, config.names)
+    shapes = read_shapes(sources, channels=like.image_shape[2])
+    paths = [path for source in sources for path in source.paths]
+    for network in networks:
+        if network.scorer is not None:
+            check_shapes(network.scorer, paths, shapes, crops=config.crops)
+    first = next(j for j, network in enumerate(networks) if network.identity == to[0].identity)
+    targets, answers = _ask_all(networks, sources, owned, shapes, first, config, console)
+    transfer = Transfer(
+        sources,
+        networks,
+        owned,
+        targets,
+        answers,
+        [enlarged(network, shapes) for network in networks],
+        like.class_names,
+        config.crops,
+    )
+    figures = summarise(transfer) | {
+        "notes": notes_on(transfer, first),
+        "command": _command(config),
+    }
+    for note in figures["notes"]:
+        say(f"note: {note}")
+    make_run_dir(out, flag="--out")
+    plots = write_plots(
+        out,
+        figures,
+        log_odds=transfer.answers.log_odds,
+        targets=targets,
+        paths=paths,
+        labels=like.class_names,
+    )
+    write_csv(out / "transfer.csv", transfer)
+    figures["files"] = ["transfer.csv", "transfer.md", *plots]
+    write_page(out / "transfer.md", figures)
+    write_json(out / RESULT, figures)
+    for name in former - set(figures["files"]):
+        (out / name).unlink(missing_ok=True)
+    for source in figures["sources"]:
+        for pair in source["pairs"]:
+            say(pair_line(source["name"], pair))
+    say(
+        f"{len(figures['fool_all'])} of {len(paths)} pictures fool all that were asked at >= {SURE}"
+    )
+    say(f"look at {out / 'transfer.md'}")
+    return out
+
+
+def _directory(config: TransferConfig) -> Path:
+    if config.out is not None:
+        return config.out
+    if len(config.runs) == 1:
+        return config.runs[0] / "transfer"
+    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
+    return Path("runs") / f"{now}-transfer"
+
+
+def _former_files(out: Path) -> set[str]:
+    """What a former transfer left in the directory, which this one may overwrite.
+
+    Raises:
+      UserError: there is something else in it.
+    """
+    if not out.exists():
+        return set()
+    if not out.is_dir():
+        raise UserError(f"--out {out} is a file: expected a directory")
+    if not any(out.iterdir()):
+        return set()
+    try:
+        former = json.loads((out / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        former = None
+    if not isinstance(former, dict) or former.get("kind") != "transfer":
+        raise UserError(
+            f"--out {out} exists, and is not empty or a former transfer (it has no {RESULT}): "
+            "choose another"
+        )
+    files = [name for name in former.get("files") or () if isinstance(name, str)]
+    return {name for name in files if Path(name).name == name}
+
+
+def _ask_all(
+    networks: Sequence[Network],
+    sources: Sequence[Source],
+    owned: Sequence[Sequence[int]],
+    shapes: Sequence[Shape],
+    first: int,
+    config: TransferConfig,
+    console: Console,
+) -> tuple[Int[np.ndarray, " images"], Answers]:
+    """Targets `(images,)`, and the answers of all networks `(images, networks)`.
+
+    The first of `--to` is asked first: what it sees is the target of pictures that have none.
+    """
+    paths = [path for source in sources for path in source.paths]
+    targets = np.concatenate([source.targets for source in sources])
+    shape = (len(paths), len(networks))
+    log_odds, best = np.full(shape, np.nan), np.full(shape, np.nan)
+    argmax = np.full(shape, -1)
+    for j in sorted(range(len(networks)), key=lambda j: j != first):
+        network = networks[j]
+        if network.scorer is None:
+            continue
+        begun = time.perf_counter()
+        with _counting(console, network.name, total=len(paths)) as count:
+            its = ask(
+                network.scorer, paths, shapes, targets, crops=config.crops, count=count.advance
+            )
+        log_odds[:, j], argmax[:, j], best[:, j] = its.log_odds, its.argmax, its.argmax_log_odds
+        targets = np.where(targets < 0, its.argmax, targets)
+        confidence = confidence_of(its.log_odds)
+        console.print(
+            f"{network.name} ({network.weights}): {len(paths)} pictures in "
+            f"{time.perf_counter() - begun:.1f} s; median confidence "
+            f"{percent(float(np.median(confidence)))}, {(confidence >= SURE).sum()} at >= {SURE}",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
+        )
+    answers = Answers(log_odds, argmax, best)
+    _stand_in(answers, networks, sources, owned)
+    return targets, answers
+
+
+def _stand_in(
+    answers: Answers,
+    networks: Sequence[Network],
+    sources: Sequence[Source],
+    owned: Sequence[Sequence[int]],
+) -> None:
+    """Put what runs wrote down where their network could not be asked, in place."""
+    start = 0
+    for source, own in zip(sources, owned, strict=True):
+        rows = slice(start, start + len(source.paths))
+        start = rows.stop
+        recorded = source.recorded
+        # A joint run's confidences are those of no one network.
+        if recorded is None or source.kind == "joint" or networks[own[0]].scorer is not None:
+            continue
+        answers.log_odds[rows, own[0]] = recorded.log_odds
+        answers.argmax[rows, own[0]] = recorded.argmax
+        with np.errstate(divide="ignore"):
+            p = recorded.argmax_confidence
+            answers.argmax_log_odds[rows, own[0]] = np.log(p) - np.log1p(-p)
+
+
+class _counting:
+    """A bar on a terminal for as long as the block runs; nothing in a log."""
+
+    def __init__(self, console: Console, name: str, *, total: int) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+        )
+        self._progress = Progress(
+            *columns, console=console, disable=not console.is_terminal, transient=True
+        )
+        self._task = self._progress.add_task(name, total=total)
+
+    def __enter__(self) -> "_counting":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def advance(self, pictures: int) -> None:
+        self._progress.advance(self._task, pictures)
+
+
+def _command(config: TransferConfig) -> str:
+    """The command that writes the same again."""
+    words = ["qd-fool", "transfer", *map(str, config.runs)]
+    for name in config.to:
+        words += ["--to", name]
+    for file in config.weights:
+        words += ["--weights", str(file)]
+    for name, value in (("--mean", config.mean), ("--out", config.out)):
+        words += [name, str(value)] if value is not None else []
+    words += ["--crops", str(config.crops)] if config.crops != 1 else []
+    words += ["--names", *config.names] if config.names else []
+    return shlex.join(words)

@@ -1,0 +1,93 @@
+"""A contact sheet of the pictures that fool every network they were shown to."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from PIL import Image, ImageDraw, ImageFont
+
+from qd_fool.files import replacing
+from qd_fool.judge.transfer import SURE, fools_all
+from qd_fool.scoring.confidence import confidence_of, percent
+
+MOST = 100
+
+
+FEW = 12
+
+
+CELL, MARGIN, CAPTION = 112, 10, 32
+
+
+def write_sheet(
+    path: Path,
+    figures: dict[str, Any],
+    *,
+    log_odds: Float[np.ndarray, "images networks"],
+    targets: Int[np.ndarray, " images"],
+    paths: Sequence[Path],
+    labels: Sequence[str],
+) -> None:
+    """Write the sheet: those that fool all, or the best dozen where none does, and a title.
+
+    Args:
+      path: of the PNG.
+      figures: of the transfer, as in `transfer.json`.
+      log_odds: of each image's target; NaN where a network was not asked.
+      targets: class of each image.
+      paths: of the images.
+      labels: of all classes.
+    """
+    order, least, count = fools_all(confidence_of(log_odds))
+    networks = sum(network["scored"] for network in figures["networks"])
+    told = f"all {networks} networks" if networks > 1 else "the one network"
+    if count:
+        shown = min(count, MOST)
+        title = f"{count} of {len(order)} pictures fool {told} at >= {SURE}"
+        title += "" if shown == count else f"; the {shown} of the highest least confidence"
+    else:
+        shown = min(len(order), FEW)
+        title = f"no picture of {len(order)} fools {told} at >= {SURE}: the nearest {shown}"
+    captions = [
+        f"{labels[targets[i]].split(',')[0]}\n{percent(float(p))}"
+        for i, p in zip(order[:shown], least[:shown], strict=True)
+    ]
+    sheet = _sheet([paths[i] for i in order[:shown]], captions, title)
+    with replacing(path) as partial:
+        sheet.save(partial)
+
+
+def _sheet(paths: Sequence[Path], captions: Sequence[str], title: str) -> Image.Image:
+    """Pictures in rows, a caption of two lines under each, and a title above all."""
+    columns = min(max(6, math.ceil(math.sqrt(len(paths) * 1.6))), max(len(paths), 6))
+    rows = math.ceil(len(paths) / columns)
+    small, large = ImageFont.load_default(size=11), ImageFont.load_default(size=14)
+    pitch_x, pitch_y = CELL + MARGIN, CELL + MARGIN + CAPTION
+    head = 48
+    sheet = Image.new("RGB", (columns * pitch_x + MARGIN, rows * pitch_y + head), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((MARGIN, 6), title, fill="black", font=large)
+    note = "under each: its target class, and the least confidence of any network in it"
+    draw.text((MARGIN, 26), note, fill="#666", font=small)
+    for i, (path, caption) in enumerate(zip(paths, captions, strict=True)):
+        x, y = MARGIN + (i % columns) * pitch_x, head + (i // columns) * pitch_y
+        with Image.open(path) as opened:
+            sheet.paste(_thumbnail(opened.convert("RGB")), (x, y))
+        label, percentage = caption.split("\n")
+        while draw.textlength(label, font=small) > CELL:
+            label = label.rstrip("…")[:-1] + "…"
+        draw.multiline_text((x, y + CELL + 2), f"{label}\n{percentage}", fill="black", font=small)
+    return sheet
+
+
+def _thumbnail(image: Image.Image) -> Image.Image:
+    """A square of the picture's centre: small ones enlarged without smoothing, others reduced."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    smaller = side > CELL
+    return image.crop((left, top, left + side, top + side)).resize(
+        (CELL, CELL), Image.Resampling.LANCZOS if smaller else Image.Resampling.NEAREST
+    )

@@ -1,0 +1,187 @@
+"""What `qd-fool transfer` scores: the elites of runs, and plain folders of pictures."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from qd_fool.errors import UserError
+from qd_fool.models import Scorer
+from qd_fool.runs.directory import read_run
+from qd_fool.runs.elites import read_elites
+from qd_fool.runs.pictures import read_image
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
+
+
+NAMED_BY_INDEX = re.compile(r"(\d{4})_.")
+
+
+NAMED_BY_WNID = re.compile(r"(?<![0-9A-Za-z])n\d{8}(?!\d)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """What a run wrote down about its pictures, arrays `(images,)`.
+
+    Attributes:
+      confidence: in the target class.
+      log_odds: likewise.
+      argmax: the class that the network was most confident about; -1 where it is not written down.
+      argmax_confidence: its confidence; NaN likewise.
+    """
+
+    confidence: Float[np.ndarray, " images"]
+    log_odds: Float[np.ndarray, " images"]
+    argmax: Int[np.ndarray, " images"]
+    argmax_confidence: Float[np.ndarray, " images"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A run, or a folder, and its pictures.
+
+    Attributes:
+      name: for people; no two sources have the same.
+      path: as it was given.
+      kind: "evolution", "ascent", "joint" (evolved against several networks) or "pictures".
+      run: contents of `run.json`; empty for pictures.
+      paths: of the pictures.
+      targets: class of each, -1 where it is not known.
+      told_by: how many targets were told by what: "run", "index", "wnid", "nothing".
+      recorded: of a run.
+    """
+
+    name: str
+    path: Path
+    kind: str
+    run: dict[str, Any]
+    paths: tuple[Path, ...]
+    targets: Int[np.ndarray, " images"]
+    told_by: dict[str, int]
+    recorded: Recorded | None = None
+
+
+def read_sources(paths: Sequence[Path], like: Scorer) -> list[Source]:
+    """Runs and folders in order; nothing of their pictures is decoded yet.
+
+    Args:
+      paths: of directories, each with a `run.json` and `elites.csv`, or with pictures.
+      like: a network with the classes that all are to have.
+
+    Raises:
+      UserError: a directory without either, given twice, or of other classes.
+    """
+    real = [path.resolve() for path in paths]
+    for path, its in zip(paths, real, strict=True):
+        if real.count(its) > 1:
+            raise UserError(f"{path} is given more than once: expected different runs")
+        if not path.is_dir():
+            raise UserError(f"{path}: no such directory, expected a run or a folder of pictures")
+    last = [path.name for path in real]
+    names = [
+        name if last.count(name) == 1 else str(path) for name, path in zip(last, paths, strict=True)
+    ]
+    return [
+        (_read_run_source if (path / "run.json").exists() else _read_folder)(path, name, like)
+        for path, name in zip(paths, names, strict=True)
+    ]
+
+
+def _read_run_source(path: Path, name: str, like: Scorer) -> Source:
+    run, classes = read_run(path), len(like.class_names)
+    if run["classes"] != classes:
+        raise UserError(
+            f"{path} has {run['classes']} classes and {like.name} {classes}: expected the same"
+        )
+    rows = read_elites(path)
+    if not rows:
+        raise UserError(f"{path / 'elites.csv'}: found no elites, expected one or more")
+    try:
+        targets = np.asarray([int(row["class_index"]) for row in rows])
+        top = [json.loads(row["top5"])[0] for row in rows]
+        recorded = Recorded(
+            np.asarray([float(row["confidence"]) for row in rows]),
+            np.asarray([float(row["fitness"]) for row in rows]),
+            np.asarray([int(k) for k, _ in top]),
+            np.asarray([float(confidence) for _, confidence in top]),
+        )
+    except (ValueError, IndexError, TypeError) as error:
+        raise UserError(
+            f"{path / 'elites.csv'}: expected numbers in class_index, confidence, fitness and top5 "
+            f"({error})"
+        ) from error
+    if targets.min() < 0 or targets.max() >= classes:
+        raise UserError(f"{path / 'elites.csv'}: class_index goes beyond 0..{classes - 1}")
+    kind = "joint" if run["config"].get("also") else str(run.get("kind", "evolution"))
+    return Source(
+        name,
+        path,
+        kind,
+        run,
+        tuple(path / row["png"] for row in rows),
+        targets,
+        {"run": len(rows)},
+        recorded,
+    )
+
+
+def _read_folder(path: Path, name: str, like: Scorer) -> Source:
+    paths = sorted(
+        file
+        for pattern in ("*", "*/*")
+        for file in path.glob(pattern)
+        if file.suffix.lower() in SUFFIXES
+        and not file.name.startswith(".")
+        and file.is_file()
+        # The plots of a former transfer, which lie in a folder below unless told otherwise.
+        and not (file.parent / "transfer.json").exists()
+    )
+    if not paths:
+        raise UserError(
+            f"{path} holds neither a run.json nor pictures: expected a run, or files that end in "
+            f"{', '.join(sorted(SUFFIXES))}, there or one directory below"
+        )
+    wnids = {wnid: k for k, wnid in enumerate(like.wnids)}
+    told = [_target(file, wnids, classes=len(like.class_names)) for file in paths]
+    ways = [way for _, way in told]
+    return Source(
+        name,
+        path,
+        "pictures",
+        {},
+        tuple(paths),
+        np.asarray([target for target, _ in told]),
+        {way: ways.count(way) for way in dict.fromkeys(ways)},
+    )
+
+
+def _target(path: Path, wnids: dict[str, int], *, classes: int) -> tuple[int, str]:
+    """The class that a picture's name tells, or its folder's, and by what; -1 and "nothing"."""
+    for text in (path.stem, path.parent.name):
+        for wnid in NAMED_BY_WNID.findall(text):
+            if wnid in wnids:
+                return wnids[wnid], "wnid"
+    index = NAMED_BY_INDEX.match(path.stem)
+    if index and int(index[1]) < classes:
+        return int(index[1]), "index"
+    return -1, "nothing"
+
+
+def read_shapes(sources: Sequence[Source], *, channels: int) -> list[tuple[int, int, int]]:
+    """The shape of every picture, those of all sources in a row; each is decoded once, and dropped.
+
+    Raises:
+      UserError: one that can't be read, or has other channels.
+    """
+    shapes = []
+    for source in sources:
+        for path in source.paths:
+            height, width, _ = read_image(path, channels=channels).shape
+            shapes.append((height, width, channels))
+    return shapes

@@ -1,0 +1,1 @@
+"""A batch cut into chunks, spread over devices, gathered again."""

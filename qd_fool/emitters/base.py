@@ -1,0 +1,70 @@
+"""Where offspring come from: the seam, and the table of emitters.
+
+Every offspring competes in every cell, whichever emitter made it.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from jaxtyping import Array, Int, Key, PyTree
+
+from qd_fool.archive import ClassArchive
+from qd_fool.encodings import Encoding
+from qd_fool.models.scorer import Scorer
+from qd_fool.registry import Registry
+
+STEP_EVALUATIONS = 4
+"""Evaluations that a gradient step counts as: forward and backward were measured at 3.9 forwards
+on CPU; `benchmarks/ascent_speed.py` measures it again."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Emitter:
+    """A source of offspring, as pure functions over batches.
+
+    Attributes:
+      evaluations: what an offspring counts as, in pictures that the network sees; its own score is
+        one of them.
+      choose: `keys (n,), archive, rank (n,) -> cells (n, 2)` of parents and mates; `rank` counts
+        this emitter's offspring since the run began.
+      emit: `keys (n,), parents, mates, generation -> genomes`.
+      improve: `params, genomes (n, ...), classes (n,) -> genomes`, what needs the network, for the
+        classes of the parents' cells. None where nothing does.
+    """
+
+    evaluations: int
+    choose: Callable[[Key[Array, " n"], ClassArchive, Int[Array, " n"]], Int[Array, "n 2"]]
+    emit: Callable[[Key[Array, " n"], PyTree[Array], PyTree[Array], Array], PyTree[Array]]
+    improve: Callable[[PyTree[Array], PyTree[Array], Int[Array, " n"]], PyTree[Array]] | None = None
+
+
+EmitterBuilder = Callable[[Any, Encoding, Scorer | None, int], Emitter]
+
+
+@dataclasses.dataclass(frozen=True)
+class EmitterEntry:
+    """What is registered under a name.
+
+    Attributes:
+      settings: a frozen dataclass with a default for each field, which refuses bad values.
+      build: `settings, encoding, scorer, crops -> Emitter`. Without a scorer nothing is improved.
+    """
+
+    settings: type[Any]
+    build: EmitterBuilder
+
+
+EMITTERS: Registry[EmitterEntry] = Registry("emitter")
+
+
+def register_emitter(
+    name: str, *, settings: type[Any]
+) -> Callable[[EmitterBuilder], EmitterBuilder]:
+    """A decorator that enters a builder, with its dataclass of settings, under `name`."""
+
+    def enter(build: EmitterBuilder) -> EmitterBuilder:
+        EMITTERS.register(name)(EmitterEntry(settings, build))
+        return build
+
+    return enter

@@ -1,0 +1,64 @@
+"""The paper's emitter: parents drawn evenly over the cells, then the encoding's own mutation."""
+
+import dataclasses
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, Key
+
+from qd_fool.archive import ClassArchive
+from qd_fool.emitters.base import Emitter, register_emitter
+from qd_fool.encodings import Encoding
+from qd_fool.errors import UserError
+from qd_fool.models.scorer import Scorer
+
+Parents = Literal["uniform", "young", "weak", "strong"]
+
+
+@dataclasses.dataclass(frozen=True)
+class VariationSettings:
+    """Settings of the paper's emitter.
+
+    Attributes:
+      parents: "uniform", over the occupied cells (the original, map_elite.hpp:189-192), or the
+        better of two drawn so: "young", born later; "weak", of less confidence; "strong", of more.
+    """
+
+    parents: str = "uniform"
+
+    def __post_init__(self) -> None:
+        if self.parents not in get_args(Parents):
+            raise UserError(
+                f"parents is {self.parents!r}: expected one of {', '.join(get_args(Parents))}"
+            )
+
+
+@register_emitter("variation", settings=VariationSettings)
+def variation(
+    settings: VariationSettings, encoding: Encoding, scorer: Scorer | None, crops: int
+) -> Emitter:
+    """The paper's: two cells drawn with replacement, then the encoding's own variation."""
+    del scorer, crops
+
+    def choose(
+        keys: Key[Array, " n"], archive: ClassArchive, rank: Int[Array, " n"]
+    ) -> Int[Array, "n 2"]:
+        del rank
+        cells = archive.fitness.shape[0]
+        (order,) = jnp.nonzero(archive.occupied, size=cells, fill_value=0)
+        count = jnp.maximum(jnp.sum(archive.occupied, dtype=jnp.int32), 1)
+
+        def draw(key: Array) -> Int[Array, " 2"]:
+            return order[jax.random.randint(key, (2,), 0, count, jnp.int32)].astype(jnp.int32)
+
+        chosen = jax.vmap(draw)(keys)
+        if settings.parents == "uniform":
+            return chosen
+        worth = {"young": archive.born, "weak": -archive.fitness, "strong": archive.fitness}
+        value = worth[settings.parents]
+        others = jax.vmap(lambda key: draw(jax.random.fold_in(key, 1)))(keys)[:, 0]
+        wins = value[others] > value[chosen[:, 0]]
+        return jnp.stack([jnp.where(wins, others, chosen[:, 0]), chosen[:, 1]], axis=1)
+
+    return Emitter(1, choose, encoding.vary)

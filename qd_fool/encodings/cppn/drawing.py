@@ -1,0 +1,221 @@
+"""From graphs to values on a grid of pixels: a tape of edges, played by one of two players.
+
+A tape lists the edges that matter, in order. Playing an edge adds weight times source to a running
+sum; the last edge into a node also applies the node's activation and keeps the row of values. Nodes
+that no output depends on are left out, which changes no picture.
+
+Both players do the same arithmetic in the same order. On CPU one picture after the other, with a
+branch an edge, is 3-16 times faster than the whole batch in step; on accelerators the batch goes in
+step.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import no_type_check
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.custom_batching import sequential_vmap
+from jaxtyping import Array, Bool, Float, Int
+
+from qd_fool.encodings.cppn.activations import Activation
+from qd_fool.encodings.cppn.graph import INPUTS, Graphs, with_ancestors
+
+TILE = 1024
+"""Pixels at a time: a tile of all nodes stays in a core's cache."""
+
+
+Finish = Callable[[Float[Array, "*n outputs pixels"]], Array]
+
+
+@no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
+@flax.struct.dataclass
+class Tapes:
+    """A population of graphs, ready to be played.
+
+    Attributes:
+      source: `(n, edges)` row that an edge reads.
+      weight: `(n, edges)` what it multiplies by; 0 beyond the last.
+      goes_on: `(n, edges)` 1 where the running sum goes on, 0 where an edge is its node's first.
+      function: `(n, edges)` 0 to pass the sum on, k + 1 to apply activation k to it.
+      row: `(n, edges)` row to write: the node's, or the scratch row `nodes` for a sum.
+      length: `(n,)` edges to play.
+      fed: `(n, outputs)` whether an output has an incoming edge.
+      unfed_value: `(n, outputs)` what it emits if it has none.
+    """
+
+    source: Int[Array, "n edges"]
+    weight: Float[Array, "n edges"]
+    goes_on: Float[Array, "n edges"]
+    function: Int[Array, "n edges"]
+    row: Int[Array, "n edges"]
+    length: Int[Array, " n"]
+    fed: Bool[Array, "n outputs"]
+    unfed_value: Float[Array, "n outputs"]
+
+
+def write_tapes(graphs: Graphs, *, outputs: int, at_zero: Sequence[float]) -> Tapes:
+    """Find what matters in each graph, and list it.
+
+    Args:
+      graphs: in order.
+      outputs: number of output nodes.
+      at_zero: f(0) of each activation. A node without incoming edges emits it; an edge out of one
+        is as good as an edge out of the bias.
+    """
+    graphs = jax.tree.map(jnp.asarray, graphs)  # from the host, too
+    nodes, edges = graphs.activation.shape[1], graphs.source.shape[1]
+    is_output = jnp.arange(nodes)[None] >= nodes - outputs
+    live = with_ancestors(graphs, jnp.broadcast_to(is_output, graphs.activation.shape))
+
+    def at(table: Array, place: Array) -> Array:
+        """`(n, nodes)` looked up at `(n, edges)`; 0 at the place of no edge."""
+        padded = jnp.pad(table, ((0, 0), (0, 1)))
+        return jnp.take_along_axis(padded, place, axis=1)
+
+    source, target = (a.astype(jnp.int32) for a in (graphs.source, graphs.target))
+    matters = at(live, target)
+    place = jnp.arange(edges, dtype=jnp.int32)[None]
+    order = jnp.sort(jnp.where(matters, place, place + edges), axis=1)
+    played = order < edges
+    order = jnp.where(played, order, 0)
+    source = jnp.where(played, jnp.take_along_axis(source, order, axis=1), 0)
+    target = jnp.where(played, jnp.take_along_axis(target, order, axis=1), nodes)
+    weight = jnp.where(played, jnp.take_along_axis(graphs.weight, order, axis=1), 0.0)
+
+    arrives = jnp.arange(nodes, dtype=jnp.int32)[None, :, None] == target[:, None, :]
+    fed = jnp.any(arrives, axis=2)
+    zero_values = jnp.asarray(at_zero, jnp.float32)[graphs.activation.astype(jnp.int32)]
+    from_unfed = ~at(fed, source) & (source >= INPUTS)
+    weight = jnp.where(from_unfed, weight * at(zero_values, source), weight)
+    source = jnp.where(from_unfed, INPUTS - 1, source)
+
+    following = jnp.pad(target[:, 1:], ((0, 0), (0, 1)), constant_values=nodes)
+    last = target != following
+    first = jnp.pad(last[:, :-1], ((0, 0), (1, 0)), constant_values=True)
+    function = at(graphs.activation.astype(jnp.int32), target) + 1
+    return Tapes(
+        source=source,
+        weight=weight,
+        goes_on=(~first).astype(jnp.float32),
+        function=jnp.where(last, function, 0),
+        row=jnp.where(last, target, nodes),
+        length=jnp.sum(played, axis=1, dtype=jnp.int32),
+        fed=fed[:, nodes - outputs :],
+        unfed_value=zero_values[:, nodes - outputs :],
+    )
+
+
+def play(
+    tapes: Tapes,
+    grid: Float[Array | np.ndarray, "inputs pixels"],
+    *,
+    nodes: int,
+    activations: Sequence[Activation],
+    finish: Finish,
+) -> Array:
+    """Values of the outputs at each pixel, made into pixels tile by tile.
+
+    Args:
+      tapes: of a population.
+      grid: what the input nodes emit at each pixel.
+      nodes: capacity of the graphs.
+      activations: in the order of the genomes' indices.
+      finish: `(..., outputs, pixels)` values to `(..., pixels, channels)`.
+
+    Returns:
+      `(n, pixels, channels)`.
+    """
+    pixels = grid.shape[1]
+    tiles = tiles_of(jnp.asarray(grid))
+    one_by_one = partial(_one_by_one, nodes=nodes, activations=activations, finish=finish)
+    in_step = partial(_in_step, nodes=nodes, activations=activations, finish=finish)
+    out = jax.lax.platform_dependent(tapes, tiles, cpu=sequential_vmap(one_by_one), default=in_step)
+    return _joined(out, pixels)
+
+
+def tiles_of(
+    grid: Float[Array, "inputs pixels"], *, multiple: int = 1
+) -> Float[Array, "tiles inputs tile"]:
+    """The grid cut into tiles of one size, a multiple of `multiple`; filled up with its end."""
+    pixels = grid.shape[1]
+    count = -(-pixels // TILE)
+    size = -(-pixels // (count * multiple)) * multiple
+    padded = jnp.pad(grid, ((0, 0), (0, count * size - pixels)), mode="edge")
+    return jnp.moveaxis(padded.reshape(grid.shape[0], count, size), 1, 0)
+
+
+def _joined(out: Array, pixels: int) -> Array:
+    n, tiles, tile, channels = out.shape
+    return out.reshape(n, tiles * tile, channels)[:, :pixels]
+
+
+def _one_by_one(
+    tapes: Tapes,
+    tiles: Float[Array, "tiles inputs tile"],
+    *,
+    nodes: int,
+    activations: Sequence[Activation],
+    finish: Finish,
+) -> Array:
+    outputs = tapes.fed.shape[1]
+    functions = (lambda s: s, *activations)
+
+    def tile_of(rows: Array, tape: Tapes, inputs: Array) -> tuple[Array, Array]:
+        rows = jax.lax.dynamic_update_slice(rows, inputs, (0, 0))
+
+        def edge(k: Array | int, rows: Array) -> Array:
+            def then(function: Activation) -> Callable[[Array], Array]:
+                return lambda rows: function(
+                    tape.goes_on[k] * rows[nodes] + tape.weight[k] * rows[tape.source[k]]
+                )
+
+            # Branches give a row only: were the whole array to pass through, XLA would copy it.
+            row = jax.lax.switch(tape.function[k], [then(f) for f in functions], rows)
+            at = tape.row[k]
+            return jax.lax.dynamic_update_slice(rows, row[None], (at, jnp.zeros_like(at)))
+
+        rows = jax.lax.fori_loop(0, tape.length, edge, rows)
+        values = rows[nodes - outputs : nodes]
+        values = jnp.where(tape.fed[:, None], values, tape.unfed_value[:, None])
+        return rows, finish(values)
+
+    def picture(rows: Array, tape: Tapes) -> tuple[Array, Array]:
+        return jax.lax.scan(lambda r, inputs: tile_of(r, tape, inputs), rows, tiles)
+
+    # Rows are scratch, carried along so that they are not cleared for every tile.
+    rows = jnp.zeros((nodes + 1, tiles.shape[2]), jnp.float32)
+    return jax.lax.scan(picture, rows, tapes)[1]
+
+
+def _in_step(
+    tapes: Tapes,
+    tiles: Float[Array, "tiles inputs tile"],
+    *,
+    nodes: int,
+    activations: Sequence[Activation],
+    finish: Finish,
+) -> Array:
+    n, outputs = tapes.fed.shape
+    everyone = jnp.arange(n)
+
+    def tile_of(inputs: Float[Array, "inputs tile"]) -> Array:
+        rows = jnp.zeros((n, nodes + 1, inputs.shape[1]), jnp.float32)
+        rows = rows.at[:, :INPUTS].set(inputs[None])
+
+        def edge(k: Array | int, rows: Array) -> Array:
+            read = rows[everyone, tapes.source[:, k]]
+            total = tapes.goes_on[:, k, None] * rows[:, nodes] + tapes.weight[:, k, None] * read
+            value = total
+            for index, function in enumerate(activations):
+                value = jnp.where(tapes.function[:, k, None] == index + 1, function(total), value)
+            # Beyond the last edge the row is the scratch row, and nothing is lost.
+            return rows.at[everyone, tapes.row[:, k]].set(value)
+
+        rows = jax.lax.fori_loop(0, jnp.max(tapes.length, initial=0), edge, rows)
+        values = rows[:, nodes - outputs : nodes]
+        return finish(jnp.where(tapes.fed[..., None], values, tapes.unfed_value[..., None]))
+
+    return jnp.moveaxis(jax.lax.map(tile_of, tiles), 0, 1)

@@ -1,0 +1,232 @@
+"""CPPN graphs as JSON: nodes with their activation, edges with their weight, and how to draw them.
+
+The format is meant to be read by other programs. Ids are arbitrary integers; the four inputs are
+listed first, in the order column, row, distance, bias; outputs in the order of the colour's planes.
+"""
+
+import graphlib
+from typing import Any
+
+import numpy as np
+
+from qd_fool.encodings.base import Encoding, make_encoding
+from qd_fool.encodings.color import planes_of
+from qd_fool.encodings.cppn.activations import ACTIVATIONS
+from qd_fool.encodings.cppn.graph import INPUTS, Graphs
+from qd_fool.encodings.cppn.settings import MOST, CppnSettings, activation_names
+from qd_fool.errors import UserError
+
+FORMAT = "qd_fool.cppn"
+
+
+VERSION = 1
+
+
+LARGEST = 4096
+"""Side of a picture in pixels: drawing one takes some 2 GB."""
+
+
+INPUT_LABELS = ("column", "row", "distance", "bias")
+
+
+OUTPUT_LABELS = {
+    "gray": ("gray",),
+    "hls": ("hue", "lightness", "saturation"),
+    "hsv": ("hue", "saturation", "value"),
+    "rgb": ("red", "green", "blue"),
+}
+
+
+def describe_graph(
+    graphs: Graphs,
+    index: int,
+    *,
+    settings: CppnSettings,
+    color: str,
+    image_shape: tuple[int, int, int],
+) -> dict[str, Any]:
+    """One graph as plain values.
+
+    Args:
+      graphs: `(n, ...)`, on the host.
+      index: which of them.
+      settings: of their encoding.
+      color: what the outputs mean.
+      image_shape: `(height, width, channels)` of the pictures as they were evolved.
+    """
+    activation, source, target, weight = (
+        np.asarray(getattr(graphs, name))[index]
+        for name in ("activation", "source", "target", "weight")
+    )
+    names = activation_names(settings.activations)
+    labels = OUTPUT_LABELS[color]
+    capacity, hidden = len(activation), int(np.asarray(graphs.hidden)[index])
+    nodes: list[dict[str, Any]] = [
+        {"id": i, "kind": "input", "label": label} for i, label in enumerate(INPUT_LABELS)
+    ]
+    nodes += [
+        {"id": i, "kind": "hidden", "activation": names[activation[i]]}
+        for i in range(INPUTS, INPUTS + hidden)
+    ]
+    nodes += [
+        {"id": i, "kind": "output", "label": label, "activation": names[activation[i]]}
+        for i, label in enumerate(labels, start=capacity - len(labels))
+    ]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "image_shape": list(image_shape),
+        "coords": settings.coords,
+        "coords_scale": settings.coords_scale,
+        "color": color,
+        "nodes": nodes,
+        "edges": [
+            {"source": int(s), "target": int(t), "weight": float(w)}
+            for s, t, w in zip(source, target, weight, strict=True)
+            if t < capacity
+        ],
+    }
+
+
+def read_graph(data: Any, *, source: str) -> tuple[Encoding, Graphs]:
+    """A graph back from JSON, and the encoding that draws it.
+
+    Args:
+      data: what `json.load` gave.
+      source: its file, for messages.
+
+    Returns:
+      The encoding, with as much room as the graph needs, and graphs `(1, ...)`.
+
+    Raises:
+      UserError: not such a file, or not an acyclic graph; says what was found.
+    """
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise UserError(f'{source}: expected JSON with "format": "{FORMAT}"')
+    if data.get("version") != VERSION:
+        raise UserError(
+            f"{source}: version is {data.get('version')!r}, this version reads {VERSION}"
+        )
+    shape, color = _image_shape(data, source), data.get("color")
+    if not isinstance(color, str) or color not in OUTPUT_LABELS:
+        raise UserError(f"{source}: color is {color!r}, expected one of {', '.join(OUTPUT_LABELS)}")
+    nodes, edges = _nodes(data, source), _edges(data, source)
+    inputs, hidden, outputs = (
+        [n["id"] for n in nodes if n["kind"] == kind] for kind in ("input", "hidden", "output")
+    )
+    if (len(inputs), len(outputs)) != (INPUTS, planes_of(color)):
+        raise UserError(
+            f"{source}: {len(inputs)} inputs and {len(outputs)} outputs, expected {INPUTS} and "
+            f"{planes_of(color)}"
+        )
+    before: dict[int, list[int]] = {n["id"]: [] for n in nodes}
+    for s, t, _ in edges:
+        if s not in before or t not in before or s in outputs or t in inputs:
+            raise UserError(
+                f"{source}: an edge leads from {s} to {t}: expected from an input or hidden node "
+                "to a hidden node or output"
+            )
+        before[t].append(s)
+    try:
+        order = [i for i in graphlib.TopologicalSorter(before).static_order() if i in set(hidden)]
+    except graphlib.CycleError as error:
+        raise UserError(f"{source}: its edges form a cycle through {error.args[1]}") from error
+    used = list(dict.fromkeys(n["activation"] for n in nodes if n["kind"] != "input"))
+    coords, scale = data.get("coords"), data.get("coords_scale")
+    if not isinstance(coords, str) or not _is_number(scale):
+        raise UserError(f"{source}: coords is {coords!r}, coords_scale {scale!r}: expected both")
+    try:
+        encoding = make_encoding(
+            "cppn",
+            shape,
+            coords=coords,
+            coords_scale=float(scale),  # type: ignore[arg-type]
+            color=color,
+            activations=",".join(used),
+            max_nodes=len(nodes),
+            max_edges=max(len(edges), INPUTS * len(outputs)),
+        )
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+    position = {i: p for p, i in enumerate([*inputs, *order, *outputs])}
+    activation = {n["id"]: used.index(n["activation"]) for n in nodes if n["kind"] != "input"}
+    return encoding, _pack(encoding.settings, position, activation, edges, len(hidden))
+
+
+def _pack(
+    settings: CppnSettings,
+    position: dict[int, int],
+    activation: dict[int, int],
+    edges: list[tuple[int, int, float]],
+    hidden: int,
+) -> Graphs:
+    placed = sorted(((position[s], position[t], w) for s, t, w in edges), key=lambda edge: edge[1])
+    free = settings.max_edges - len(placed)
+    placed += [(0, settings.max_nodes, 0.0)] * free
+    s, t, w = zip(*placed, strict=True)
+    functions = np.zeros(settings.max_nodes, np.int16)
+    for i, index in activation.items():
+        functions[position[i]] = index
+    arrays: dict[str, Any] = {
+        "activation": functions[None],
+        "source": np.array([s], np.int16),
+        "target": np.array([t], np.int16),
+        "weight": np.array([w], np.float32),
+        "hidden": np.array([hidden], np.int32),
+        "refused": np.zeros(1, np.int32),
+    }
+    return Graphs(**arrays)
+
+
+def _image_shape(data: dict[str, Any], source: str) -> tuple[int, int, int]:
+    shape = data.get("image_shape")
+    whole = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int for n in shape)
+    if not whole or not 1 <= min(shape) <= max(shape) <= LARGEST or shape[2] not in (1, 3):  # type: ignore[arg-type,index]
+        raise UserError(
+            f"{source}: image_shape is {shape!r}, expected [height, width, channels], "
+            f"sides up to {LARGEST}, 1 or 3 channels"
+        )
+    return tuple(shape)  # type: ignore[arg-type]
+
+
+def _nodes(data: dict[str, Any], source: str) -> list[dict[str, Any]]:
+    nodes = data.get("nodes")
+    if not isinstance(nodes, list) or not all(isinstance(n, dict) for n in nodes):
+        raise UserError(f"{source}: nodes: expected a list of objects")
+    if len(nodes) > MOST:
+        raise UserError(f"{source}: {len(nodes)} nodes, expected {MOST} or fewer")
+    for node in nodes:
+        if type(node.get("id")) is not int or node.get("kind") not in ("input", "hidden", "output"):
+            raise UserError(
+                f"{source}: node {node}: expected an integer id and a kind: input, hidden or output"
+            )
+        function = node.get("activation")
+        known = isinstance(function, str) and function in ACTIVATIONS
+        if node["kind"] != "input" and not known:
+            raise UserError(
+                f"{source}: node {node['id']} has activation {function!r}: expected "
+                f"one of {', '.join(ACTIVATIONS)}"
+            )
+    ids = [node["id"] for node in nodes]
+    if len(set(ids)) < len(ids):
+        raise UserError(f"{source}: node ids occur more than once")
+    return nodes
+
+
+def _edges(data: dict[str, Any], source: str) -> list[tuple[int, int, float]]:
+    edges = data.get("edges")
+    if not isinstance(edges, list) or not all(isinstance(e, dict) for e in edges):
+        raise UserError(f"{source}: edges: expected a list of objects")
+    if len(edges) > MOST:
+        raise UserError(f"{source}: {len(edges)} edges, expected {MOST} or fewer")
+    for edge in edges:
+        whole = all(type(edge.get(name)) is int for name in ("source", "target"))
+        if not whole or not _is_number(edge.get("weight")):
+            raise UserError(
+                f"{source}: edge {edge}: expected integers source and target, and a finite weight"
+            )
+    return [(e["source"], e["target"], float(e["weight"])) for e in edges]
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and -1e30 < value < 1e30  # not so of NaN

@@ -1,1 +1,0 @@
-"""The commands: run directories, progress, files; around the pure core."""

@@ -1,0 +1,111 @@
+"""The settings that decide the outcome of a run, and what follows from them."""
+
+import dataclasses
+from typing import get_args
+
+import numpy as np
+from jaxtyping import Int
+
+from qd_fool.archive import (
+    ArchiveRule,
+)
+from qd_fool.emitters.base import EMITTERS, Emitter
+from qd_fool.emitters.shares import Share, chunk_emitters
+from qd_fool.emitters.variation import VariationSettings
+from qd_fool.encodings import Encoding
+from qd_fool.errors import UserError
+from qd_fool.models import Scorer
+
+
+@dataclasses.dataclass(frozen=True)
+class MapElitesConfig:
+    """What decides the outcome of a run, beside the seed, the encoding and the network.
+
+    Attributes:
+      batch_size: offspring a generation, and random individuals of generation 0.
+      archive_rule: "all", every individual competes in every cell; "argmax", in its own class only.
+      crops: 1 or 10 a picture.
+      chunk: pictures scored at once. Part of the configuration, because XLA's results differ in
+        their last bits between sizes.
+      emitters: where offspring come from, and how they share a batch, in whole chunks.
+    """
+
+    batch_size: int = 200
+    archive_rule: str = "all"
+    crops: int = 1
+    chunk: int = 50
+    emitters: tuple[Share, ...] = (Share("variation", 1.0, VariationSettings()),)
+
+    def __post_init__(self) -> None:
+        for field in ("batch_size", "chunk"):
+            if getattr(self, field) < 1:
+                raise UserError(f"{field} is {getattr(self, field)}: expected 1 or more")
+        if self.archive_rule not in get_args(ArchiveRule):
+            raise UserError(
+                f"archive rule is {self.archive_rule!r}: expected one of "
+                + ", ".join(get_args(ArchiveRule))
+            )
+        missing = set(range(len(self.emitters))) - set(emitter_table(self).tolist())
+        for nobody in sorted(missing):
+            name, chunks = self.emitters[nobody].name, len(emitter_table(self))
+            raise UserError(
+                f"emitter {name}: its share of {chunks} chunks of {self.chunk} is less than one: "
+                "expected a larger share, a larger batch or a smaller chunk"
+            )
+
+
+def emitter_table(config: MapElitesConfig) -> Int[np.ndarray, " chunks"]:
+    """Which emitter fills which chunk of the batch."""
+    return chunk_emitters(config.emitters, -(-config.batch_size // config.chunk))
+
+
+def offspring_of(config: MapElitesConfig) -> list[int]:
+    """How many offspring a generation each emitter makes; the last chunk may not be full."""
+    if len(config.emitters) == 1:
+        return [config.batch_size]
+    individuals = np.repeat(emitter_table(config), config.chunk)[: config.batch_size]
+    return np.bincount(individuals, minlength=len(config.emitters)).tolist()
+
+
+def counted_evaluations(config: MapElitesConfig, generation: int, *, encoding: Encoding) -> int:
+    """Pictures that the network has been paid for once a generation is over; 0 is the first.
+
+    A gradient step counts as several: its emitter says how many.
+    """
+    emitters = build_emitters(config, encoding)
+    costs = [e.evaluations for e in emitters]
+    each = sum(n * cost for n, cost in zip(offspring_of(config), costs, strict=True))
+    return config.batch_size + generation * each
+
+
+def generations_for(config: MapElitesConfig, evaluations: int, *, encoding: Encoding) -> int:
+    """The most generations after the first that evaluations pay for; 1 at least."""
+    first = counted_evaluations(config, 0, encoding=encoding)
+    each = counted_evaluations(config, 1, encoding=encoding) - first
+    return max(1, (evaluations - first) // each)
+
+
+def build_emitters(
+    config: MapElitesConfig, encoding: Encoding, *, scorer: Scorer | None = None
+) -> list[Emitter]:
+    """The emitters of a run, in order; without a scorer, none that could improve anything."""
+    return [
+        EMITTERS[share.name].build(share.settings, encoding, scorer, config.crops)
+        for share in config.emitters
+    ]
+
+
+def check_extent(*, generations: int, batch_size: int, seed: int) -> None:
+    """See that a run can be counted and seeded in 32 bits.
+
+    Raises:
+      UserError: it can't.
+    """
+    if generations < 0:
+        raise UserError(f"generations is {generations}: expected 0 or more")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed is {seed}: expected 0 to {2**32 - 1}")
+    if (generations + 1) * batch_size >= 2**31:
+        raise UserError(
+            f"{generations} generations of {batch_size}: expected fewer than 2^31 evaluations"
+        )

@@ -1,0 +1,108 @@
+"""Many generations in one compiled call, sharded over devices."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array, PyTree
+
+from qd_fool.devices.mesh import AXIS
+from qd_fool.encodings import Encoding
+from qd_fool.errors import UserError
+from qd_fool.map_elites.config import MapElitesConfig
+from qd_fool.map_elites.generation import step
+from qd_fool.map_elites.state import EvolutionState, GenerationLog
+from qd_fool.models import Scorer
+from qd_fool.scoring.crops import check_crops
+
+Segment = Callable[[EvolutionState, PyTree[Array], Any], tuple[EvolutionState, GenerationLog]]
+
+
+def make_segment(
+    scorer: Scorer,
+    encoding: Encoding,
+    config: MapElitesConfig,
+    *,
+    mesh: Mesh,
+    length: int,
+    log_offspring: bool = False,
+) -> Segment:
+    """The compiled part of a run: up to `length` generations in one call.
+
+    Args:
+      scorer: the network's facts.
+      encoding: of the genomes.
+      config: of the run.
+      mesh: devices to spread a batch over.
+      length: generations a call at most; those of a shorter one run the same program.
+      log_offspring: whether the log holds all offspring, `(length, n, ...)`.
+
+    Returns:
+      A jitted function `(state, params, generations) -> (state, log)`. `generations`, at most
+      `length`, is a traced number: shorter segments run the same program. Rows of `log` after
+      `generations` hold nothing. The state is donated. Both are replicated over the mesh.
+
+    Raises:
+      UserError: pictures of this encoding can't be cut for this network.
+    """
+    check_crops(scorer, encoding.image_shape, crops=config.crops)
+    devices = mesh.devices.size
+
+    def scan(
+        state: EvolutionState, params: PyTree[Array], generations: Array
+    ) -> tuple[EvolutionState, GenerationLog]:
+        def run(state: EvolutionState) -> tuple[EvolutionState, GenerationLog]:
+            return step(
+                state,
+                params,
+                scorer=scorer,
+                encoding=encoding,
+                config=config,
+                devices=devices,
+                axis=AXIS,
+                log_offspring=log_offspring,
+            )
+
+        nothing = jax.tree.map(
+            lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(lambda s: run(s)[1], state)
+        )
+
+        def body(state: EvolutionState, i: Array) -> tuple[EvolutionState, GenerationLog]:
+            return jax.lax.cond(i < generations, run, lambda s: (s, nothing), state)
+
+        return jax.lax.scan(body, state, jnp.arange(length))
+
+    everywhere = PartitionSpec()
+    # Replication is by construction (all_gather, then the same arithmetic), which the checker
+    # cannot see through a cond.
+    sharded = jax.shard_map(
+        scan,
+        mesh=mesh,
+        in_specs=(everywhere, everywhere, everywhere),
+        out_specs=(everywhere, everywhere),
+        check_vma=False,
+    )
+    return jax.jit(sharded, donate_argnums=0)
+
+
+def segment_lengths(generations: int, *, length: int) -> Iterator[int]:
+    """Cut a number of generations into full segments and a last, shorter one."""
+    while generations > 0:
+        yield min(length, generations)
+        generations -= length
+
+
+def raise_if_bad(state: EvolutionState) -> None:
+    """Stop a run whose network gave NaN or infinite scores.
+
+    Raises:
+      UserError: names the first generation in which it did.
+    """
+    generation = int(state.bad_generation)
+    if generation >= 0:
+        raise UserError(
+            f"the network gave NaN or infinite scores, first in generation {generation}: "
+            "none entered the archive; check its weights and preprocessing"
+        )

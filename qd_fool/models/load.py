@@ -1,0 +1,126 @@
+"""A network of the zoo with its weights, ready to score pictures."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from qd_fool.errors import UserError
+from qd_fool.models import preprocessing, retrained
+from qd_fool.models.entry import ZOO, ZooEntry
+from qd_fool.models.labels import imagenet_labels
+from qd_fool.models.origin import locate
+from qd_fool.models.readers.read import read_weights
+from qd_fool.models.scorer import Scorer
+
+Precision = Literal["float32", "bfloat16"]
+
+
+def load_scorer(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    mean: str | Path | None = None,
+    precision: str = "float32",
+) -> Scorer:
+    """A network of the zoo, ready to score pictures.
+
+    Args:
+      name: "lenet", "efficientnet-lite0", "alexnet", ...
+      weights: a file to take instead of the network's own; its format is told from its content.
+        Without it, published weights are fetched into a cache when they are asked for first.
+      mean: a mean image to subtract, for the networks trained by Caffe on ImageNet.
+      precision: "float32", or "bfloat16" for parameters and arithmetic.
+
+    Raises:
+      UserError: no such model, or weights that cannot be had or read or do not fit.
+    """
+    entry = ZOO[name]
+    path = locate(entry.origin, model=name) if weights is None else Path(weights)
+    flat, sha256 = read_weights(path)
+    source = str(weights) if weights is not None else path.name
+    return make_scorer(entry, flat, source=source, sha256=sha256, mean=mean, precision=precision)
+
+
+def make_scorer(
+    entry: ZooEntry,
+    flat: dict[str, np.ndarray],
+    *,
+    source: str,
+    sha256: str = "",
+    mean: str | Path | None = None,
+    precision: str = "float32",
+) -> Scorer:
+    """A scorer with weights that have been read already.
+
+    Files of retrained networks, which have a class of fooling images behind the others, are told
+    from the names of their arrays.
+
+    Args:
+      entry: of the zoo.
+      flat: arrays by name.
+      source: the file's name, for errors and for people.
+      sha256: of the file.
+      mean: as in `load_scorer`.
+      precision: likewise.
+
+    Raises:
+      UserError: the arrays do not fit the architecture.
+    """
+    more: dict[str, Any] = {}
+    centre = entry.centre
+    if entry.mean is not None:
+        more["mean"] = np.asarray(entry.mean, np.float32)
+        if mean is not None:
+            more["mean"] = preprocessing.read_mean(mean, size=entry.input_size)
+        elif retrained.is_retrained(flat):  # its mean came with it
+            more["mean"] = retrained.mean_of(flat, size=entry.input_size, source=source)
+        # BGR, perhaps with a value a pixel.
+        channels = more["mean"].reshape(-1, 3).mean(axis=0, dtype=np.float64)
+        centre = tuple(float(value) for value in channels[::-1])
+    elif mean is not None:
+        raise UserError(f"--mean {mean}: {entry.name} subtracts no mean image")
+    wnids, names = imagenet_labels() if entry.imagenet else ((), tuple("0123456789"))
+    if retrained.is_retrained(flat):
+        zeros = {name: np.zeros(shape, np.float32) for name, shape in entry.shapes.items()}
+        like = entry.params_from_flat(zeros, source=source, **more)
+        params = retrained.params_from_flat(
+            flat, like, classes=len(names), model=entry.name, source=source
+        )
+    else:
+        params = entry.params_from_flat(flat, source=source, **more)
+    if retrained.has_new_class(params, classes=len(names)):
+        names += (retrained.NEW_CLASS,)
+        wnids += (retrained.NEW_CLASS,) if wnids else ()
+    apply = entry.apply
+    if precision not in get_args(Precision):
+        raise UserError(
+            f"precision is {precision!r}: expected one of {', '.join(get_args(Precision))}"
+        )
+    if precision == "bfloat16":
+        params = jax.tree.map(lambda a: a.astype(jnp.bfloat16), params)
+        apply = functools.partial(_in_bfloat16, entry.apply)
+    return Scorer(
+        name=entry.name,
+        params=params,
+        apply=apply,
+        preprocess=entry.preprocess,
+        image_shape=entry.image_shape,
+        input_size=entry.input_size,
+        class_names=names,
+        chunk=entry.chunk,
+        accelerator_chunk=entry.accelerator_chunk,
+        wnids=wnids,
+        weights=source,
+        weights_sha256=sha256,
+        mean=centre,
+    )
+
+
+def _in_bfloat16(apply: Callable[..., Array], params: PyTree[Array], x: Array) -> Array:
+    return apply(params, x.astype(jnp.bfloat16)).astype(jnp.float32)

@@ -1,0 +1,51 @@
+"""Weight readers: a file, told apart by its content, to a flat `{name: array}`."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+
+from qd_fool.errors import UserError
+from qd_fool.models.readers.caffemodel import parse_caffemodel
+from qd_fool.models.readers.torch_checkpoint import (
+    looks_like_torch_checkpoint,
+    parse_torch_checkpoint,
+)
+
+
+def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], str]:
+    """Read a `.safetensors`, `.npz`, `.pth` or `.caffemodel` file, whatever it is called.
+
+    Those of PyTorch are state dicts, which are read without it, and without unpickling.
+
+    Returns:
+      Arrays by name (`conv1.weight`, `conv1.bias`, ...), and the file's SHA-256.
+
+    Raises:
+      UserError: no such file, cut short, or not one of the formats.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"weights {path}: cannot be read ({error.strerror})") from error
+    return _parse(data, str(path)), hashlib.sha256(data).hexdigest()
+
+
+def _parse(data: bytes, source: str) -> dict[str, np.ndarray]:
+    if data[8:9] == b"{":
+        try:
+            return safetensors.numpy.load(data)
+        except Exception as error:  # safetensors raises its own, undocumented, types
+            raise UserError(f"weights {source}: a damaged safetensors file ({error})") from error
+    if looks_like_torch_checkpoint(data):
+        return parse_torch_checkpoint(data, source=source)
+    if data[:2] == b"PK":
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        except Exception as error:  # zipfile, zlib and numpy each raise their own
+            raise UserError(f"weights {source}: a damaged npz file ({error})") from error
+    return parse_caffemodel(data, source=source)

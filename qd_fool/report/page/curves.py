@@ -1,0 +1,117 @@
+"""How a run went, as the page's charts show it: from `metrics.csv` and the log of insertions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from qd_fool.runs.families import is_switch
+
+QUANTILES = (0.1, 0.25, 0.75, 0.9)
+
+
+THRESHOLDS = (0.5, 0.9, 0.99, 0.9999)
+
+
+POINTS, BINS = 200, 40
+
+
+SAME = 1e-4
+"""Largest difference in a median between the log's and the metrics' for the log to be whole."""
+
+
+def curves_of(
+    metrics: Mapping[str, np.ndarray],
+    events: Mapping[str, np.ndarray] | None,
+    *,
+    cells: Sequence[int],
+) -> dict[str, Any]:
+    """Values for the charts, ready for JSON.
+
+    Args:
+      metrics: columns of `metrics.csv`.
+      events: columns of `lineage.npz`; None where there is none.
+      cells: class indices that were to be filled; an empty one counts as confidence 0.
+
+    Returns:
+      `evaluations` at which the lines are given, and for each line its values there: `lines` in
+      log-odds (median, mean, min, max; and q10 to q90, if the log holds all that happened),
+      `over`, cells at least so confident; `bins`, edges in evaluations, and within each bin
+      `replacements`, a thousand evaluations, and `switches`, the share of goal switches among
+      insertions (None where there were none).
+    """
+    count = len(metrics["generation"])
+    if not count or not cells:
+        return {"evaluations": []}
+    at = sample_points(metrics["evaluations"])
+    evaluations = metrics["evaluations"][at]
+    lines = {n: metrics[f"{n}_confidence"][at] for n in ("median", "mean", "min", "max")}
+    over = {"0.99": metrics["cells_over_99"][at]}
+    edges = np.linspace(0.0, float(metrics["evaluations"][-1]), BINS + 1)
+    found: dict[str, Any] = {}
+    if events is not None:
+        held = confidences_at(events, metrics["generation"][at], cells=cells)
+        if np.abs(np.median(held, axis=1) - lines["median"]).max() <= SAME:
+            levels = np.quantile(held, QUANTILES, axis=1)
+            lines |= {f"q{q * 100:.0f}": v for q, v in zip(QUANTILES, levels, strict=True)}
+            # In double precision, where metrics.csv has rounded to 1.
+            lines |= {"median": np.median(held, axis=1), "min": held.min(axis=1)}
+            lines |= {"max": held.max(axis=1), "mean": held.mean(axis=1)}
+            over = {str(t): (held >= t).sum(axis=1) for t in THRESHOLDS}
+        found["switches"] = _switches(events, metrics, edges)
+    total = np.interp(edges, metrics["evaluations"], metrics["replacements"])
+    return {
+        "evaluations": [int(e) for e in evaluations],
+        "lines": {name: _log_odds(values) for name, values in lines.items()},
+        "over": {name: [int(v) for v in values] for name, values in over.items()},
+        "cells": len(cells),
+        "bins": [round(float(e), 1) for e in edges],
+        "replacements": [round(float(v), 3) for v in np.diff(total) / np.diff(edges) * 1000],
+        **found,
+    }
+
+
+def sample_points(evaluations: Float[np.ndarray, " n"]) -> Int[np.ndarray, " m"]:
+    """Rows to draw: evenly spaced, and more of them early on, where most happens; ascending."""
+    last = len(evaluations) - 1
+    even = np.linspace(0, last, POINTS // 2)
+    early = np.geomspace(1, last + 1, POINTS // 2) - 1
+    return np.unique(np.round(np.concatenate([even, early])).astype(np.int64))
+
+
+def confidences_at(
+    events: Mapping[str, np.ndarray],
+    generations: Float[np.ndarray, " m"],
+    *,
+    cells: Sequence[int],
+) -> Float[np.ndarray, "m cells"]:
+    """Every cell's confidence at the end of some generations, ascending; 0 where it was empty."""
+    order = np.argsort(events["generation"], kind="stable")
+    classes, confidence = events["class_index"][order], events["confidence"][order]
+    ends = np.searchsorted(events["generation"][order], generations, side="right")
+    now = np.zeros(max([*cells, int(classes.max(initial=0))], default=0) + 1)
+    rows, start = [], 0
+    for end in ends:
+        now[classes[start:end]] = confidence[start:end]  # of equals the last is kept
+        rows.append(now[list(cells)])
+        start = end
+    return np.array(rows).reshape(len(generations), len(cells))
+
+
+def _log_odds(confidence: Float[np.ndarray, " m"]) -> list[float]:
+    """Rounded; what float32 has rounded to 1 is taken at its resolution."""
+    p = np.clip(np.asarray(confidence, np.float64), 1e-6, 1.0)
+    doubt = np.where(p == 1.0, 2.0**-24, 1.0 - p)
+    return [round(float(v), 4) for v in np.log(p) - np.log(doubt)]
+
+
+def _switches(
+    events: Mapping[str, np.ndarray], metrics: Mapping[str, np.ndarray], edges: np.ndarray
+) -> list[float | None]:
+    bred = events["parent_class"] >= 0
+    when = np.interp(events["generation"], metrics["generation"], metrics["evaluations"])
+    switched = is_switch(events["parent_class"], events["class_index"])
+    of_all = np.histogram(when[bred], edges)[0]
+    of_these = np.histogram(when[switched], edges)[0]
+    return [round(int(a) / int(b), 4) if b else None for a, b in zip(of_these, of_all, strict=True)]

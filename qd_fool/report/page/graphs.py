@@ -1,0 +1,103 @@
+"""Genomes for the page: from `archive.npz`, through the encoding's `describe`, packed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from qd_fool.encodings import Encoding
+from qd_fool.encodings.base import genome_shapes
+from qd_fool.errors import UserError
+from qd_fool.files import read_npz
+from qd_fool.report.graph_layout import places_of, reaching_outputs
+from qd_fool.runs.load import encoding_of_run
+
+PREFIX = "archive.genomes"
+
+
+def read_genomes(
+    run_dir: Path, run: dict[str, Any], cells: Sequence[int]
+) -> tuple[list[dict[str, Any]], str]:
+    """The genomes of some cells as values for JSON.
+
+    Args:
+      run_dir: of the run.
+      run: its `run.json`.
+      cells: class indices.
+
+    Returns:
+      A description a cell, and ""; or none, and why there is none: a page can do without.
+
+    Raises:
+      UserError: `archive.npz` is damaged.
+    """
+    if not (run_dir / "archive.npz").exists():
+        return [], "the run has no archive.npz"
+    arrays = read_npz(run_dir / "archive.npz")
+    try:
+        encoding = encoding_of_run(run)
+        if encoding.describe is None:
+            return [], ""
+        genomes = _genomes(encoding, arrays)
+    except UserError as error:
+        return [], str(error)
+    return [encoding.describe(genomes, cell) for cell in cells], ""
+
+
+def _genomes(encoding: Encoding, arrays: dict[str, np.ndarray]) -> Any:
+    """Those of all cells, in the structure that the encoding knows."""
+
+    def leaf(path: Any, shape: Any) -> np.ndarray:
+        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        array = arrays.get(f"{PREFIX}.{name}" if name else PREFIX)
+        if array is None or array.shape[1:] != shape.shape[1:]:
+            raise UserError(f"archive.npz holds no genomes of the {encoding.name} encoding")
+        return array
+
+    return jax.tree_util.tree_map_with_path(leaf, genome_shapes(encoding))
+
+
+def pack_graphs(graphs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Graphs for the page, a sixth as long as their JSON; `unpackGraph` of its script undoes it.
+
+    Args:
+      graphs: as `describe_graph` gives them, all of one run.
+
+    Returns:
+      `head`, what they have in common; `kinds`, distinct nodes but for their ids; `nodes`, for
+      each graph `id, kind, x, y` one after the other, x = -1 where a node is not to be drawn;
+      `edges`, for each `source, target, weight`.
+    """
+    kinds: dict[tuple[tuple[str, Any], ...], int] = {}
+    nodes, edges = [], []
+    for graph in graphs:
+        inputs = {node["id"] for node in graph["nodes"] if node["kind"] == "input"}
+        places = places_of(graph, reaching_outputs(graph) | inputs)
+        # Nothing is left of 0: layers sway.
+        left = min((x for x, _ in places.values()), default=0.0)
+        flat: list[float] = []
+        for node in graph["nodes"]:
+            facts = tuple((key, value) for key, value in node.items() if key != "id")
+            kind = kinds.setdefault(facts, len(kinds))
+            x, y = places.get(node["id"], (left - 1, -1))
+            flat += [node["id"], kind, _short(x - left), _short(y)]
+        nodes.append(flat)
+        edges.append(
+            [v for e in graph["edges"] for v in (e["source"], e["target"], _float32(e["weight"]))]
+        )
+    common = {key: value for key, value in graphs[0].items() if key not in ("nodes", "edges")}
+    return {"head": common, "kinds": [dict(facts) for facts in kinds], "nodes": nodes} | {
+        "edges": edges
+    }
+
+
+def _short(value: float) -> float:
+    rounded = round(value, 2)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _float32(value: float) -> float:
+    """The shortest number that float32 reads as the same."""
+    return float(str(np.float32(value)))

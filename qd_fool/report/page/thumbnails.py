@@ -1,0 +1,72 @@
+"""Elites' pictures as a page holds them: thumbnails, whole pictures, histograms."""
+
+import base64
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+Look = Callable[[], Image.Image]
+"""Opens a picture, gray or RGB."""
+
+
+PACKINGS = ((128, 75), (112, 60), (96, 50), (80, 40), (64, 30))
+"""Side in pixels and WebP quality, from the best to the smallest."""
+
+
+HISTOGRAM_BINS = 32
+
+
+def thumbnails(images: Sequence[Look], *, budget: int) -> list[str]:
+    """Data URIs: small pictures exactly as they are, others packed as well as the budget allows.
+
+    Args:
+      images: one after the other.
+      budget: characters for all of them, if one of the packings is small enough for it.
+    """
+    sample = [look() for look in images[:: max(1, len(images) // 25)]]
+    for packing in PACKINGS:
+        told = sum(len(packed(image, *packing)) for image in sample)
+        if told * len(images) <= budget * len(sample):
+            break
+    return [packed(look(), *packing) for look in images]
+
+
+def packed(image: Image.Image, side: int, quality: int) -> str:
+    """A picture as an address: as it is, up to 64 pixels; else reduced to a side, as WebP."""
+    data = io.BytesIO()
+    if max(image.size) <= 64:
+        image.save(data, "png", optimize=True)
+        return data_uri("png", data.getvalue())
+    small = image.copy()
+    small.thumbnail((side, side))
+    small.save(data, "webp", quality=quality)
+    return data_uri("webp", data.getvalue())
+
+
+def data_uri(kind: str, data: bytes) -> str:
+    """A picture's file as an address."""
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def whole_picture(path: Path) -> str:
+    """A PNG as it lies on disk, as an address."""
+    return data_uri("png", path.read_bytes())
+
+
+def histogram(image: Image.Image) -> str:
+    """How many pixels have which value: a byte a bin, channel after channel, in base64.
+
+    The fullest bin of all channels has 255; a bin that holds anything at all has 1 or more.
+    """
+    pixels = np.asarray(image)
+    pixels = pixels.reshape(-1, pixels.shape[2] if pixels.ndim == 3 else 1)
+    counts = np.stack([np.histogram(channel, HISTOGRAM_BINS, (0, 256))[0] for channel in pixels.T])
+    return base64.b64encode(np.ceil(counts * (255 / counts.max())).astype(np.uint8)).decode()
+
+
+def pixels_of(image: Image.Image) -> str:
+    """The bytes of a picture, row after row, channels last, in base64."""
+    return base64.b64encode(np.asarray(image, np.uint8).tobytes()).decode()

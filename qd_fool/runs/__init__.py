@@ -1,0 +1,1 @@
+"""A run directory: one module per file in it, and what its history says."""

@@ -1,0 +1,104 @@
+"""The run directory: plain files that can be read without this package.
+
+run.json      config, seed, versions, device, weights' sha256, schema version
+metrics.csv   a row per logged generation
+elites.csv    a row per cell
+lineage.npz   every insertion
+genomes.npz   genomes of elites and their ancestors, or of all that won a cell
+elites/       PNGs: exactly the 8-bit images that were scored
+archive.npz   genomes and scores, no pickle
+checkpoints/  Orbax
+report.html   and contact_sheet.png
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from qd_fool.errors import UserError
+
+SCHEMA = 1
+
+
+def read_run(directory: Path) -> dict[str, Any]:
+    """The contents of `run.json`.
+
+    Raises:
+      UserError: not a run directory, or one that this version can't read.
+    """
+    path = directory / "run.json"
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{directory} is not a run directory: no readable run.json") from error
+    except ValueError as error:
+        raise UserError(f"{path}: expected JSON in UTF-8 ({error})") from error
+    if not isinstance(run, dict) or run.get("schema") != SCHEMA:
+        found = run.get("schema") if isinstance(run, dict) else type(run).__name__
+        raise UserError(f"{path}: schema is {found!r}, this version reads {SCHEMA}")
+    for key, kind in (("config", dict), ("classes", int), ("device", dict), ("versions", dict)):
+        if not isinstance(run.get(key), kind):
+            raise UserError(f"{path}: {key} is {run.get(key)!r}, expected a {kind.__name__}")
+    return run
+
+
+def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What differs between two configurations, a phrase each."""
+    names = [*wanted, *(name for name in stored if name not in wanted)]
+    return [
+        f"{name.replace('_', '-')} is {wanted.get(name)!r}, the run has {stored.get(name)!r}"
+        for name in names
+        if stored.get(name) != wanted.get(name)
+    ]
+
+
+def names_in(run_dir: Path) -> set[str]:
+    """What a directory for a run holds; nothing where there is none yet.
+
+    Raises:
+      UserError: it is no directory, or can't be read.
+    """
+    try:
+        return {path.name for path in run_dir.iterdir()}
+    except FileNotFoundError:
+        return set()
+    except NotADirectoryError as error:
+        raise UserError(
+            f"--run-dir {run_dir} is, or is in, a file: expected a directory"
+        ) from error
+    except OSError as error:
+        raise UserError(f"--run-dir {run_dir}: cannot be read ({error.strerror})") from error
+
+
+def make_run_dir(run_dir: Path, *, flag: str = "--run-dir") -> None:
+    """Make a directory, and those above it, unless it is there.
+
+    Raises:
+      UserError: it can't be made; names the flag.
+    """
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{flag} {run_dir}: cannot be made ({error.strerror})") from error
+
+
+@contextmanager
+def sole_user(run_dir: Path) -> Iterator[None]:
+    """Hold a run directory for as long as the block runs; the lock dies with its process.
+
+    Raises:
+      UserError: another process has it.
+    """
+    lock = FileLock(run_dir / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(f"{run_dir} is in use by another process") from error
+    try:
+        yield
+    finally:
+        lock.release()

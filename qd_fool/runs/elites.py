@@ -1,0 +1,143 @@
+"""`elites.csv` and `elites/`: the elites' facts and their PNGs."""
+
+import csv
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Integer
+from PIL import Image
+
+from qd_fool.encodings import Encoding
+from qd_fool.errors import UserError
+from qd_fool.files import replacing
+from qd_fool.map_elites.state import EvolutionState
+from qd_fool.models import Scorer
+from qd_fool.runs.metrics import is_number
+from qd_fool.runs.pictures import read_image, render_elites, write_image
+from qd_fool.scoring.confidence import confidence_of
+from qd_fool.scoring.score import ScoreFunction, top_classes
+
+ELITES = (
+    "class_index",
+    "label",
+    "confidence",
+    "fitness",
+    "born_generation",
+    "id",
+    "parent_id",
+    "parent_class",
+    "png",
+    "top5",
+)
+
+
+def read_elites(directory: Path) -> list[dict[str, str]]:
+    """Rows of `elites.csv`.
+
+    Raises:
+      UserError: there is none, or it is damaged.
+    """
+    path = directory / "elites.csv"
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: expected CSV in UTF-8 ({error})") from error
+    for row in rows:
+        if any(row.get(name) is None for name in ELITES) or not is_number(row["confidence"]):
+            raise UserError(f"{path}: expected columns {', '.join(ELITES)}, found {row}")
+    return rows
+
+
+def open_elite(directory: Path, png: str) -> Image.Image:
+    """A picture that `elites.csv` names, loaded.
+
+    Raises:
+      UserError: it is missing or damaged.
+    """
+    path = directory / png
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image.copy()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{path}: expected a picture ({error})") from error
+
+
+def png_name(class_index: int, label: str) -> str:
+    """`0291_lion.png`: sorts by class, readable, safe on any file system."""
+    first = label.split(",")[0]
+    safe = re.sub(r"[^0-9A-Za-z]+", "_", first).strip("_") or "class"
+    return f"{class_index:04d}_{safe}.png"
+
+
+def write_elites(
+    directory: Path,
+    state: EvolutionState,
+    *,
+    scorer: Scorer,
+    encoding: Encoding,
+    score: ScoreFunction,
+    chunk: int,
+) -> float:
+    """Write `elites/` and `elites.csv`, then read every PNG back from disk and score it again.
+
+    Args:
+      directory: of the run.
+      state: on the host.
+      scorer: the network.
+      encoding: of the genomes.
+      score: as evolved with.
+      chunk: pictures rendered at once.
+
+    Returns:
+      The largest absolute difference, over elites, between the confidence that the archive holds
+      and that of the PNG as read from disk. 0.0 for an empty archive.
+    """
+    archive = state.archive
+    cells: Integer[np.ndarray, " n"] = np.flatnonzero(np.asarray(archive.fitness) > -np.inf)
+    folder = directory / "elites"
+    folder.mkdir(exist_ok=True)
+    images = render_elites(archive, encoding, chunk=chunk)
+    names = [png_name(int(k), scorer.class_names[k]) for k in cells]
+    channels = encoding.image_shape[2]
+
+    def there_and_back(cell: int, name: str) -> np.ndarray:
+        write_image(folder / name, images[cell])
+        return read_image(folder / name, channels=channels)
+
+    # Packing pixels takes most of the time, and lets other threads run.
+    with ThreadPoolExecutor() as pool:
+        read = list(pool.map(there_and_back, cells, names))
+    # With no elites, one blank picture is scored for nothing, and no row is written.
+    stack = np.stack(read) if read else images[:1]
+    again = score(scorer.params, stack)
+    archived = np.asarray(archive.fitness)[cells]
+    rescored = again[np.arange(len(cells)), cells]
+    differences = np.abs(confidence_of(archived) - confidence_of(rescored))
+    lineage = (archive.born, archive.id, archive.parent_id, archive.parent_class)
+    with (
+        replacing(directory / "elites.csv") as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(ELITES)
+        for i, cell in enumerate(cells):
+            top = top_classes(again[i], scorer.class_names, count=5)
+            writer.writerow(
+                (
+                    int(cell),
+                    scorer.class_names[cell],
+                    repr(float(confidence_of(archived[i]))),
+                    repr(float(archived[i])),
+                    *(int(np.asarray(field)[cell]) for field in lineage),
+                    f"elites/{names[i]}",
+                    json.dumps([[t["class_index"], t["confidence"]] for t in top]),
+                )
+            )
+    return float(differences.max(initial=0.0))

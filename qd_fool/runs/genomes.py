@@ -1,0 +1,184 @@
+"""Genomes that a run's archive has held, by id: what ancestors looked like. NumPy only.
+
+`lineage.npz` says who descends from whom; `genomes.npz` beside it says what they were. By default
+it keeps the living elites and their ancestors, and drops the lines that died out.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from jaxtyping import Int, PyTree
+
+from qd_fool.encodings import Encoding
+from qd_fool.encodings.base import genome_bytes, genome_shapes
+from qd_fool.errors import UserError
+from qd_fool.files import read_npz, replacing
+from qd_fool.map_elites.state import GenerationLog
+
+KeepGenomes = Literal["auto", "none", "ancestors", "all"]
+
+
+SMALL_GENOME = 16_384
+"""Bytes up to which a genome's ancestors are kept if nothing is said."""
+
+
+FILE = "genomes.npz"
+
+
+@dataclasses.dataclass(frozen=True)
+class GenomeLog:
+    """Individuals that won a cell, each once.
+
+    Attributes:
+      id: `(n,)` ascending.
+      parent_id: `(n,)` -1 for those that are born of nothing; below that, an elite of another run.
+      genomes: `(n, ...)` in the encoding's structure.
+    """
+
+    id: Int[np.ndarray, " n"]
+    parent_id: Int[np.ndarray, " n"]
+    genomes: PyTree[np.ndarray]
+
+
+def what_to_keep(wanted: KeepGenomes, encoding: Encoding) -> KeepGenomes:
+    """What `auto` stands for: ancestors where a genome is small, else none."""
+    if wanted != "auto":
+        return wanted
+    return "ancestors" if genome_bytes(encoding) <= SMALL_GENOME else "none"
+
+
+def empty_log(encoding: Encoding) -> GenomeLog:
+    """No individuals."""
+    none = np.zeros(0, np.int64)
+    shapes = genome_shapes(encoding)
+    genomes = jax.tree.map(lambda s: np.zeros((0, *s.shape[1:]), s.dtype), shapes)
+    return GenomeLog(none, none, genomes)
+
+
+def winners_of(log: GenerationLog, *, count: int) -> GenomeLog:
+    """Who won a cell in a segment's first `count` generations.
+
+    Args:
+      log: of a segment that logs genomes, on the host, arrays `(length, ...)`.
+      count: generations that ran.
+    """
+    offspring = log.offspring
+    if offspring is None:
+        raise ValueError("this segment logs no offspring")
+    winners = np.asarray(log.id)[:count][np.asarray(log.inserted)[:count]]
+    # Those that fill a device's share up have id -1; an offspring may be there twice.
+    ids, first = np.unique(np.asarray(offspring.id)[:count], return_index=True)
+    won = np.isin(ids, winners) & (ids >= 0)
+    rows = first[won]
+
+    def pick(leaf: Any) -> np.ndarray:
+        flat = np.asarray(leaf)[:count]
+        return flat.reshape(-1, *flat.shape[2:])[rows]
+
+    return GenomeLog(
+        id=ids[won].astype(np.int64),
+        parent_id=pick(offspring.parent_id).astype(np.int64),
+        genomes=jax.tree.map(pick, offspring.genomes),
+    )
+
+
+def extend(log: GenomeLog, later: GenomeLog) -> GenomeLog:
+    """Add individuals that were born later than all that are there."""
+    return GenomeLog(
+        id=np.concatenate([log.id, later.id]),
+        parent_id=np.concatenate([log.parent_id, later.parent_id]),
+        genomes=jax.tree.map(lambda a, b: np.concatenate([a, b]), log.genomes, later.genomes),
+    )
+
+
+def prune(log: GenomeLog, living: Int[np.ndarray, " cells"]) -> GenomeLog:
+    """Keep the living and their ancestors.
+
+    Args:
+      log: all that may be wanted.
+      living: ids of the archive's elites; those that the log does not know count for nothing.
+    """
+    kept = np.isin(log.id, living)
+    parent = rows_of_ids(log, log.parent_id)
+    front = np.flatnonzero(kept)
+    while len(front):
+        found = np.unique(parent[front])
+        front = found[(found >= 0)]
+        front = front[~kept[front]]
+        kept[front] = True
+    return GenomeLog(
+        log.id[kept], log.parent_id[kept], jax.tree.map(lambda leaf: leaf[kept], log.genomes)
+    )
+
+
+def rows_of_ids(log: GenomeLog, ids: Int[np.ndarray, " m"]) -> Int[np.ndarray, " m"]:
+    """Where individuals stand in the log; -1 for those that it does not know."""
+    if not len(log.id):
+        return np.full(len(ids), -1, np.int64)
+    place = np.minimum(np.searchsorted(log.id, ids), len(log.id) - 1)
+    return np.where(log.id[place] == ids, place, -1)
+
+
+def to_arrays(log: GenomeLog) -> dict[str, np.ndarray]:
+    """A log as named arrays: `id`, `parent_id`, and `genomes.<leaf>` for each leaf."""
+    leaves = jax.tree_util.tree_flatten_with_path({"genomes": log.genomes})[0]
+    return {"id": log.id, "parent_id": log.parent_id} | {_name(p): leaf for p, leaf in leaves}
+
+
+def from_arrays(arrays: dict[str, np.ndarray], encoding: Encoding, *, source: str) -> GenomeLog:
+    """The log that named arrays hold.
+
+    Raises:
+      UserError: arrays are missing, or are those of other genomes; names the source.
+    """
+    try:
+        ids, parents = arrays["id"], arrays["parent_id"]
+    except KeyError as error:
+        raise UserError(f"{source}: expected an array {error}, found {sorted(arrays)}") from error
+    if ids.ndim != 1 or ids.dtype.kind != "i" or (np.diff(ids) <= 0).any():
+        raise UserError(f"{source}: expected id to be ascending whole numbers")
+
+    def leaf(path: Any, like: Any) -> np.ndarray:
+        array, shape = arrays.get(_name(path)), (len(ids), *like.shape[1:])
+        if array is None or array.shape != shape or array.dtype != like.dtype:
+            found = "nothing" if array is None else f"{array.dtype}{array.shape}"
+            raise UserError(
+                f"{source}: {_name(path)} is {found}, expected {like.dtype}{shape}: genomes of "
+                "another encoding or picture size"
+            )
+        return array
+
+    if parents.shape != ids.shape or parents.dtype.kind != "i":
+        raise UserError(f"{source}: expected as many whole numbers in parent_id as in id")
+    like = {"genomes": genome_shapes(encoding)}
+    genomes = jax.tree_util.tree_map_with_path(leaf, like)["genomes"]
+    return GenomeLog(ids.astype(np.int64), parents.astype(np.int64), genomes)
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
+def write_genome_log(directory: Path, log: GenomeLog) -> None:
+    """Write `genomes.npz`, whole or not at all."""
+    with replacing(directory / FILE) as partial:
+        np.savez_compressed(partial, **to_arrays(log))  # type: ignore[arg-type]
+
+
+def read_genome_log(directory: Path, encoding: Encoding) -> GenomeLog | None:
+    """The genomes that a run has kept; None where it kept none.
+
+    Args:
+      directory: of the run.
+      encoding: of its genomes.
+
+    Raises:
+      UserError: the file is damaged, or of another encoding.
+    """
+    path = directory / FILE
+    if not path.exists():
+        return None
+    return from_arrays(read_npz(path), encoding, source=str(path))

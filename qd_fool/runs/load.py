@@ -1,0 +1,206 @@
+"""A run directory's archive, back in Python: genomes, pictures, and what is written beside them.
+
+Everything is read from plain files: no network, no weights, no code from the directory.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Integer, PyTree, UInt8
+
+from qd_fool.archive import ClassArchive
+from qd_fool.encodings import Encoding, make_encoding
+from qd_fool.errors import UserError
+from qd_fool.map_elites.state import EvolutionState, init
+from qd_fool.models.class_names import class_labels
+from qd_fool.runs.archive_npz import read_archive
+from qd_fool.runs.directory import read_run
+from qd_fool.runs.elites import read_elites
+from qd_fool.runs.genomes import GenomeLog, read_genome_log, rows_of_ids
+from qd_fool.runs.lineage import Events, read_lineage
+from qd_fool.runs.metrics import read_metrics
+
+LARGEST = 4096
+"""Side of a picture in pixels that a `run.json` may speak of."""
+
+
+AT_ONCE = 10
+"""Pictures rendered in one call; others fill up what is left over, so that nothing recompiles."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LoadedArchive:
+    """An archive and all that its directory says about it.
+
+    Attributes:
+      path: the directory.
+      run: its `run.json`.
+      encoding: which draws the genomes.
+      archive: the cells, NumPy arrays `(cells, ...)`.
+      class_names: a name a cell.
+      wnids: WordNet identifier a cell, for networks of ImageNet; else empty.
+      elites: rows of `elites.csv`, as text; None where there is no such file.
+      metrics: columns of `metrics.csv`, `(logged generations,)` each; None likewise.
+      events: columns of `lineage.npz`, `(insertions,)` each; None likewise.
+      genomes: of elites and their ancestors, from `genomes.npz`; None likewise.
+    """
+
+    path: Path
+    run: dict[str, Any]
+    encoding: Encoding
+    archive: ClassArchive
+    class_names: tuple[str, ...]
+    wnids: tuple[str, ...] = ()
+    elites: tuple[dict[str, str], ...] | None = None
+    metrics: dict[str, np.ndarray] | None = None
+    events: Events | None = None
+    genomes: GenomeLog | None = None
+
+
+def load_archive(path: Path | str) -> LoadedArchive:
+    """Read what a run, or an ascent, has left. `run.json` and `archive.npz` must be there.
+
+    Args:
+      path: the run's directory.
+
+    Raises:
+      UserError: they are not, or a file is damaged or does not belong to the others.
+    """
+    path = Path(path)
+    run = read_run(path)
+    encoding = encoding_of_run(run, source=str(path / "run.json"))
+    archive = read_archive(path, _template(encoding, run["classes"], path)).archive
+    _check_archive(archive, path / "archive.npz")
+    rows = read_elites(path) if (path / "elites.csv").exists() else None
+    names, wnids = class_labels(run, _labels_of(rows or [], run["classes"], path / "elites.csv"))
+    return LoadedArchive(
+        path=path,
+        run=run,
+        encoding=encoding,
+        archive=archive,
+        class_names=names,
+        wnids=wnids,
+        elites=None if rows is None else tuple(rows),
+        metrics=read_metrics(path) if (path / "metrics.csv").exists() else None,
+        events=read_lineage(path),
+        genomes=read_genome_log(path, encoding),
+    )
+
+
+def encoding_of_run(run: Mapping[str, Any], *, source: str = "run.json") -> Encoding:
+    """The encoding of a run's genomes, as its `run.json` describes it.
+
+    Args:
+      run: from `runs.read_run`.
+      source: its file, for messages.
+
+    Raises:
+      UserError: it does not describe one that this version knows.
+    """
+    shape, settings = run.get("image_shape"), run.get("encoding_settings")
+    if shape is None or not isinstance(settings, dict):
+        raise UserError(f"{source} does not say how its genomes are to be read")
+    whole = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int for n in shape)
+    if not whole or not 1 <= min(shape) <= max(shape) <= LARGEST or shape[2] not in (1, 3):
+        raise UserError(
+            f"{source}: image_shape is {shape!r}, expected [height, width, channels], sides up to "
+            f"{LARGEST}, 1 or 3 channels"
+        )
+    try:
+        return make_encoding(run["config"].get("encoding"), tuple(shape), **settings)
+    except (TypeError, ValueError) as error:  # text where a number should be, and such
+        raise UserError(f"{source}: encoding_settings can't be read ({error})") from error
+
+
+def archive_pictures(
+    archive: LoadedArchive, classes: Iterable[Any] | None = None
+) -> UInt8[np.ndarray, "n height width channels"]:
+    """The pictures of cells, drawn from their genomes; neither PNGs nor the network are needed.
+
+    On the kind of machine that evolved them these are the bytes that were scored; on another, a few
+    pixels of a CPPN's may differ. Of an empty cell, whatever its blank genome shows.
+
+    Args:
+      archive: from `load_archive`.
+      classes: which cells, in which order: a list, an array, a column. All by default.
+
+    Raises:
+      UserError: no such class.
+    """
+    count = len(archive.class_names)
+    cells = np.arange(count) if classes is None else np.array([*classes], np.int64)
+    bad = cells[(cells < 0) | (cells >= count)]
+    if len(bad):
+        raise UserError(f"class is {bad[0]}: {archive.path} has classes 0 to {count - 1}")
+    return render_genomes(archive.encoding, archive.archive.genomes, cells)
+
+
+def ancestor_pictures(
+    archive: LoadedArchive, ids: Iterable[Any]
+) -> UInt8[np.ndarray, "n height width channels"]:
+    """The pictures of individuals that once held a cell, from `genomes.npz`.
+
+    Args:
+      archive: from `load_archive`.
+      ids: of the individuals, for instance those of `ancestor_frame`.
+
+    Raises:
+      UserError: the run kept no such genomes.
+    """
+    log = archive.genomes
+    if log is None:
+        raise UserError(
+            f"{archive.path} has no genomes.npz: expected a run with --keep-genomes ancestors"
+        )
+    wanted = np.array([*ids], np.int64)
+    rows = rows_of_ids(log, wanted)
+    if (rows < 0).any():
+        raise UserError(f"{archive.path / 'genomes.npz'}: no genome of id {wanted[rows < 0][0]}")
+    return render_genomes(archive.encoding, log.genomes, rows)
+
+
+def _template(encoding: Encoding, classes: int, path: Path) -> EvolutionState:
+    """Shapes and types of all that `archive.npz` must hold."""
+    if classes < 1:
+        raise UserError(f"{path / 'run.json'}: classes is {classes}, expected 1 or more")
+    shapes = jax.eval_shape(lambda: init(encoding, classes, seed=0))
+    # A counter that an older version did not keep is taken from here.
+    counters = jax.tree.map(
+        lambda s: np.zeros(s.shape, s.dtype), dataclasses.replace(shapes, archive=None)
+    )
+    return dataclasses.replace(counters, archive=shapes.archive)
+
+
+def _check_archive(archive: ClassArchive, path: Path) -> None:
+    fitness, parents = np.asarray(archive.fitness), np.asarray(archive.parent_class)
+    cells = len(fitness)
+    if np.isnan(fitness).any() or (fitness == np.inf).any():
+        raise UserError(f"{path}: archive.fitness is NaN or infinite in some cell, expected finite")
+    if parents.min() < -1 or parents.max() >= cells:
+        raise UserError(f"{path}: archive.parent_class goes beyond -1..{cells - 1}")
+
+
+def _labels_of(rows: Sequence[Mapping[str, str]], classes: int, path: Path) -> dict[int, str]:
+    try:
+        labels = {int(row["class_index"]): row["label"] for row in rows}
+    except ValueError as error:
+        raise UserError(f"{path}: expected whole numbers in class_index ({error})") from error
+    if labels and not 0 <= min(labels) <= max(labels) < classes:
+        raise UserError(f"{path}: class_index goes beyond 0..{classes - 1}")
+    return labels
+
+
+def render_genomes(
+    encoding: Encoding, genomes: PyTree[np.ndarray], rows: Integer[np.ndarray, " n"]
+) -> UInt8[np.ndarray, "n height width channels"]:
+    """The pictures of some rows of a stack of genomes."""
+    render = jax.jit(encoding.render)
+    filled = np.resize(rows, -(-len(rows) // AT_ONCE) * AT_ONCE)
+    parts = [np.zeros((0, *encoding.image_shape), np.uint8)]
+    for group in filled.reshape(-1, AT_ONCE):
+        parts.append(np.asarray(render(jax.tree.map(lambda a, g=group: a[g], genomes))))
+    return np.concatenate(parts)[: len(rows)]

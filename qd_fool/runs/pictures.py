@@ -1,0 +1,49 @@
+"""Genomes to pictures, and pictures to files and back."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from qd_fool.archive import ClassArchive
+from qd_fool.devices.chunks import map_chunks
+from qd_fool.encodings import Encoding
+from qd_fool.errors import UserError
+from qd_fool.files import replacing
+
+
+def render_elites(
+    archive: ClassArchive, encoding: Encoding, *, chunk: int
+) -> UInt8[np.ndarray, "cells height width channels"]:
+    """The picture of every cell; of an empty one, whatever its blank genome shows."""
+    render = jax.jit(lambda genomes: map_chunks(encoding.render, genomes, chunk=chunk))
+    return np.asarray(render(archive.genomes))
+
+
+def read_image(path: Path, *, channels: int) -> UInt8[np.ndarray, "height width channels"]:
+    """A picture's bytes, exactly as stored: no conversion, no resizing.
+
+    Raises:
+      UserError: not a readable picture, or not 8-bit gray (1 channel) or RGB (3).
+    """
+    want = {1: "L", 3: "RGB"}[channels]
+    try:
+        with Image.open(path) as image:
+            image.load()
+            mode, pixels = image.mode, np.asarray(image)
+    except OSError as error:
+        raise UserError(f"image {path}: cannot be read ({error})") from error
+    except (ValueError, Image.DecompressionBombError, SyntaxError) as error:
+        raise UserError(f"image {path}: not a picture that Pillow can read ({error})") from error
+    if mode != want:
+        name = "8-bit gray" if want == "L" else "8-bit RGB"
+        raise UserError(f"image {path}: its mode is {mode}, expected {want} ({name})")
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def write_image(path: Path, image: UInt8[np.ndarray, "height width channels"]) -> None:
+    """Save as PNG, lossless."""
+    with replacing(path) as partial:
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(partial)

@@ -1,0 +1,1 @@
+"""Pictures in, log-odds of every class out."""

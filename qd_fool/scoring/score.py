@@ -1,0 +1,68 @@
+"""Any number of 8-bit pictures scored over all devices, as evolution scores them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import PartitionSpec
+from jaxtyping import Array, Float, PyTree, UInt8
+
+from qd_fool.devices.mesh import AXIS, make_mesh
+from qd_fool.models import Scorer
+from qd_fool.scoring.confidence import confidence_of
+from qd_fool.scoring.log_odds import evaluate
+
+ScoreFunction = Callable[[PyTree[Array], np.ndarray], np.ndarray]
+"""`(params, images (n, height, width, channels) uint8) -> log-odds (n, classes)`."""
+
+
+SCORE_AT_ONCE = 200
+"""Pictures a call of a compiled score function, at most about; any larger number is cut up."""
+
+
+def score_function(scorer: Scorer, *, crops: int, chunk: int) -> ScoreFunction:
+    """Scores 8-bit pictures, any number, over all devices; compiled once from 200 pictures on.
+
+    Each device scores whole chunks, as in evolution; so the scores are those of evolution, too.
+    """
+    mesh = make_mesh()
+    split, everywhere = PartitionSpec(AXIS), PartitionSpec()
+    score = jax.jit(
+        jax.shard_map(
+            lambda p, x: evaluate(scorer, p, x, crops=crops, chunk=chunk),
+            mesh=mesh,
+            in_specs=(everywhere, split),
+            out_specs=split,
+            check_vma=False,
+        )
+    )
+
+    def call(params: PyTree[Array], images: np.ndarray) -> np.ndarray:
+        n = len(images)
+        least = chunk * mesh.devices.size
+        step = least * max(1, min(-(-n // least), SCORE_AT_ONCE // least))
+        filled = np.concatenate([images, np.repeat(images[:1], -n % step, axis=0)])
+        parts = [score(params, filled[i : i + step]) for i in range(0, len(filled), step)]
+        return np.concatenate([np.asarray(part) for part in parts])[:n]
+
+    return call
+
+
+def score_images(
+    scorer: Scorer, images: UInt8[np.ndarray, "n height width channels"], *, crops: int, chunk: int
+) -> Float[np.ndarray, "n classes"]:
+    """Log-odds of 8-bit pictures, scored as evolution scores them."""
+    return score_function(scorer, crops=crops, chunk=chunk)(scorer.params, images)
+
+
+def top_classes(
+    log_odds: Float[np.ndarray, " classes"], names: tuple[str, ...], *, count: int
+) -> list[dict[str, Any]]:
+    """The most confident classes, best first: `class_index`, `label`, `confidence`."""
+    order = np.argsort(-log_odds, kind="stable")[:count]
+    confidence = confidence_of(log_odds)
+    return [
+        {"class_index": int(k), "label": names[k], "confidence": float(confidence[k])}
+        for k in order
+    ]

@@ -1,0 +1,1 @@
+"""Networks that this project trains: a LeNet, and one more class of fooling images."""

@@ -1,0 +1,218 @@
+"""The CPPN encoding through the command: runs, resume, devices, graphs, posters, bad input."""
+
+import json
+import shutil
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from command import evolve, refused
+from oracles.cppn_walker import to_bytes, walk
+from PIL import Image
+
+from qd_fool.cli import main
+from qd_fool.files import read_npz
+from qd_fool.runs.directory import sole_user
+from qd_fool.runs.metrics import read_metrics
+
+SMALL = ("--encoding", "cppn", "--generations", "6", "--batch-size", "20", "--chunk", "10")
+
+
+def same_archive(a, b):
+    left, right = read_npz(a / "archive.npz"), read_npz(b / "archive.npz")
+    assert set(left) == set(right)
+    assert any(name.startswith("archive.genomes.") for name in left)
+    for name in left:
+        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A finished small run; tests only add to it."""
+    path = tmp_path_factory.mktemp("runs") / "small"
+    assert evolve(path, *SMALL, "--devices", 2) == 0
+    return path
+
+
+def test_pngs_score_the_same_again(run_dir):
+    run = json.loads((run_dir / "run.json").read_text())
+    assert run["png_rescored_max_difference"] <= 1e-5
+    assert run["encoding_settings"]["add_edge"] == 0.5
+    assert list(read_metrics(run_dir)["refused_mutations"]) == [0] * 7
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+def test_same_archive_for_any_number_of_devices(run_dir, tmp_path, devices):
+    assert evolve(tmp_path / "other", *SMALL, "--devices", devices) == 0
+    same_archive(run_dir, tmp_path / "other")
+
+
+def test_resume_in_pieces_gives_the_same(run_dir, tmp_path):
+    path = tmp_path / "pieces"
+    assert evolve(path, *SMALL, "--generations", 2) == 0
+    assert evolve(path, "--resume", "--generations", 6, "--devices", 1) == 0
+    same_archive(run_dir, path)
+
+
+def test_what_capacity_refused_is_in_the_metrics(tmp_path):
+    flags = ("--max-nodes", 6, "--max-edges", 5, "--mutations", 3)
+    assert evolve(tmp_path / "tight", *SMALL, *flags, "--devices", 2) == 0
+    counts = read_metrics(tmp_path / "tight")["refused_mutations"]
+    assert counts[0] == 0
+    assert np.all(np.diff(counts) > 0)
+    assert evolve(tmp_path / "one", *SMALL, *flags, "--devices", 1) == 0
+    np.testing.assert_array_equal(counts, read_metrics(tmp_path / "one")["refused_mutations"])
+
+
+def test_graphs_are_exported_and_draw_the_pngs(run_dir, capsys):
+    assert main(["export", str(run_dir), "--format", "graphs"]) == 0
+    files = sorted((run_dir / "graphs").glob("*.json"))
+    assert len(files) == 10
+    equal = []
+    for path in files:
+        graph = json.loads(path.read_text())
+        assert graph["origin"]["model"] == "lenet"
+        drawn = to_bytes(walk(graph, 28, 28))[..., 0]
+        with Image.open(run_dir / "elites" / f"{path.stem}.png") as image:
+            equal.append(np.mean(np.asarray(image) == drawn))
+    assert np.mean(equal) >= 0.999
+
+
+def test_a_graph_is_drawn_as_svg(run_dir):
+    command = ["export", str(run_dir), "--format", "svg", "--class", "3"]
+    assert main(command) == 0
+    path = run_dir / "graphs" / "0003_3.svg"
+    first = path.read_bytes()
+    root = ET.fromstring(first)  # noqa: S314  (our own file)
+    assert root.tag.endswith("svg")
+    words = "".join(root.itertext())
+    for word in ("column", "row", "distance", "bias", "gray", "nodes"):
+        assert word in words
+    assert main(command) == 0
+    assert path.read_bytes() == first
+
+
+def test_a_poster_of_an_elite(run_dir, tmp_path, capsys):
+    out = tmp_path / "poster.png"
+    assert main(["render", str(run_dir), "--class", "3", "--size", "112", "--out", str(out)]) == 0
+    told = capsys.readouterr().err
+    assert "confidence of lenet in 3" in told
+    assert "with this picture scaled to" in told
+    with Image.open(out) as image:
+        assert (image.size, image.mode) == ((112, 112), "L")
+        assert len(np.unique(np.asarray(image))) > 1
+
+
+def test_nearest_reproduces_the_scored_picture(run_dir, tmp_path, capsys):
+    out = tmp_path / "large.png"
+    command = ["render", str(run_dir), "--class", "5", "--size", "84", "--out", str(out)]
+    assert main([*command, "--nearest"]) == 0
+    with Image.open(run_dir / "elites" / "0005_5.png") as small, Image.open(out) as large:
+        np.testing.assert_array_equal(np.asarray(large)[1::3, 1::3], np.asarray(small))
+    # Enlarged and scaled down again it is the same picture: so is its confidence.
+    words = capsys.readouterr().err.split()
+    numbers = [word.rstrip(",") for word in words if word.startswith("0.")]
+    assert numbers[0] == numbers[1]
+
+
+def test_a_graph_file_draws_what_its_run_draws(run_dir, tmp_path, capsys):
+    assert main(["export", str(run_dir), "--format", "graphs", "--class", "7"]) == 0
+    graph = run_dir / "graphs" / "0007_7.json"
+    assert main(["render", str(graph), "--size", "28", "--out", str(tmp_path / "a.png")]) == 0
+    assert "confidence of lenet in 7" in capsys.readouterr().err
+    with (
+        Image.open(run_dir / "elites" / "0007_7.png") as png,
+        Image.open(tmp_path / "a.png") as drawn,
+    ):
+        np.testing.assert_array_equal(np.asarray(png), np.asarray(drawn))
+    bare = json.loads(graph.read_text())
+    del bare["origin"]
+    (tmp_path / "bare.json").write_text(json.dumps(bare))
+    out = tmp_path / "b.png"
+    assert main(["render", str(tmp_path / "bare.json"), "--size", "28", "--out", str(out)]) == 0
+    assert "confidence" not in capsys.readouterr().err
+    told = refused(capsys, "render", tmp_path / "bare.json", "--out", out, "--class", 3)
+    assert "give both --model and --class" in told
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ((), "is a run: --class says which of its elites to draw"),
+        (("--class", 10), "--class is 10: expected 0 to 9"),
+        (("--class", 1, "--size", 0), "--size is 0: expected 1 to 4096"),
+        (("--class", 1, "--size", 5000), "--size is 5000: expected 1 to 4096"),
+        (("--class", 1, "--model", "lenet"), "--model and --weights are for graph files"),
+    ],
+)
+def test_posters_that_cannot_be(run_dir, tmp_path, capsys, flags, message):
+    out = tmp_path / "x.png"
+    assert message in refused(capsys, "render", run_dir, "--out", out, *flags)
+    assert not out.exists()
+
+
+def test_files_that_are_no_graph_or_picture(run_dir, tmp_path, capsys):
+    bad = tmp_path / "bad.json"
+    bad.write_text("{")
+    out = tmp_path / "x.png"
+    assert "bad.json: expected JSON" in refused(capsys, "render", bad, "--out", out)
+    bad.write_text('{"format": "qd_fool.cppn", "version": 2}')
+    assert "version is 2" in refused(capsys, "render", bad, "--out", out)
+    assert "cannot be read" in refused(capsys, "render", tmp_path / "none.json", "--out", out)
+    assert "ends in .png" in refused(
+        capsys, "render", run_dir, "--class", 1, "--out", tmp_path / "x.jpg"
+    )
+    assert "its folder does not exist" in refused(
+        capsys, "render", run_dir, "--class", 1, "--out", tmp_path / "no" / "x.png"
+    )
+
+
+def test_a_run_in_use_is_left_alone(run_dir, tmp_path, capsys):
+    with sole_user(run_dir):
+        told = refused(capsys, "render", run_dir, "--class", 1, "--out", tmp_path / "x.png")
+    assert "in use by another process" in told
+
+
+def test_elites_of_other_settings_are_no_first_archive(run_dir, tmp_path, capsys):
+    flags = ("--init-from", run_dir, "--activations", "sine")
+    told = refused(capsys, "evolve", "--run-dir", tmp_path / "new", *SMALL, *flags)
+    assert "its activations is 'sine,sigmoid,gaussian,linear', this run's 'sine'" in told
+    assert not (tmp_path / "new").exists()
+
+
+def test_settings_of_a_wrong_type_in_run_json_are_told(run_dir, tmp_path, capsys):
+    path = tmp_path / "odd"
+    shutil.copytree(run_dir, path)
+    run = json.loads((path / "run.json").read_text())
+    for name, value in (("max_nodes", "64"), ("activations", 5), ("mutations", 1.5)):
+        (path / "run.json").write_text(json.dumps(run | {"config": run["config"] | {name: value}}))
+        told = refused(capsys, "evolve", "--resume", "--run-dir", path)
+        assert f"{name} is {value!r}, expected" in told
+
+
+def test_direct_runs_have_no_graphs_and_one_size(tmp_path, capsys):
+    path = tmp_path / "direct"
+    assert evolve(path, "--generations", 1, "--batch-size", 20, "--chunk", 10) == 0
+    told = refused(capsys, "export", path, "--format", "graphs")
+    assert "the direct encoding has no graphs" in told
+    out = tmp_path / "x.png"
+    told = refused(capsys, "render", path, "--class", 0, "--out", out)
+    assert "the direct encoding knows one size only: --nearest" in told
+    assert main(["render", str(path), "--class", "0", "--out", str(out), "--nearest"]) == 0
+    assert "--class is of --format graphs" in refused(capsys, "export", path, "--class", 1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--encoding", "cppn", "--genes", "float"), "--genes float is of the direct encoding"),
+        (("--coords", "normalized"), "--coords normalized is of the cppn encoding"),
+        (("--encoding", "cppn", "--activations", "relu"), "activations is 'relu': expected some"),
+        (("--encoding", "cppn", "--max-nodes", 3), "max_nodes is 3: expected 5 or more"),
+        (("--encoding", "cppn", "--color", "hls"), "pictures have 1 channel, expected gray"),
+    ],
+)
+def test_settings_that_do_not_fit(tmp_path, capsys, flags, message):
+    path = tmp_path / "run"
+    assert message in refused(capsys, "evolve", "--run-dir", path, *flags)
+    assert not path.exists()

@@ -1,0 +1,221 @@
+"""Runs on ImageNet: defaults by machine, sanity first, both encodings, crops, resume, bad input."""
+
+import csv
+import json
+import os
+import pickle
+
+import numpy as np
+import pytest
+from command import evolve, refused
+from PIL import Image
+
+from qd_fool.commands.evolve.config import EvolveConfig
+from qd_fool.commands.evolve.plan import fill_in
+from qd_fool.commands.evolve.words import share_of_the_original
+from qd_fool.files import read_npz
+from qd_fool.models import ZOO
+from qd_fool.models.labels import imagenet_labels
+from qd_fool.models.load import make_scorer
+
+SMALL = ("--model", "squeezenet1.1", "--batch-size", 8, "--chunk", 2, "--devices", 2)
+
+
+@pytest.fixture(scope="module")
+def lenet():
+    flat = {k: np.zeros(s, np.float32) for k, s in ZOO["lenet"].shapes.items()}
+    return make_scorer(ZOO["lenet"], flat, source="zeros")
+
+
+@pytest.fixture(scope="module")
+def squeezenet():
+    flat = {k: np.zeros(s, np.float32) for k, s in ZOO["squeezenet1.1"].shapes.items()}
+    return make_scorer(ZOO["squeezenet1.1"], flat, source="zeros")
+
+
+def test_what_is_not_given_depends_on_network_encoding_and_machine(lenet, squeezenet):
+    mnist = fill_in(EvolveConfig(encoding="cppn"), lenet, side=28, on_cpu=True)
+    assert mnist == {
+        "generations": 200, "batch_size": 200, "crops": 1, "chunk": 100, "minutes": None,
+    }  # fmt: skip
+    cpu = fill_in(EvolveConfig(encoding="cppn"), squeezenet, side=256, on_cpu=True)
+    assert cpu == {
+        "generations": 5000, "batch_size": 400, "crops": 1, "chunk": 2, "minutes": 4.5,
+    }  # fmt: skip
+    accelerator = fill_in(EvolveConfig(encoding="direct"), squeezenet, side=256, on_cpu=False)
+    assert accelerator == {
+        "generations": 5000, "batch_size": 200, "crops": 10, "chunk": 100, "minutes": None,
+    }  # fmt: skip
+
+
+def test_what_is_given_holds(squeezenet):
+    given = {"generations": 7, "batch_size": 3, "crops": 1, "chunk": 9, "minutes": 2.0}
+    filled = fill_in(EvolveConfig(**given), squeezenet, side=256, on_cpu=False)
+    assert filled == given | {"chunk": 3}
+    config = EvolveConfig(generations=7)
+    assert fill_in(config, squeezenet, side=256, on_cpu=True)["minutes"] is None
+
+
+def test_ten_crops_are_for_pictures_larger_than_the_input(squeezenet):
+    assert fill_in(EvolveConfig(), squeezenet, side=224, on_cpu=False)["crops"] == 1
+
+
+@pytest.mark.parametrize("name", list(ZOO))
+def test_default_chunks_waste_nothing_of_the_originals_batches(name):
+    entry = ZOO[name]
+    for chunk, devices in ((entry.chunk, 2), (entry.accelerator_chunk, 1)):
+        assert 200 % (chunk * devices) == 0
+
+
+def test_the_share_of_the_originals_search():
+    """400 at random and 5001 generations of 400; 200 and 5010 of 200."""
+    assert "1.0% of the original's" in share_of_the_original("cppn", 20_008)
+    assert "2,000,800 pictures" in share_of_the_original("cppn", 400)
+    assert "1,002,200 pictures" in share_of_the_original("direct", 400)
+
+
+@pytest.fixture(scope="module")
+def weights(imagenet_weights):
+    return imagenet_weights["squeezenet1.1"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, weights, photographs):
+    """A small CPPN run with photographs, and what it printed."""
+    import contextlib
+    import io
+
+    few = tmp_path_factory.mktemp("photos")
+    for path in sorted(photographs.glob("*.jpg"))[::100]:
+        (few / path.name).symlink_to(path)
+    run = tmp_path_factory.mktemp("runs") / "cppn"
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        assert (
+            evolve(run, *SMALL, "--weights", weights, "--encoding", "cppn", "--generations", 3,
+                   "--photos", few) == 0
+        )  # fmt: skip
+    return run, said.getvalue()
+
+
+def test_sanity_comes_first(finished):
+    _, said = finished
+    noise = said.index("on 200 pictures of noise its highest confidence is ")
+    photographs = said.index("on 10 photographs of ")
+    assert noise < photographs < said.index("compiled in ")
+    right = float(said.split("in the median, and ")[1].split("%")[0])
+    assert right >= 40
+
+
+def test_the_end_tells_where_to_look_and_who_is_fooled_most(finished):
+    run, said = finished
+    assert "of the original's search with this encoding" in said
+    assert f"look at {run / 'report.html'}" in said
+    with (run / "elites.csv").open(newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: -float(row["confidence"]))
+    told = said.split("most confident: ")[1].splitlines()[0]
+    names = [part.rsplit(" ", 1)[0] for part in told.split(", ")]
+    assert names == [row["label"].split(",")[0] for row in rows[:5]]
+
+
+def test_an_elite_for_each_class_in_the_networks_order(finished):
+    run, _ = finished
+    with (run / "elites.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == list(imagenet_labels()[1])
+    assert (run / "elites" / "0291_lion.png").exists()
+    with Image.open(run / rows[0]["png"]) as image:
+        assert (image.size, image.mode) == ((256, 256), "RGB")
+    assert json.loads((run / "run.json").read_text())["png_rescored_max_difference"] <= 1e-5
+
+
+def test_the_pages_are_of_a_size_that_opens(finished):
+    run, _ = finished
+    page = (run / "report.html").read_text()
+    elites, _, ancestors = page.partition('id="ancestors-0">')
+    assert elites.count("data:image/webp;base64,") == 1000
+    assert ancestors.count("data:image/webp;base64,") > 0
+    assert len(page) < 8e6
+    assert (run / "contact_sheet.png").exists()
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_network):
+    return (*tiny_network, "--batch-size", 8, "--devices", 2)
+
+
+@pytest.mark.parametrize(("encoding", "crops"), [("cppn", 10), ("direct", 1)])
+def test_resume_goes_on_to_the_same_bits_on_any_devices(tmp_path, tiny, encoding, crops):
+    flags = (*tiny, "--encoding", encoding, "--crops", crops)
+    assert evolve(tmp_path / "a", *flags, "--generations", 3, "--devices", 4) == 0
+    assert evolve(tmp_path / "b", *flags, "--generations", 1) == 0
+    assert evolve(tmp_path / "b", "--resume", "--generations", 3) == 0
+    record = json.loads((tmp_path / "b" / "run.json").read_text())
+    assert record["config"]["crops"] == crops
+    assert record["png_rescored_max_difference"] <= 1e-5
+    whole, parts = (read_npz(tmp_path / name / "archive.npz") for name in "ab")
+    for name in whole:
+        np.testing.assert_array_equal(whole[name], parts[name], err_msg=name)
+
+
+def test_minutes_pause_a_run_and_resume_goes_on(tmp_path, tiny, capsys):
+    run = tmp_path / "paused"
+    assert evolve(run, *tiny, "--encoding", "direct", "--minutes", 0.0001) == 0
+    said = capsys.readouterr().err
+    assert f"0.0001 minutes are over; go on with: qd-fool evolve --resume --run-dir {run}" in said
+    record = json.loads((run / "run.json").read_text())
+    assert (record["status"], record["generations"]) == ("paused", 5000)
+    assert "its time was over" in (run / "report.html").read_text()
+    done = record["generations_done"]
+    assert evolve(run, "--resume", "--generations", done + 1, "--minutes", 5) == 0
+    record = json.loads((run / "run.json").read_text())
+    assert (record["status"], record["generations_done"]) == ("finished", done + 1)
+
+
+def test_another_mean_is_another_run(tmp_path, tiny, capsys):
+    run, mean = tmp_path / "mean", tmp_path / "mean.npy"
+    np.save(mean, np.full((3, 40, 40), 100.0))
+    assert evolve(run, *tiny, "--mean", mean, "--generations", 0) == 0
+    assert evolve(run, "--resume", "--generations", 1) == 0
+    np.save(mean, np.zeros((3, 40, 40)))
+    said = refused(capsys, "evolve", "--resume", "--run-dir", run, "--generations", 2)
+    assert "mean-sha256 is " in said
+
+
+def test_another_precision_is_another_run(tmp_path, tiny, capsys):
+    run = tmp_path / "rough"
+    assert evolve(run, *tiny, "--precision", "bfloat16", "--generations", 0) == 0
+    said = refused(capsys, "evolve", "--resume", "--run-dir", run, "--precision", "float32")
+    assert "precision is 'float32', the run has 'bfloat16'" in said
+
+
+def test_a_pickle_that_wants_to_run_is_not_run(tmp_path, capsys):
+    class Bomb:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'ran'}",)
+
+    (tmp_path / "bomb.pth").write_bytes(pickle.dumps({"features.0.weight": Bomb()}))
+    said = refused(
+        capsys, "evolve", "--model", "alexnet", "--weights", tmp_path / "bomb.pth",
+        "--run-dir", tmp_path / "run",
+    )  # fmt: skip
+    assert "bomb.pth" in said
+    assert "system" in said
+    assert not (tmp_path / "ran").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_photographs_that_cannot_be_shown(tmp_path, weights, capsys):
+    flags = ("evolve", *SMALL, "--weights", weights, "--run-dir", tmp_path / "run")
+    assert "nowhere" in refused(capsys, *flags, "--photos", tmp_path / "nowhere")
+    (tmp_path / "gray").mkdir()
+    Image.new("L", (300, 300)).save(tmp_path / "gray" / "n02129165.jpg")
+    said = refused(capsys, *flags, "--photos", tmp_path / "gray")
+    assert "n02129165.jpg" in said
+    assert "--convert" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_pictures_of_digits_are_no_photographs(tmp_path, capsys, photographs):
+    said = refused(capsys, "evolve", "--run-dir", tmp_path / "run", "--photos", photographs)
+    assert "lenet is no network of photographs" in said

@@ -1,0 +1,185 @@
+"""The kernel against float64 NumPy: log-odds, crops, chunks, gradients."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from qd_fool.devices.chunks import map_chunks
+from qd_fool.errors import UserError
+from qd_fool.models.scorer import Scorer
+from qd_fool.scoring.crops import check_crops, crop, crop_places
+from qd_fool.scoring.log_odds import (
+    evaluate,
+    log_odds,
+    log_odds_from_logits,
+    mean_confidence_log_odds,
+)
+
+
+def linear_scorer(size: int = 6, channels: int = 1, classes: int = 3) -> Scorer:
+    weights = np.random.default_rng(0).normal(size=(size * size * channels, classes))
+    return Scorer(
+        name="linear",
+        params=jnp.asarray(weights, jnp.float32),
+        apply=lambda w, x: x.reshape(x.shape[0], -1) @ w,
+        preprocess=lambda x: x / 64,
+        image_shape=(size, size, channels),
+        input_size=size,
+        class_names=tuple("abc"[:classes]),
+        chunk=4,
+    )
+
+
+def oracle_log_odds(logits: np.ndarray) -> np.ndarray:
+    """log p_k - log sum of the others, by the definition, in float64."""
+    logits = logits.astype(np.float64)
+    out = np.empty_like(logits)
+    for i, row in enumerate(logits):
+        for k in range(len(row)):
+            others = np.delete(row, k)
+            top = others.max()
+            out[i, k] = row[k] - (top + np.log(np.exp(others - top).sum()))
+    return out
+
+
+@pytest.mark.parametrize("scale", [0.1, 3.0, 30.0, 3000.0])
+@pytest.mark.parametrize("classes", [2, 10, 1000])
+def test_log_odds_equal_the_definition(scale, classes):
+    logits = np.random.default_rng(1).normal(size=(20, classes)).astype(np.float32) * scale
+    ours = np.asarray(log_odds_from_logits(jnp.asarray(logits)))
+    np.testing.assert_allclose(ours, oracle_log_odds(logits), rtol=2e-6, atol=2e-6)
+
+
+def test_log_odds_go_on_where_float32_softmax_sticks_at_1():
+    logits = jnp.asarray([[20.0, 0, 0], [60.0, 0, 0], [900.0, 0, 0]])
+    assert np.all(np.asarray(jax.nn.softmax(logits)[1:, 0]) == 1.0)
+    ours = np.asarray(log_odds_from_logits(logits)[:, 0])
+    np.testing.assert_allclose(ours, np.array([20.0, 60, 900]) - np.log(2), rtol=1e-6)
+
+
+def test_log_odds_of_tied_winners():
+    ours = np.asarray(log_odds_from_logits(jnp.asarray([[5.0, 5.0, -50.0]])))
+    np.testing.assert_allclose(ours[0, :2], [0, 0], atol=1e-6)
+
+
+def test_one_class_is_refused():
+    with pytest.raises(UserError, match="1 class"):
+        log_odds_from_logits(jnp.zeros((2, 1)))
+
+
+def test_crops_average_the_confidence():
+    logits = np.random.default_rng(2).normal(size=(10, 4, 7)).astype(np.float32) * 3
+    z = log_odds_from_logits(jnp.asarray(logits.reshape(40, 7))).reshape(10, 4, 7)
+    exps = np.exp(logits.astype(np.float64))
+    p = (exps / exps.sum(-1, keepdims=True)).mean(axis=0)
+    np.testing.assert_allclose(mean_confidence_log_odds(z), np.log(p / (1 - p)), atol=2e-5)
+
+
+def test_ten_crops_are_the_originals():
+    """fit_deep_learning.hpp: corners and centre at (14, 14) of 256 for 227, and their mirrors."""
+    image = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), dtype=np.uint8)
+    cuts = np.stack(
+        [
+            crop(jnp.asarray(image), place, size=227)
+            for place in crop_places(image.shape[1:], size=227, crops=10)
+        ]
+    )
+    places = [(0, 0), (0, 29), (29, 0), (29, 29), (14, 14)]
+    expected = [image[0, y : y + 227, x : x + 227] for y, x in places]
+    expected += [cut[:, ::-1] for cut in expected]
+    assert cuts.shape == (10, 1, 227, 227, 3)
+    assert {c.tobytes() for c in cuts[:, 0]} == {
+        np.ascontiguousarray(e).tobytes() for e in expected
+    }
+
+
+def test_ten_crops_score_the_mean_confidence():
+    """Against the mean of softmaxes, the crops cut by hand."""
+    scorer = linear_scorer()
+    images = np.random.default_rng(5).integers(0, 256, (3, 9, 8, 1), dtype=np.uint8)
+    found = log_odds(scorer, scorer.params, jnp.asarray(images), crops=10)
+    confidences = []
+    for y, x in [(0, 0), (0, 2), (3, 0), (3, 2), (1, 1)]:
+        cut = images[:, y : y + 6, x : x + 6]
+        for view in (cut, cut[:, :, ::-1]):
+            logits = view.reshape(3, -1) / 64 @ np.asarray(scorer.params, np.float64)
+            shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+            confidences.append(shares / shares.sum(axis=1, keepdims=True))
+    expected = np.mean(confidences, axis=0)
+    np.testing.assert_allclose(
+        1 / (1 + np.exp(-np.asarray(found, np.float64))), expected, rtol=1e-4
+    )
+
+
+def test_centre_crop_rounds_down():
+    image = jnp.arange(49).reshape(1, 7, 7, 1)
+    (place,) = crop_places((7, 7, 1), size=4, crops=1)
+    assert int(crop(image, place, size=4)[0, 0, 0, 0]) == 8
+
+
+@pytest.mark.parametrize(
+    ("shape", "crops", "message"),
+    [
+        ((6, 6, 3), 1, "images have 3 channels: linear expects 1"),
+        ((6, 5, 1), 1, "images are 6x5: linear expects at least 6x6"),
+        ((6, 6, 1), 10, "ten crops need images larger than the network's 6x6 input"),
+        ((9, 9, 1), 3, "crops is 3: expected 1"),
+    ],
+)
+def test_pictures_that_cannot_be_cut(shape, crops, message):
+    with pytest.raises(UserError, match=message):
+        check_crops(linear_scorer(), shape, crops=crops)
+
+
+@pytest.mark.parametrize("n", [1, 4, 7, 8])
+def test_chunks_cover_every_individual_once(n):
+    calls = []
+
+    def double(x):
+        calls.append(x["a"].shape)
+        return x["a"] * 2
+
+    batch = {"a": jnp.arange(n * 3).reshape(n, 3)}
+    np.testing.assert_array_equal(map_chunks(double, batch, chunk=4), batch["a"] * 2)
+    assert set(calls) == {(4, 3)}
+
+
+@pytest.mark.parametrize("crops", [1, 10])
+def test_a_score_does_not_depend_on_its_neighbours(crops):
+    scorer = linear_scorer()
+    images = np.random.default_rng(0).integers(0, 256, (11, 9, 9, 1), dtype=np.uint8)
+    whole = evaluate(scorer, scorer.params, jnp.asarray(images), crops=crops, chunk=4)
+    alone = evaluate(scorer, scorer.params, jnp.asarray(images[9:10]), crops=crops, chunk=4)
+    np.testing.assert_array_equal(whole[9:10], alone)
+
+
+@pytest.mark.parametrize("crops", [1, 10])
+def test_gradient_with_respect_to_float_pictures(crops):
+    """The kernel is differentiable below the byte cast: against central differences."""
+    scorer = linear_scorer()
+    image = jnp.asarray(np.random.default_rng(3).uniform(0, 255, (1, 8, 8, 1)), jnp.float32)
+
+    def target(x):
+        return log_odds(scorer, scorer.params, x, crops=crops)[0, 1]
+
+    gradient = np.asarray(jax.grad(target)(image))
+    rng = np.random.default_rng(4)
+    direction = jnp.asarray(rng.normal(size=image.shape), jnp.float32)
+    step = 0.25
+    numeric = (target(image + step * direction) - target(image - step * direction)) / (2 * step)
+    np.testing.assert_allclose(np.sum(gradient * direction), numeric, rtol=2e-3, atol=1e-4)
+
+
+def test_gradient_is_finite_for_saturated_scores():
+    scorer = linear_scorer()
+    image = jnp.full((1, 6, 6, 1), 255.0)
+    far = jax.grad(lambda x: log_odds(scorer, scorer.params * 100, x)[0, 0])(image)
+    assert np.isfinite(far).all()
+
+
+def test_bytes_and_floats_of_the_same_values_score_alike():
+    scorer = linear_scorer()
+    images = jnp.asarray(np.random.default_rng(5).integers(0, 256, (4, 6, 6, 1)), jnp.uint8)
+    a = log_odds(scorer, scorer.params, images)
+    np.testing.assert_array_equal(a, log_odds(scorer, scorer.params, images.astype(jnp.float32)))

@@ -1,0 +1,77 @@
+"""Training: the optimiser against Caffe's update by hand, and real learning on real digits."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qd_fool.models.architectures.lenet import LeNet
+from qd_fool.training.lenet import (
+    RECIPES,
+    TrainingRecipe,
+    accuracy,
+    init_training,
+    make_optimiser,
+    train_steps,
+)
+
+
+def test_optimiser_equals_caffes_rule():
+    """v = momentum v + (g + wd w); w -= rate(t) lr_mult v, biases at twice the rate."""
+    recipe = TrainingRecipe()
+    params = {"params": {"a": {"kernel": jnp.array([2.0]), "bias": jnp.array([-1.0])}}}
+    optimiser = make_optimiser(recipe)
+    memory = optimiser.init(params)
+    w = {"kernel": 2.0, "bias": -1.0}
+    v = {"kernel": 0.0, "bias": 0.0}
+    for t in range(4):
+        gradient = {"params": {"a": {"kernel": jnp.array([0.5]), "bias": jnp.array([0.25])}}}
+        updates, memory = optimiser.update(gradient, memory, params)
+        params = jax.tree.map(jnp.add, params, updates)
+        rate = 0.01 * (1 + 1e-4 * t) ** -0.75
+        for name, g, mult in (("kernel", 0.5, 1), ("bias", 0.25, 2)):
+            v[name] = 0.9 * v[name] + g + 5e-4 * w[name]
+            w[name] -= rate * mult * v[name]
+            np.testing.assert_allclose(params["params"]["a"][name][0], w[name], rtol=1e-6)
+
+
+def test_a_short_training_learns_real_digits(mnist_test):
+    images, labels = map(jnp.asarray, mnist_test)
+    network, recipe = LeNet(for_training=True), TrainingRecipe()
+    state = init_training(network, recipe, seed=0)
+    run = jax.jit(partial(train_steps, network=network, recipe=recipe), static_argnames="steps")
+    # A label of -1 would make the loss NaN: what lies behind the count is never drawn.
+    spoilt = labels.at[8000:].set(-1)
+    state, losses = run(state, images, spoilt, steps=120, count=jnp.int32(8000))
+    assert np.mean(losses[-20:]) < 0.5 * np.mean(losses[:5])
+    assert accuracy(state.params, images[8000:], labels[8000:], network=network) > 0.85
+
+
+def test_same_seed_same_network():
+    network, recipe = LeNet(), TrainingRecipe()
+    a, b, c = (init_training(network, recipe, seed=s).params for s in (0, 0, 1))
+    kernel = lambda p: p["params"]["conv1"]["kernel"]
+    np.testing.assert_array_equal(kernel(a), kernel(b))
+    assert not np.array_equal(kernel(a), kernel(c))
+    assert np.abs(kernel(a)).max() <= np.sqrt(3 / 25)
+
+
+def test_the_short_recipe_rises_and_falls_once():
+    """AdamW's first step is the rate times the gradient's sign, and the decay."""
+    recipe = RECIPES["short"]
+    assert recipe.steps * recipe.batch_size * 5 == 10_000 * 64
+    params = {"kernel": jnp.array([2.0])}
+    optimiser = make_optimiser(recipe)
+    memory = optimiser.init(params)
+
+    def one(memory, _):
+        updates, memory = optimiser.update({"kernel": jnp.array([1.0])}, memory, params)
+        return memory, -updates["kernel"][0]
+
+    sizes = np.asarray(jax.jit(lambda m: jax.lax.scan(one, m, length=recipe.steps)[1])(memory))
+    top = recipe.learning_rate * (1 + recipe.weight_decay * 2.0)
+    assert np.argmax(sizes) == recipe.steps // 5
+    np.testing.assert_allclose(max(sizes), top, rtol=1e-3)
+    assert sizes[0] == 0.0
+    assert 0.0 < sizes[-1] < 1e-4 * top
