@@ -42,7 +42,7 @@ function totals() {
       parts.push(`${of(run.eliteSwitches)} of the elites have a parent from another class`);
     if (of(run.insertionSwitches))
       parts.push(
-        `so did ${of(run.insertionSwitches)} of all ${run.insertions.toLocaleString("en")} insertions`,
+        `the same holds for ${of(run.insertionSwitches)} of all ${run.insertions.toLocaleString("en")} insertions`,
       );
     const depths = run.elites
       .map((e) => e.depth)
