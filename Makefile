@@ -1,9 +1,9 @@
-# Each target sets up .venv by itself where it is missing: plain `python3 -m venv` and pip will do.
+# Each target sets up .venv by itself if it is missing: plain `python3 -m venv` and pip are enough.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SEED ?= 0
-# With an NVIDIA card, JAX for it; for a TPU say EXTRAS=imagenet,tpu.
+# On a machine with an NVIDIA card, EXTRAS adds JAX for it. For a TPU, give EXTRAS=imagenet,tpu.
 EXTRAS ?= imagenet$(if $(shell command -v nvidia-smi 2>/dev/null),$(shell echo ,cuda))
 ARGS ?=
 
@@ -37,9 +37,9 @@ $(VENV)/.data: pyproject.toml
 	else $(BIN)/python -m pip install -e ".[data]"; fi
 	@touch $@ $(VENV)/.run
 
-install: $(VENV)/.imagenet ## set up .venv with what a run needs
+install: $(VENV)/.imagenet ## set up .venv with everything that a run needs
 
-# ARGS go to each: give ENCODING with settings of one. With one encoding RUN_DIR is the run's directory; with several, each gets its own below it.
+# ARGS go to every encoding; for a setting of one encoding, give ENCODING too. With one encoding, RUN_DIR is the run directory; with several, each gets a directory below RUN_DIR.
 run-mnist: MODEL := $(or $(MODEL),lenet)
 run-mnist: ENCODING := $(or $(ENCODING),direct cppn)
 run-mnist: GENERATIONS := $(or $(GENERATIONS),200)
@@ -48,31 +48,31 @@ run-mnist: $(VENV)/.run ## evolve ten fooling digits against LeNet, with each en
 		--generations $(GENERATIONS) --seed $(SEED) \
 		$(if $(RUN_DIR),--run-dir $(RUN_DIR)$(if $(word 2,$(ENCODING)),/$(e))) $(ARGS) &&) true
 
-# What is not given depends on the machine: see `qd-fool evolve --help`. The same command again goes on with the run.
+# Unset options depend on the machine: see `qd-fool evolve --help`. The same command again continues the run.
 run-imagenet: MODEL := $(or $(MODEL),efficientnet-lite0)
 run-imagenet: ENCODING := $(or $(ENCODING),cppn)
 run-imagenet: RUN_DIR := $(or $(RUN_DIR),runs/imagenet-$(MODEL)-$(ENCODING)$(if $(BATCH),-batch$(BATCH))$(if $(CROPS),-crops$(CROPS))-$(SEED))
-run-imagenet: $(VENV)/.imagenet ## evolve a fooling image for each ImageNet class (MODEL, ENCODING, GENERATIONS, BATCH, CROPS, SEED, RUN_DIR, ARGS)
+run-imagenet: $(VENV)/.imagenet ## evolve one fooling image per ImageNet class (MODEL, ENCODING, GENERATIONS, BATCH, CROPS, SEED, RUN_DIR, ARGS)
 	$(BIN)/qd-fool evolve --model $(MODEL) --encoding $(ENCODING) --seed $(SEED) \
 		$(if $(GENERATIONS),--generations $(GENERATIONS)) $(if $(BATCH),--batch-size $(BATCH)) \
 		$(if $(CROPS),--crops $(CROPS)) --run-dir $(RUN_DIR) --resume $(ARGS)
 
-# Each goes on where it was cut off. ARGS="--encoding both --recipe caffe" for all of it, which takes hours.
+# Both targets continue where they were interrupted. ARGS="--encoding both --recipe caffe" runs everything, which takes hours.
 reproduce-mnist: OUT := $(or $(OUT),runs/reproduce-mnist)
-reproduce-mnist: $(VENV)/.data ## the paper's experiments on MNIST, with a summary; under an hour (OUT, ARGS)
+reproduce-mnist: $(VENV)/.data ## run the paper's experiments on MNIST and write a summary; under an hour (OUT, ARGS)
 	$(BIN)/qd-fool reproduce mnist --out $(OUT) $(ARGS)
 
-# NETWORKS: NAME or NAME=WEIGHTS, the first of which is fooled. PHOTOS: a folder of <WNID>*.jpg, or a data set of tensorflow-datasets.
+# NETWORKS: NAME or NAME=WEIGHTS; pictures are evolved against the first. PHOTOS: a folder of <WNID>*.jpg, or a data set of tensorflow-datasets.
 reproduce-imagenet: OUT := $(or $(OUT),runs/reproduce-imagenet)
 reproduce-imagenet: BUDGET := $(or $(BUDGET),40000)
-reproduce-imagenet: $(VENV)/.imagenet ## those on ImageNet, BUDGET evaluations each (BUDGET, NETWORKS, PHOTOS, OUT, ARGS)
+reproduce-imagenet: $(VENV)/.imagenet ## run the paper's experiments on ImageNet, BUDGET evaluations each (BUDGET, NETWORKS, PHOTOS, OUT, ARGS)
 	$(BIN)/qd-fool reproduce imagenet --budget $(BUDGET) --out $(OUT) \
 		$(if $(NETWORKS),--networks $(NETWORKS)) $(if $(PHOTOS),--photos $(PHOTOS)) $(ARGS)
 
-test: $(VENV)/.dev ## run the tests, with coverage (ARGS for pytest)
+test: $(VENV)/.dev ## run the tests and report coverage (ARGS for pytest)
 	$(BIN)/python -m pytest -n 2 --dist loadscope --cov --cov-report=term $(ARGS)
 
-check: $(VENV)/.dev ## lint, formatting and types
+check: $(VENV)/.dev ## check lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -83,27 +83,27 @@ docs: $(VENV)/.dev ## build the documentation into build/docs, warnings as error
 	$(BIN)/mkdocs build --strict --config-file docs/mkdocs.yml
 
 notebooks: NOTEBOOKS := $(or $(NOTEBOOKS),$(wildcard archives/*.ipynb))
-notebooks: $(VENV)/.dev ## execute the notebooks of archives/ anew, in place; some minutes (NOTEBOOKS, ARGS="--set NAME=VALUE")
+notebooks: $(VENV)/.dev ## execute the notebooks of archives/ again, in place; some minutes (NOTEBOOKS, ARGS="--set NAME=VALUE")
 	$(BIN)/python tests/run_notebooks.py $(NOTEBOOKS) $(ARGS)
 
-format: $(VENV)/.dev ## put the code into shape
+format: $(VENV)/.dev ## format the code and fix lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-train-lenet: $(VENV)/.dev ## train the two shipped networks anew, into build/ (needs MNIST: see README)
+train-lenet: $(VENV)/.dev ## train the two shipped networks again, into build/ (needs MNIST: see docs/pages/networks.md)
 	@mkdir -p build
 	$(BIN)/qd-fool train --seed 0 --out build/lenet.safetensors
 	$(BIN)/qd-fool train --seed 1 --out build/lenet-b.safetensors
 
-oracle: $(VENV)/.dev ## make the fixtures of tests/fixtures anew, with PyTorch (a large download)
+oracle: $(VENV)/.dev ## write the fixtures of tests/fixtures again, with PyTorch (a large download)
 	$(BIN)/python -m pip install "torch>=2.5" torchvision efficientnet-lite-pytorch
 	$(BIN)/python tests/make_oracle.py
 
-check-faults: $(VENV)/.dev ## kill a run at 20 random moments; each must resume to the same bits
+check-faults: $(VENV)/.dev ## kill a run at 20 random moments; each run must resume to the same bits
 	$(BIN)/python benchmarks/check_faults.py --kills 20 $(ARGS)
 	$(BIN)/python benchmarks/check_faults.py --kills 20 --encoding cppn --table check_faults_cppn $(ARGS)
 
-benchmark: $(VENV)/.dev ## the tables of benchmarks/ (about twenty minutes; ARGS="--weights FILE" for other weights)
+benchmark: $(VENV)/.dev ## write the tables of benchmarks/ (about twenty minutes; ARGS="--weights FILE" for other weights)
 	$(BIN)/python benchmarks/lenet_forward.py
 	$(BIN)/python benchmarks/overhead.py $(ARGS)
 	$(BIN)/python benchmarks/overhead.py --encoding cppn --evolved 200 --table overhead_cppn $(ARGS)
@@ -116,7 +116,7 @@ benchmark: $(VENV)/.dev ## the tables of benchmarks/ (about twenty minutes; ARGS
 	$(BIN)/python benchmarks/mnist_direct.py --seeds 20 --settings "paper: 8-bit genes" --table mnist_direct_seeds $(ARGS)
 
 # IMAGENET: a folder with imagenet_sample/<WNID>.jpg and weights/squeezenet_*.npz
-benchmark-imagenet: $(VENV)/.dev ## the tables about ImageNet's networks, beside PyTorch (a large download; IMAGENET=DIR)
+benchmark-imagenet: $(VENV)/.dev ## write the tables about ImageNet's networks, beside PyTorch (a large download; IMAGENET=DIR)
 	$(BIN)/python -m pip install "torch>=2.5" torchvision efficientnet-lite-pytorch
 	$(BIN)/python benchmarks/imagenet_forward.py
 	$(BIN)/python benchmarks/imagenet_exactness.py --images $(IMAGENET)/imagenet_sample --weights $(IMAGENET)/weights
@@ -126,9 +126,9 @@ benchmark-imagenet: $(VENV)/.dev ## the tables about ImageNet's networks, beside
 	$(MAKE) run-imagenet RUN_DIR=build/imagenet
 	$(BIN)/python benchmarks/imagenet_exactness.py --weights $(IMAGENET)/weights --run build/imagenet
 
-# Each run is a line of benchmarks/efficiency.jsonl and is not repeated: without that file all is run anew, which takes hours.
+# Each run is one line of benchmarks/efficiency.jsonl and is not repeated. Without that file everything runs again, which takes hours.
 EFFICIENCY := $(BIN)/python benchmarks/efficiency.py
-benchmark-efficiency: $(VENV)/.dev ## which settings find more an evaluation: screening, finals, table (IMAGENET=DIR)
+benchmark-efficiency: $(VENV)/.dev ## compare settings by confidence gained per evaluation: screening, finals, table (IMAGENET=DIR)
 	$(EFFICIENCY) mnist-direct --evaluations 24000
 	$(EFFICIENCY) mnist-direct --evaluations 40000 --seeds 0 1 2 3 4 --settings paper "batch 20, half by gradient"
 	$(EFFICIENCY) mnist-cppn --evaluations 40000
@@ -138,14 +138,14 @@ benchmark-efficiency: $(VENV)/.dev ## which settings find more an evaluation: sc
 	$(EFFICIENCY) imagenet-direct --evaluations 60000 --settings gradient --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
 	$(EFFICIENCY) --table
 
-# Likewise compare_encodings.jsonl and versus.jsonl. With IMAGENET=DIR the second network is SqueezeNet 1.1.
-benchmark-encodings: $(VENV)/.dev ## encodings and ways to vary them, at equal budgets: MNIST, then ImageNet (an hour; IMAGENET=DIR)
+# The runs in compare_encodings.jsonl and versus.jsonl are not repeated either. With IMAGENET=DIR the second network is SqueezeNet 1.1.
+benchmark-encodings: $(VENV)/.dev ## compare encodings and variation at equal budgets: MNIST, then ImageNet (an hour; IMAGENET=DIR)
 	$(BIN)/python benchmarks/compare_encodings.py lenet
 	$(BIN)/python benchmarks/compare_encodings.py $(if $(IMAGENET),squeezenet1.1 --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz,efficientnet-lite0)
 
-benchmark-versus: $(VENV)/.dev ## the same MNIST job on qd_fool, QDax and pyribs (installs those two; ARGS)
+benchmark-versus: $(VENV)/.dev ## run one MNIST job on qd_fool, QDax and pyribs (installs QDax and pyribs; ARGS)
 	$(BIN)/python -m pip install -e ".[versus]"
 	$(BIN)/python benchmarks/versus.py $(ARGS)
 
-clean: ## remove build products, not runs
+clean: ## remove build products; keep runs
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .coverage

@@ -23,7 +23,7 @@ from qd_fool.models import ZOO
 
 ROOT = Path(__file__).parent.parent
 README, DOCS = ROOT / "README.md", ROOT / "docs" / "pages"
-PAGES = [README, *sorted(DOCS.glob("*.md"))]
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 EXTENDING = DOCS / "extending.md"
 ADDED = {"waves": ENCODINGS, "perceptron": ZOO, "leap": EMITTERS}
 GENERATED = ("commands.md", "api/")  # by docs/hooks.py

@@ -187,7 +187,7 @@ def test_two_runs_side_by_side(pages, visit):
     sides = page.locator("dialog .side")
     assert sides.count() == 2
     assert sides.nth(0).locator("circle").count() == 8
-    assert "Its pixel values" in sides.nth(1).inner_text()
+    assert "Pixel values" in sides.nth(1).inner_text()
     page.wait_for_function(
         "() => [...document.querySelectorAll('.whole img')].every((i) => i.naturalWidth === 28)"
     )

@@ -1,4 +1,4 @@
-// Where an elite comes from.
+// The ancestors of an elite.
 
 /** Ancestors, newest first: stretches of the line that sat in the same cell. */
 function chainOf(run, elite) {
@@ -38,10 +38,10 @@ function drawChain(run, r, elite) {
     const when =
       from === to
         ? `generation ${to.toLocaleString("en")}`
-        : `generations ${from.toLocaleString("en")} to ${to.toLocaleString("en")} · ${rows.length} in line`;
+        : `generations ${from.toLocaleString("en")} to ${to.toLocaleString("en")} · ${rows.length} pictures`;
     const ids = new Set(rows.map((row) => family.id[row]));
     const alive = living.filter(({ id }) => ids.has(id));
-    // It may hold its cell no more, and still hold another.
+    // An ancestor may have lost its cell and still hold another.
     const kept = alive.find((e) => e.class === cell) ?? alive[0];
     const moved = kept && kept.class !== cell && kept.id !== elite.id;
     const thumb = kept?.thumb ?? pictureOf(r, rows);
@@ -98,7 +98,7 @@ function drawChain(run, r, elite) {
         h(
           "span",
           { class: "who" },
-          "the first of this line",
+          "the first ancestor",
           h("small", {}, `generation ${generation}`),
         ),
       ),
@@ -106,8 +106,8 @@ function drawChain(run, r, elite) {
   }
   const changes = elite.switches
     ? `${count(elite.switches, "change")} of class`
-    : "always in this class";
-  const end = outside ? "back to the run that this one started from" : "back to the random batch";
+    : "no change of class";
+  const end = outside ? "the line begins in an earlier run" : "the line begins in the random batch";
   return [
     h("h3", {}, "Ancestors"),
     h(

@@ -1,4 +1,4 @@
-// What all charts are drawn with: axes, lines, bands, steps, names at the ends of lines.
+// Shared by all charts: axes, lines, bands, steps, names at the ends of lines.
 const SIZE = { width: 560, height: 270, left: 64, right: 46, top: 10, bottom: 34 };
 const COLOURS = ["var(--run0)", "var(--run1)"];
 const compact = (n) =>
@@ -115,7 +115,7 @@ function pointAt(xs, at) {
 const whichRun = (r) => (PAIR ? [h("span", { class: `key run${r}` }), `${RUNS[r].name}: `] : []);
 const furthest = (curves) => Math.max(...curves.map((c) => c.evaluations.at(-1) ?? 0), 1);
 
-/** Values a bin, as steps. */
+/** One value per bin, as steps. */
 function steps(frame, edges, values, attributes) {
   const points = values.flatMap((v, k) =>
     v === null

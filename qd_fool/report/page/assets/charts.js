@@ -32,7 +32,7 @@ function drawCharts() {
   );
 }
 
-/** A sentence a run on goal switches. */
+/** One sentence per run about goal switches. */
 function totals() {
   const of = (share) =>
     share === null || share === undefined ? null : `${(share * 100).toFixed(1)}%`;
@@ -42,7 +42,7 @@ function totals() {
       parts.push(`${of(run.eliteSwitches)} of the elites have a parent from another class`);
     if (of(run.insertionSwitches))
       parts.push(
-        `so had ${of(run.insertionSwitches)} of all ${run.insertions.toLocaleString("en")} insertions`,
+        `the same holds for ${of(run.insertionSwitches)} of all ${run.insertions.toLocaleString("en")} insertions`,
       );
     const depths = run.elites
       .map((e) => e.depth)
@@ -51,7 +51,7 @@ function totals() {
     if (depths.length && run.kind !== "ascent") {
       const switches = run.elites.map((e) => e.switches ?? 0).sort((a, b) => a - b);
       parts.push(
-        `a line has ${count(depths[depths.length >> 1], "ancestor")} and ${count(switches[switches.length >> 1], "change")} of class in the median`,
+        `medians per elite: ${count(depths[depths.length >> 1], "ancestor")}, ${count(switches[switches.length >> 1], "change")} of class`,
       );
     }
     if (!parts.length) return null;
@@ -77,7 +77,7 @@ function confidenceChart(curves) {
     (_, k, all) => all.length < 11 || k % 2 === 0,
   );
   const whole = curves.every((c) => !c.lines || c.lines.q10);
-  const about = `of the cells, on a scale of log-odds${PAIR ? ": median (line) and mean (dashed)" : ""}${whole ? "; bands hold the middle 50% and 80%" : ""}.`;
+  const about = `Confidence of all cells, on a log-odds scale${PAIR ? ": median (line) and mean (dashed)" : ""}${whole ? "; bands hold the middle 50% and 80%" : ""}.`;
   const say = (at) =>
     curves.flatMap((c, r) => {
       if (!c.lines) return [];
@@ -160,7 +160,7 @@ function thresholdChart(curves) {
       return [h("span", {}, ...whichRun(r), ...parts)];
     });
   const ticks = niceTicks(cells).map((v) => [v, v.toLocaleString("en")]);
-  const about = `how many of ${cells.toLocaleString("en")} are at least ${known.map(([level]) => `${+(level * 100).toFixed(4)}%`).join(", ")} confident.`;
+  const about = `Number of cells, out of ${cells.toLocaleString("en")}, with a confidence of at least ${known.map(([level]) => `${+(level * 100).toFixed(4)}%`).join(", ")}.`;
   const frame = chart({
     title: "Cells over thresholds",
     about,
@@ -209,7 +209,7 @@ function replacementChart(curves) {
   const frame = chart({
     title: "Replacements",
     about:
-      "elites that lost their cell to a better picture, per thousand evaluations; logarithmic scale.",
+      "Elites that lost their cell to a better picture, per thousand evaluations; logarithmic scale.",
     xMax: furthest(curves),
     yMin: least,
     yMax: most,
@@ -243,7 +243,7 @@ function switchChart(curves) {
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((v) => [v, `${v * 100}%`]);
   const frame = chart({
     title: "Goal switches",
-    about: "share of insertions whose parent sat in another class's cell.",
+    about: "Share of insertions whose parent sat in another class's cell.",
     xMax: furthest(curves),
     yMin: 0,
     yMax: 1,

@@ -1,4 +1,4 @@
-// The page's data, and what all parts share.
+// The page's data, and helpers that all parts share.
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const RUNS = DATA.runs;
 const PAIR = RUNS.length === 2;

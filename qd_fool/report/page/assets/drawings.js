@@ -119,7 +119,7 @@ function drawGraph(graphs, i) {
   return [
     svg,
     legend,
-    h("p", { class: "below" }, told + (left ? `; ${left} without effect not drawn` : "")),
+    h("p", { class: "below" }, told + (left ? `; ${left} not drawn because without effect` : "")),
   ];
 }
 
@@ -133,7 +133,7 @@ function drawHistogram(run, i) {
   const svg = s("svg", {
     viewBox: `0 0 ${width} ${height + 20}`,
     role: "img",
-    "aria-label": "How many pixels have which value",
+    "aria-label": "Number of pixels per value",
   });
   const colours = channels === 1 ? ["var(--soft)"] : ["#e0564a", "#3fa35c", "#4a7fe0"];
   const step = width / bins;

@@ -85,7 +85,7 @@ function drawSide(tile, r) {
       "div",
       { class: "side narrow" },
       name,
-      h("p", { class: "none" }, "no elite of this class"),
+      h("p", { class: "none" }, "no elite for this class"),
     );
   const elite = run.elites[i];
   const address = pictureAddress(r, i);
@@ -111,7 +111,7 @@ function drawSide(tile, r) {
     h(
       "div",
       { class: "tell" },
-      h("h3", {}, run.networks > 1 ? "What the networks see" : "What the network sees"),
+      h("h3", {}, run.networks > 1 ? "The networks' top classes" : "The network's top classes"),
       drawBars(run, elite),
       h("h3", {}, run.kind === "ascent" ? "The climb" : "Birth"),
       drawFacts(run, r, elite),
@@ -150,18 +150,19 @@ function drawFacts(run, r, elite) {
   row(
     run.kind === "ascent" ? "best at" : "born",
     elite.born < 0
-      ? "in the run that this one started from"
+      ? "in the run that this run started from"
       : `${step} ${elite.born.toLocaleString("en")}${age}`,
   );
   if (elite.parentClass >= 0) {
     const label = short(run.labels[elite.parentClass]);
     row(
       "parent",
-      elite.parentClass === elite.class ? "the elite of its own class then" : "the elite then of ",
-      elite.parentClass === elite.class ? "" : toElite(r, elite.parentClass, label),
+      ...(elite.parentClass === elite.class
+        ? ["the same class's elite at that time"]
+        : ["the elite of ", toElite(r, elite.parentClass, label), " at that time"]),
     );
   } else if (run.kind !== "ascent")
-    row("parent", elite.born < 0 ? "unknown" : "none: it was made at random");
+    row("parent", elite.born < 0 ? "unknown" : "none: made at random");
   const others = run.elites.filter((other) => other.id === elite.id && other.class !== elite.class);
   if (others.length) {
     const value = others
@@ -180,7 +181,7 @@ function drawGenome(run, i) {
       ? drawHistogram(run, i)
       : [];
   const parts = [
-    h("h3", {}, run.graphs ? "Its CPPN" : run.histograms ? "Its pixel values" : "Its genome"),
+    h("h3", {}, run.graphs ? "CPPN" : run.histograms ? "Pixel values" : "Genome"),
     h("div", { class: "genome" }, ...drawing),
   ];
   const text = genomeText(run, i);
@@ -202,11 +203,11 @@ function drawGenome(run, i) {
       await navigator.clipboard.writeText(text);
       said.textContent = "copied";
     } catch {
-      // A browser may keep the clipboard from a page on disk: then it is there to select.
+      // A browser may deny the clipboard to a page on disk; the text is then ready to select.
       details.open = true;
       pre.textContent = text;
       getSelection().selectAllChildren(pre);
-      said.textContent = "select and copy it here";
+      said.textContent = "select the text here and copy it";
     }
   };
   parts.push(

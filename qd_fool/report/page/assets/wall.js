@@ -1,4 +1,4 @@
-// The wall: a tile a class, with one picture a run; search, sort, filter, keys.
+// The wall: one tile per class, with one picture per run; search, sort, filter, keys.
 const TILES = DATA.tiles.map((members, index) => {
   const at = [null, null];
   for (const [r, i] of members) at[r] = i;
@@ -122,7 +122,7 @@ function bound(id, otherwise) {
   return value === "" ? otherwise : Number(value) / 100;
 }
 
-/** Which tiles the tools ask for, in order. */
+/** Shows the tiles that match the search and the filter, in order. */
 function showWall() {
   const words = $("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const [least, most] = [bound("least", -1), bound("most", 2)];
@@ -140,11 +140,11 @@ function showWall() {
       ? `${TILES.length.toLocaleString("en")} ${things}${things === "class" ? "es" : "s"}`
       : `${shown.length.toLocaleString("en")} of ${TILES.length.toLocaleString("en")}`;
   $("none").hidden = shown.length > 0;
-  $("none").textContent = TILES.length ? "No elite is like that." : "This run has no elites yet.";
+  $("none").textContent = TILES.length ? "No elite matches." : "This run has no elites yet.";
   setCurrent(shown[0]?.button);
 }
 
-// One tile of the wall is in the order of tabs; arrows choose which.
+// Tab reaches one tile of the wall; the arrow keys choose which.
 let current = null;
 function setCurrent(button) {
   if (current) current.tabIndex = -1;
