@@ -32,7 +32,7 @@ from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.encodings import Encoding
 from qd_fool.map_elites.segments import make_segment, raise_if_bad
 from qd_fool.map_elites.state import init
-from qd_fool.models.entry import ZOO
+from qd_fool.models.zoo import ZOO
 
 LENGTH = 16
 RANDOM = "random"

@@ -1,49 +1,20 @@
 """`qd-fool score`: what a network sees in pictures on disk."""
 
-import dataclasses
 import json
-import sys
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
+from rich.console import Console
 
+from qd_fool.commands.config import ScoreConfig
 from qd_fool.errors import UserError
 from qd_fool.models import load_scorer
-from qd_fool.models.load import Precision
 from qd_fool.models.scorer import default_chunk
 from qd_fool.runs.pictures import read_image
 from qd_fool.scoring.crops import check_crops
 from qd_fool.scoring.score import score_images, top_classes
 
 
-@dataclasses.dataclass(frozen=True)
-class ScoreConfig:
-    """Score pictures: the classes a network is most confident about.
-
-    Pictures are taken as they are, never resized or converted.
-    """
-
-    images: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Picture files, 8-bit, gray or RGB as the model expects."""
-    model: str = "lenet"
-    """The network; `qd-fool models` lists them."""
-    weights: Path | None = None
-    """A weights file for the model instead of its own."""
-    mean: Path | None = None
-    """A mean image (.npy or .binaryproto) for the networks trained by Caffe on ImageNet."""
-    precision: Precision = "float32"
-    """float32, or bfloat16 for parameters and arithmetic."""
-    crops: int = 1
-    """Crops averaged a picture: 1 (centre) or 10."""
-    top: int = 5
-    """How many classes to tell."""
-    json: tyro.conf.FlagCreatePairsOff[bool] = False
-    """A line of JSON a picture."""
-
-
-def score_files(config: ScoreConfig) -> None:
+def score_files(config: ScoreConfig, *, console: Console) -> None:
     """Print the most confident classes of each picture, in order.
 
     Raises:
@@ -82,4 +53,4 @@ def score_files(config: ScoreConfig) -> None:
         else:
             told = "  ".join(f"{t['label']} {t['confidence']:.6f}" for t in top)
             line = f"{path}: {told}"
-        sys.stdout.write(line + "\n")
+        console.out(line, highlight=False)

@@ -10,9 +10,10 @@ from typing import Any
 from jaxtyping import Array, Int, Key, PyTree
 
 from qd_fool.archive import ClassArchive
+from qd_fool.emitters.table import EMITTERS
 from qd_fool.encodings import Encoding
 from qd_fool.models.scorer import Scorer
-from qd_fool.registry import Registry
+from qd_fool.registry import Entry
 
 STEP_EVALUATIONS = 4
 """Evaluations that a gradient step counts as: forward and backward were measured at 3.9 forwards
@@ -42,29 +43,22 @@ class Emitter:
 EmitterBuilder = Callable[[Any, Encoding, Scorer | None, int], Emitter]
 
 
-@dataclasses.dataclass(frozen=True)
-class EmitterEntry:
-    """What is registered under a name.
-
-    Attributes:
-      settings: a frozen dataclass with a default for each field, which refuses bad values.
-      build: `settings, encoding, scorer, crops -> Emitter`. Without a scorer nothing is improved.
-    """
-
-    settings: type[Any]
-    build: EmitterBuilder
-
-
-EMITTERS: Registry[EmitterEntry] = Registry("emitter")
-
-
 def register_emitter(
     name: str, *, settings: type[Any]
 ) -> Callable[[EmitterBuilder], EmitterBuilder]:
-    """A decorator that enters a builder, with its dataclass of settings, under `name`."""
+    """A decorator that enters the builder of an emitter into the table.
+
+    Args:
+      name: Name of the emitter.
+      settings: Frozen dataclass with a default for each field. A field is a flag of the command,
+        `--NAME-FIELD`; its text under `Attributes:` in the class's docstring is the help.
+
+    Raises:
+      ValueError: The name or one of the flags is taken, or the dataclass is not of this form.
+    """
 
     def enter(build: EmitterBuilder) -> EmitterBuilder:
-        EMITTERS.register(name)(EmitterEntry(settings, build))
+        EMITTERS.register(name)(Entry(settings, build))
         return build
 
     return enter

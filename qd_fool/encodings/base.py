@@ -8,8 +8,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
+from qd_fool.encodings.table import ENCODINGS
 from qd_fool.errors import UserError
-from qd_fool.registry import Registry
+from qd_fool.registry import Entry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,29 +87,22 @@ class Encoding:
 EncodingBuilder = Callable[[tuple[int, int, int], Any], Encoding]
 
 
-@dataclasses.dataclass(frozen=True)
-class EncodingEntry:
-    """What is registered under a name.
-
-    Attributes:
-      settings: a frozen dataclass with a default for each field, which refuses bad values.
-      build: `image_shape, settings -> Encoding`.
-    """
-
-    settings: type[Any]
-    build: EncodingBuilder
-
-
-ENCODINGS: Registry[EncodingEntry] = Registry("encoding")
-
-
 def register_encoding(
     name: str, *, settings: type[Any]
 ) -> Callable[[EncodingBuilder], EncodingBuilder]:
-    """A decorator that enters a builder, with its dataclass of settings, under `name`."""
+    """A decorator that enters the builder of an encoding into the table.
+
+    Args:
+      name: Name of the encoding.
+      settings: Frozen dataclass with a default for each field. A field is a flag of the command,
+        `--NAME-FIELD`; its text under `Attributes:` in the class's docstring is the help.
+
+    Raises:
+      ValueError: The name or one of the flags is taken, or the dataclass is not of this form.
+    """
 
     def enter(build: EncodingBuilder) -> EncodingBuilder:
-        ENCODINGS.register(name)(EncodingEntry(settings, build))
+        ENCODINGS.register(name)(Entry(settings, build))
         return build
 
     return enter

@@ -4,15 +4,14 @@ Beyond the paper, which shows its pictures to a second network only afterwards.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from qd_fool.choices import Joint
 from qd_fool.errors import UserError
 from qd_fool.models.scorer import Scorer
-
-Joint = Literal["least", "mean"]
 
 RULES: dict[str, Callable[[Float[Array, "networks n classes"]], Float[Array, "n classes"]]] = {
     "least": lambda log_odds: jnp.min(log_odds, axis=0),

@@ -13,12 +13,12 @@ import numpy as np
 from jaxtyping import Integer, PyTree, UInt8
 
 from qd_fool.archive import ClassArchive
-from qd_fool.encodings import Encoding, make_encoding
+from qd_fool.encodings import ENCODINGS, Encoding, make_encoding
 from qd_fool.errors import UserError
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.models.class_names import class_labels
 from qd_fool.runs.archive_npz import read_archive
-from qd_fool.runs.directory import read_run
+from qd_fool.runs.directory import read_run, with_imports
 from qd_fool.runs.elites import read_elites
 from qd_fool.runs.genomes import GenomeLog, read_genome_log, rows_of_ids
 from qd_fool.runs.lineage import Events, read_lineage
@@ -110,8 +110,14 @@ def encoding_of_run(run: Mapping[str, Any], *, source: str = "run.json") -> Enco
             f"{source}: image_shape is {shape!r}, expected [height, width, channels], sides up to "
             f"{LARGEST}, 1 or 3 channels"
         )
+    name = run["config"].get("encoding")
+    if name not in ENCODINGS:
+        known = ", ".join(ENCODINGS)
+        raise UserError(
+            with_imports(run, f"{source}: unknown encoding {name!r}: expected one of {known}")
+        )
     try:
-        return make_encoding(run["config"].get("encoding"), tuple(shape), **settings)
+        return make_encoding(name, tuple(shape), **settings)
     except (TypeError, ValueError) as error:  # text where a number should be, and such
         raise UserError(f"{source}: encoding_settings can't be read ({error})") from error
 

@@ -1,7 +1,6 @@
 """An `AscendConfig` with its names looked up and its defaults filled in."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,15 +10,17 @@ from jaxtyping import Int
 from qd_fool.ascent.blocks import evaluations_of
 from qd_fool.ascent.config import PRESETS, AscentConfig
 from qd_fool.ascent.objectives import OF_CLASSES, read_objective
-from qd_fool.commands.ascend.config import LEARNING_RATES, OF_ASCENT, USED_WITH, AscendConfig
+from qd_fool.commands.ascend.config import LEARNING_RATES, USED_WITH, AscendConfig
 from qd_fool.commands.ascend.starts import NOISE, Source, read_source
+from qd_fool.commands.common.settings import flag, record_of
 from qd_fool.commands.evolve.config import EvolveConfig
-from qd_fool.commands.evolve.flags import flag
 from qd_fool.commands.evolve.plan import EvolvePlan, plan
-from qd_fool.encodings import ENCODINGS
+from qd_fool.encodings.table import ENCODINGS
 from qd_fool.errors import UserError
 from qd_fool.models import ZOO, Scorer
 from qd_fool.models.class_names import read_classes
+
+OF_ASCENT = tuple(field.name for field in dataclasses.fields(AscentConfig))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ def plan_ascent(config: AscendConfig) -> AscendPlan:
         raise UserError(f"that is {evaluations:,} evaluations: expected fewer than 2^31")
     # Read as an evolution's, this run is over after generation 0, which cost all evaluations.
     evolve = plan(dataclasses.replace(evolve_config, batch_size=evaluations, chunk=ascent.chunk))
-    record = {k: str(v) if isinstance(v, Path) else v for k, v in vars(config).items()} | {
+    record = record_of(config) | {
         "weights_sha256": scorer.weights_sha256,
         "mean_sha256": evolve.record.get("mean_sha256"),
         "from_digest": None if source is None else source.digest,
@@ -139,9 +140,9 @@ def _evolve_config(config: AscendConfig, source: Source | None) -> EvolveConfig:
         gray = ZOO[model].image_shape[2] == 1
         settings = {"genes": "int", "color": None if gray else "rgb"}
     elif source is not None and source.evolve.encoding.name == "cppn":
-        known = {field.name for field in dataclasses.fields(EvolveConfig)}
-        own = {field.name for field in dataclasses.fields(ENCODINGS["cppn"].settings)} & known
-        settings = {name: getattr(source.evolve.config, name) for name in own}
+        # All that its genomes and mutations are; a filled-in plan has a value for each.
+        own = {setting.key for setting in ENCODINGS.settings_of("cppn")}
+        settings = {n: v for n, v in source.evolve.config.settings.items() if n in own}
     else:
         settings = {}
     return EvolveConfig(
@@ -156,7 +157,7 @@ def _evolve_config(config: AscendConfig, source: Source | None) -> EvolveConfig:
         precision=config.precision,
         crops=config.crops,
         image_size=config.image_size,
-        **settings,
+        settings=settings,
     )
 
 

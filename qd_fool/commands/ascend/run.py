@@ -30,6 +30,7 @@ from qd_fool.commands.ascend.results import write_ascent
 from qd_fool.commands.ascend.resume import ascent_dir, check_ascent_resumable
 from qd_fool.commands.ascend.starts import MakeStarts, make_starts
 from qd_fool.commands.ascend.table import print_table
+from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.progress import LOG_SECONDS
 from qd_fool.commands.common.signals import stop_on_signal
 from qd_fool.commands.evolve.results import run_record
@@ -94,6 +95,7 @@ def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
     make_run_dir(run_dir)
     with sole_user(run_dir):
         record = run_record(evolve, mesh) | {"kind": "ascent", "ascent": planned.record}
+        record["imports"] = imports_record(config.imports) or (stored or {}).get("imports", [])
         write_json(run_dir / "run.json", record | {"seconds": (stored or {}).get("seconds", 0.0)})
         interrupted = _climb(planned, ascent, starts, run_dir, console)
         return _finish(planned, run_dir, starts, interrupted=interrupted, console=console)

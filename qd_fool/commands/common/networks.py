@@ -5,7 +5,7 @@ from pathlib import Path
 
 from qd_fool.errors import UserError
 from qd_fool.models import Scorer, load_scorer
-from qd_fool.models.entry import ZOO
+from qd_fool.models.zoo import ZOO
 
 OWN = "own"
 """What is said instead of a weights file for a network that is to keep its own."""

@@ -8,15 +8,16 @@ from typing import Any
 import jax
 
 from qd_fool.commands.common.networks import OWN, load_networks
-from qd_fool.commands.evolve.config import CPU_MINUTES, EvolveConfig
+from qd_fool.commands.evolve.config import CPU_MINUTES, EvolveConfig, record_of_run
 from qd_fool.commands.evolve.flags import emitter_shares, encoding_settings
+from qd_fool.commands.evolve.presets import with_preset
 from qd_fool.encodings import Encoding, make_encoding
 from qd_fool.map_elites.config import (
     MapElitesConfig,
-    check_extent,
     counted_evaluations,
     generations_for,
 )
+from qd_fool.map_elites.extent import check_extent
 from qd_fool.models import Scorer
 from qd_fool.models.joint import join_scorers
 from qd_fool.runs.genomes import KeepGenomes, what_to_keep
@@ -61,6 +62,7 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     Raises:
       UserError: unknown names, unreadable weights, settings out of range.
     """
+    config = with_preset(config)
     scorer = read_networks(config)
     height, width, channels = scorer.image_shape
     if config.image_size is not None:
@@ -87,7 +89,7 @@ def plan(config: EvolveConfig) -> EvolvePlan:
         generations=config.generations or 0, batch_size=filled["batch_size"], seed=config.seed
     )
     record = {
-        **{k: plain(v) for k, v in vars(config).items()},
+        **record_of_run(config),
         **given,  # how long to go on is decided anew when the run is resumed
         "weights_sha256": scorer.weights_sha256,
     }
@@ -114,13 +116,6 @@ def read_networks(config: EvolveConfig) -> Scorer:
         precision=config.precision,
     )
     return join_scorers(networks, rule=config.joint)
-
-
-def plain(value: Any) -> Any:
-    """As JSON holds it."""
-    if isinstance(value, tuple):
-        return [plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def fill_in(config: EvolveConfig, scorer: Scorer, *, side: int, on_cpu: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 from rich.console import Console
 
+from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.progress import evolve_progress
 from qd_fool.commands.common.signals import stop_on_signal
 from qd_fool.commands.evolve.config import EvolveConfig
@@ -101,8 +102,10 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
                 )
             truncate_metrics(run_dir, before=0)
         record = run_record(planned, mesh) | {"init_from_digest": donor}
+        record["imports"] = imports_record(planned.config.imports)
         if stored:
             record["init_from_digest"] = stored.get("init_from_digest")
+            record["imports"] = record["imports"] or stored.get("imports", [])
         write_json(run_dir / "run.json", record)
         total = planned.generations + 1
         state = replicate(state, mesh)

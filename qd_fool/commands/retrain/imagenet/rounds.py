@@ -14,7 +14,6 @@ retrain.json, .csv, .md, retrain_curves.png, retrain_pictures.png
 import dataclasses
 import functools
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,15 @@ from jaxtyping import UInt8
 from rich.console import Console
 from rich.table import Table
 
+from qd_fool.commands.common.imports import import_differences, imports_record
+from qd_fool.commands.common.settings import (
+    command_line,
+    outcome,
+    record_of,
+    refuse_differences,
+)
 from qd_fool.commands.evolve.config import EvolveConfig
-from qd_fool.commands.evolve.flags import flag
 from qd_fool.commands.evolve.plan import plan
-from qd_fool.commands.evolve.presets import with_preset
 from qd_fool.commands.evolve.resume import stored_config
 from qd_fool.commands.evolve.run import evolve_run
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
@@ -45,7 +49,7 @@ from qd_fool.map_elites.config import generations_for
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.models.retrained import NEW_CLASS
 from qd_fool.models.scorer import default_chunk
-from qd_fool.runs.directory import differences, make_run_dir, read_run
+from qd_fool.runs.directory import make_run_dir, read_run
 from qd_fool.runs.elites import open_elite, read_elites
 from qd_fool.scoring.score import score_function
 
@@ -60,10 +64,6 @@ HELD_OUT_SEED = 1000
 """Its seed is so much larger."""
 
 
-# What may differ when a run goes on.
-_FREE = ("run_dir", "resume", "rounds", "data_dir")
-
-
 def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) -> RetrainResult:
     """Evolve, teach, evolve again; or go on with it, until all is done or Ctrl-C.
 
@@ -76,7 +76,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
     _check(config, scorer)
     evolution = _evolution(config, scorer)
     settings = _settings(config, scorer, evolution)
-    _check_resumable(run_dir, settings, resume=config.resume)
+    _check_resumable(run_dir, settings, config)
     photographs = load_photograph_set(
         str(config.photos),
         side=min(scorer.image_shape[:2]),
@@ -102,7 +102,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
         "photographs": f"Photographs: {photographs.words}.",
         "training": dataclasses.asdict(recipe_of(config, scorer, pictures=1)) | {"steps": None},
         "held_out_evaluations": evaluations_of(held_out),
-        "command": _command(config, run_dir),
+        "command": command_line("retrain", config, run_dir=run_dir, resume=None),
     }
     judged = [_judge(scorer, photographs, {})]
     for i in range(1, (config.rounds or 1) + 1):
@@ -149,9 +149,15 @@ def _check(config: RetrainConfig, scorer: Scorer) -> None:
 def _evolution(config: RetrainConfig, scorer: Scorer) -> EvolveConfig:
     """Evolution against the first network: as in the run that is given, or as flags say."""
     if config.evolved is None:
-        made = with_preset(config.preset, model=config.model, encoding=config.encoding)
-        made = dataclasses.replace(
-            made, seed=config.seed, weights=config.weights, mean=config.mean, generations=1
+        made = EvolveConfig(
+            model=config.model,
+            encoding=config.encoding,
+            preset=config.preset,
+            seed=config.seed,
+            weights=config.weights,
+            mean=config.mean,
+            generations=1,
+            imports=config.imports,
         )
         return _with_evaluations(made, config.evaluations or EVALUATIONS)
     run = read_run(config.evolved)
@@ -172,6 +178,7 @@ def _evolution(config: RetrainConfig, scorer: Scorer) -> EvolveConfig:
         stored_config(config.evolved),
         weights=config.weights,
         mean=config.mean,
+        imports=config.imports,
         minutes=None,
         evaluations=None,  # counted in generations here, so that both evolutions have as many
     )
@@ -193,35 +200,27 @@ def _spent(config: EvolveConfig) -> int:
 
 
 def _settings(config: RetrainConfig, scorer: Scorer, evolution: EvolveConfig) -> dict[str, Any]:
-    plain = {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in vars(config).items()
-    }
     facts = {"weights_sha256": scorer.weights_sha256, "generations": evolution.generations}
-    return {"config": plain | facts}
+    return {"config": record_of(config) | facts, "imports": imports_record(config.imports)}
 
 
-def _check_resumable(run_dir: Path, settings: dict[str, Any], *, resume: bool) -> None:
+def _check_resumable(run_dir: Path, settings: dict[str, Any], config: RetrainConfig) -> None:
     """Refuse to go on where it wasn't asked for, or with other settings."""
     path = run_dir / "settings.json"
     if not path.exists():
         return
-    if not resume:
+    if not config.resume:
         raise UserError(
             f"--run-dir {run_dir} holds a retraining: pass --resume to go on with it, or choose "
             "another"
         )
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))["config"]
+        found = json.loads(path.read_text(encoding="utf-8"))
+        stored = found["config"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"{path}: expected the settings of a retraining in JSON") from error
-
-    def outcome(record: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in record.items() if name not in _FREE}
-
-    different = differences(outcome(stored), outcome(settings["config"]))
-    if different:
-        raise UserError(f"cannot resume {run_dir}: {'; '.join(different)}")
+    was, new = (outcome(RetrainConfig, record) for record in (stored, settings["config"]))
+    refuse_differences(run_dir, was, new, also=import_differences(found, config.imports))
 
 
 def _evolve(config: EvolveConfig, run_dir: Path, *, console: Console, what: str) -> bool:
@@ -275,16 +274,6 @@ def _rows(
         row_of(run, runs[0], evaluations=evaluations, classes=classes, network=name) | its
         for run, name, its in zip(runs, names, judged, strict=True)
     ]
-
-
-def _command(config: RetrainConfig, run_dir: Path) -> str:
-    """The command that does this again."""
-    words = ["qd-fool", "retrain", "--run-dir", str(run_dir)]
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if field.name not in ("run_dir", "resume") and value != field.default:
-            words += [f"--{flag(field.name)}", str(value)]
-    return shlex.join(words)
 
 
 def _print(rows: list[dict[str, Any]], console: Console, *, classes: int) -> None:

@@ -25,6 +25,7 @@ from jaxtyping import Float, Int, UInt8
 from rich.console import Console
 from rich.progress import Progress
 
+from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.signals import stop_on_signal
 from qd_fool.commands.evolve.results import run_record
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
@@ -93,6 +94,7 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
         record = run_record(planned.evolutions[config.encoding], make_mesh()) | {
             "kind": "retraining",
             "config": planned.record,
+            "imports": imports_record(config.imports) or (stored or {}).get("imports", []),
             "classes": DIGITS + 1,
         }
         write_json(run_dir / "run.json", record)

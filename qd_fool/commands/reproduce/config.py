@@ -1,0 +1,60 @@
+"""The settings of `qd-fool reproduce`. This module imports no JAX."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from qd_fool.commands.common.imports import Importing
+from qd_fool.commands.common.settings import flag
+from qd_fool.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class ReproduceConfig(Importing):
+    """Run the paper's experiments, and lay what comes of them beside the paper's figures.
+
+    Each is a command of its own, which is printed, and stands in the summary beside its figures.
+    The same command again continues where it was cut off; what is finished stays.
+    """
+
+    what: Annotated[Literal["mnist", "imagenet"], tyro.conf.Positional]
+    """mnist: under an hour on two cores; imagenet: about as long with the default --budget."""
+    out: Path | None = None
+    """Directory to write: summary.md, summary.csv, plots, and one directory per run. Default:
+    runs/reproduce-mnist or runs/reproduce-imagenet."""
+    seeds: int | None = None
+    """Evolutions per kind, with seeds 0, 1, ...; default: 5 on MNIST, 1 on ImageNet."""
+    encoding: Literal["direct", "cppn", "both"] = "direct"
+    """Encoding of the retraining rounds (MNIST)."""
+    rounds: int = 15
+    """Networks in the retraining table (MNIST)."""
+    recipe: Literal["short", "caffe"] = "short"
+    """Training recipe (MNIST): the short one, or Caffe's."""
+    data_dir: Path | None = None
+    """Folder in which tensorflow-datasets keeps its data (MNIST)."""
+    budget: int = 40_000
+    """Counted evaluations of an evolution (ImageNet); the paper's took 2,000,800."""
+    networks: tuple[str, ...] = ("squeezenet1.1", "efficientnet-lite0", "efficientnet-lite1")
+    """Networks (ImageNet): NAME or NAME=WEIGHTS. Pictures are evolved against the first, and
+    against the first two together; all networks score all pictures."""
+    photos: str | None = None
+    """Photographs for retraining (ImageNet), as in `qd-fool retrain`; without them there is no
+    retraining."""
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be run.
+
+        Raises:
+          UserError: A number is out of range, or there are too few networks.
+        """
+        for name in ("seeds", "rounds", "budget"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"--{flag(name)} is {value}: expected 1 or more")
+        if len(self.networks) < 3:
+            raise UserError(
+                f"--networks names {len(self.networks)}: expected 3 or more, two to be fooled at "
+                "once and one that is held out"
+            )
