@@ -12,6 +12,8 @@ from qd_fool.encodings.table import ENCODINGS
 from qd_fool.errors import UserError
 from qd_fool.registry import Entry
 
+__all__ = ["ENCODINGS", "Encoding", "Variables", "make_encoding", "register_encoding"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Variables:

@@ -6,6 +6,8 @@ from typing import Any
 
 from qd_fool.models.origin import Origin
 
+__all__ = ["ZOO", "ZooEntry"]
+
 
 @dataclasses.dataclass(frozen=True)
 class ZooEntry:
