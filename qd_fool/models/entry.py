@@ -6,7 +6,7 @@ from typing import Any
 
 from qd_fool.models.origin import Origin
 
-__all__ = ["ZOO", "ZooEntry"]
+__all__ = ["ZooEntry"]
 
 
 @dataclasses.dataclass(frozen=True)

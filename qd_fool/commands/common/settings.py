@@ -88,7 +88,7 @@ def config_of(
         if field.name in record and field.name not in fields:
             value, default = record[field.name], plain(default_of(field))
             kinds = (int, float) if type(default) is float else (type(default),)
-            if default is not None and type(value) not in kinds:
+            if default not in (None, dataclasses.MISSING) and type(value) not in kinds:
                 raise UserError(
                     f"{source}: {field.name} is {value!r}, expected {type(default).__name__}"
                 )
@@ -122,6 +122,7 @@ def outcome(kind: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
       record: Plain values by name; fields that are missing take their default.
     """
     defaults = {field.name: plain(default_of(field)) for field in _recorded(kind)}
+    defaults = {name: v for name, v in defaults.items() if v is not dataclasses.MISSING}
     free_names = {field.name for field in dataclasses.fields(kind) if "free" in field.metadata}
     return {name: v for name, v in (defaults | dict(record)).items() if name not in free_names}
 

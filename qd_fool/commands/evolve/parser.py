@@ -99,6 +99,7 @@ def config_of_flags(flags: Any, stored: EvolveConfig | None = None) -> EvolveCon
     given = {n: getattr(flags, n) for n in names if getattr(flags, n, None) is not None}
     config = EvolveConfig(**fields)
     if stored is not None:
-        kept = [s for s in settings_used(config) if given.keys().isdisjoint(s.names)]
+        had = settings_used(stored)
+        kept = [s for s in settings_used(config) if s in had and given.keys().isdisjoint(s.names)]
         given |= {s.key: stored.settings[s.key] for s in kept if s.key in stored.settings}
     return dataclasses.replace(config, settings=given)

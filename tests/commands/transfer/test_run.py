@@ -15,7 +15,8 @@ from rich.console import Console
 from qd_fool.commands.transfer.answers import show
 from qd_fool.commands.transfer.networks import all_networks, load_targets, named
 from qd_fool.commands.transfer.page import floored
-from qd_fool.commands.transfer.run import TransferConfig, transfer_run
+from qd_fool.commands.transfer.config import TransferConfig
+from qd_fool.commands.transfer.run import transfer_run
 from qd_fool.commands.transfer.sheet import write_sheet
 from qd_fool.commands.transfer.sources import read_sources
 from qd_fool.errors import UserError
