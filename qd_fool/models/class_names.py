@@ -11,7 +11,7 @@ from jaxtyping import Int
 from qd_fool.errors import UserError
 from qd_fool.models import ZOO, Scorer
 from qd_fool.models.labels import imagenet_labels
-from qd_fool.models.retrained import NEW_CLASS
+from qd_fool.models.retrained import with_new_class
 
 FEW = 4
 """Classes that a sentence lists."""
@@ -133,10 +133,8 @@ def label_set(class_names: Sequence[str], wnids: Sequence[str]) -> str | list[st
     """
     names = tuple(class_names)
     for name, (known, identifiers) in _label_sets().items():
-        for more in ((), (NEW_CLASS,)):
-            same = names == known + more
-            if same and tuple(wnids) == identifiers + (more if identifiers else ()):
-                return name
+        if (names, tuple(wnids)) in ((known, identifiers), with_new_class(known, identifiers)):
+            return name
     return list(names)
 
 
@@ -160,7 +158,7 @@ def class_labels(
         return _inferred_labels(run, labels)
     classes = int(run["classes"])
     if isinstance(stated, str) and stated in _label_sets():
-        names, wnids = _with_new_class(*_label_sets()[stated], classes=classes)
+        names, wnids = _labels_in(stated, classes=classes)
         if len(names) == classes:
             return names, wnids
     listed = isinstance(stated, list) and all(isinstance(name, str) for name in stated)
@@ -185,7 +183,7 @@ def _inferred_labels(
     if labels:
         candidates.append("imagenet")
     for candidate in candidates:
-        names, wnids = _with_new_class(*_label_sets()[candidate], classes=classes)
+        names, wnids = _labels_in(candidate, classes=classes)
         if classes == len(names) and labels.items() <= dict(enumerate(names)).items():
             return names, wnids
     return tuple(labels.get(k, f"class {k}") for k in range(classes)), ()
@@ -197,10 +195,7 @@ def _label_sets() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     return {"imagenet": (names, wnids), "digits": (tuple("0123456789"), ())}
 
 
-def _with_new_class(
-    names: tuple[str, ...], wnids: tuple[str, ...], *, classes: int
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The set with the class of fooling images behind it, where a run has one class more."""
-    if classes != len(names) + 1:
-        return names, wnids
-    return (*names, NEW_CLASS), (*wnids, NEW_CLASS) if wnids else ()
+def _labels_in(name: str, *, classes: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and WNIDs of a set; with the class of fooling images, if a run has one class more."""
+    names, wnids = _label_sets()[name]
+    return with_new_class(names, wnids) if classes == len(names) + 1 else (names, wnids)
