@@ -319,7 +319,7 @@ def test_the_sheet_says_how_many_fool_all(tmp_path):
     def sheet(log_odds):
         write_sheet(
             tmp_path / "sheet.png",
-            {"networks": [{"scored": True}] * 2},
+            networks=2,
             log_odds=np.full((130, 2), log_odds),
             targets=np.ones(130, int),
             paths=[tmp_path / "x.png"] * 130,
