@@ -13,10 +13,10 @@ from qd_fool.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class ReproduceConfig(Importing):
-    """Run the paper's experiments, and lay what comes of them beside the paper's figures.
+    """Run the paper's experiments, and compare the results with the paper's figures.
 
-    Each is a command of its own, which is printed, and stands in the summary beside its figures.
-    The same command again continues where it was cut off; what is finished stays.
+    Each experiment is a command of its own, which is printed, and which the summary shows beside
+    its figures. Run the same command again to continue; finished experiments stay.
     """
 
     what: Annotated[Literal["mnist", "imagenet"], tyro.conf.Positional]

@@ -23,17 +23,21 @@ INTERRUPTED = 130
 
 
 CACHE = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1"}
-"""Seeds of one kind run the same program: it is compiled once for all of them."""
+"""Seeds of one kind run the same program, which is compiled once for all of them."""
 
 
 def reproduce_run(config: ReproduceConfig, *, console: Console) -> Path:
-    """Run what is not finished yet, and write the summary.
+    """Run all commands that are not finished yet, and write the summary.
+
+    Args:
+      config: Settings of the reproduction.
+      console: Console for progress.
 
     Returns:
       The directory.
 
     Raises:
-      UserError: a command failed; those before it are kept.
+      UserError: A command failed; the results of earlier commands are kept.
     """
     out = config.out or Path("runs") / f"reproduce-{config.what}"
     make_run_dir(out, flag="--out")
@@ -50,37 +54,43 @@ def reproduce_run(config: ReproduceConfig, *, console: Console) -> Path:
 
 
 def _title(config: ReproduceConfig) -> str:
+    """Title of the summary."""
     return "MNIST" if config.what == "mnist" else f"ImageNet, {config.budget:,} evaluations"
 
 
 def run_steps(steps: Sequence[Step], out: Path, *, console: Console) -> None:
-    """Run those commands whose results are not there, in order, each in a process of its own.
+    """Run all commands whose results are not there, in order, each in a process of its own.
+
+    Args:
+      steps: Commands, in order.
+      out: Directory of the reproduction, for times and compiled programs.
+      console: Console for progress.
 
     Raises:
-      UserError: one failed.
-      KeyboardInterrupt: one was interrupted.
+      UserError: A command failed.
+      KeyboardInterrupt: A command was interrupted.
     """
     seconds = load_seconds(out)
     for i, step in enumerate(steps):
-        told = f"[{i + 1}/{len(steps)}] {step.command}"
+        line = f"[{i + 1}/{len(steps)}] {step.command}"
         if step.finished():
-            console.print(f"{told}  (done)", highlight=False, soft_wrap=True, markup=False)
+            console.print(f"{line}  (done)", highlight=False, soft_wrap=True, markup=False)
             continue
-        console.print(told, highlight=False, soft_wrap=True, markup=False)
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
         began = time.monotonic()
-        # A process each: what one has compiled and allocated is given back.
+        # One process per command, so that its memory and compiled programs are freed.
         code = subprocess.run(  # noqa: S603  # this program, with words of its own making
             [sys.executable, "-m", "qd_fool.cli", *step.words],
             check=False,
             env={**CACHE, "JAX_COMPILATION_CACHE_DIR": str(out / "compiled"), **os.environ},
         ).returncode
-        # Parts of a step that was cut off add up.
+        # The times of a command that was interrupted and continued add up.
         seconds[step.command] = seconds.get(step.command, 0.0) + time.monotonic() - began
         write_json(out / "seconds.json", {k: round(v, 1) for k, v in seconds.items()})
         if code in (INTERRUPTED, -2):
             raise KeyboardInterrupt
         if code or not step.finished():
             raise UserError(
-                f"a step failed (exit code {code}): {step.command}; the same command again "
-                "continues from there"
+                f"a step failed (exit code {code}): {step.command}; run the same command again "
+                "to continue from there"
             )

@@ -71,7 +71,7 @@ def test_free_fields_and_defaults_make_no_difference():
     assert same[0] == same[1]
     refuse_differences(Path("r"), *same)
     other = outcome(Config, record_of(dataclasses.replace(FULL, runs=(Path("a"),), seed=0)))
-    with pytest.raises(UserError, match="cannot resume r: .*rate is 0.5, the run has 1.0.*; this"):
+    with pytest.raises(UserError, match=r"cannot resume r: .*rate is 0.5, the run has 1.0.*; this"):
         refuse_differences(Path("r"), same[0], other, also=["this, too"])
 
 

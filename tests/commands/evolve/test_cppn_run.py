@@ -205,8 +205,8 @@ def test_direct_runs_have_no_graphs_and_one_size(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--encoding", "cppn", "--genes", "float"), "--genes applies only to the direct encoding; this run uses cppn"),
-        (("--coords", "normalized"), "--coords applies only to the cppn encoding; this run uses direct"),
+        (("--encoding", "cppn", "--genes", "float"), "--genes applies only to the direct"),
+        (("--coords", "normalized"), "--coords applies only to the cppn"),
         (("--encoding", "cppn", "--activations", "relu"), "activations is 'relu': expected some"),
         (("--encoding", "cppn", "--max-nodes", 3), "max_nodes is 3: expected 5 or more"),
         (("--encoding", "cppn", "--color", "hls"), "pictures have 1 channel, expected gray"),

@@ -114,7 +114,7 @@ def test_resuming_changes_no_bit(fast, tmp_path):
         (("--emitters", "variation:many"), "--emitters has 'variation:many': expected a number"),
         (("--emitters", "variation,gradient:-1"), "its share is -1.0, expected above 0"),
         (("--emitters", "variation,variation"), "expected each at most once"),
-        (("--gradient-steps", 3), "--gradient-steps applies only to the gradient emitter; --emitters is variation"),
+        (("--gradient-steps", 3), "--gradient-steps applies only to the gradient emitter"),
         (
             ("--emitters", "gradient", "--parents", "weak"),
             "--parents applies only to the variation emitter; --emitters is gradient",

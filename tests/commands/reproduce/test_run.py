@@ -12,10 +12,10 @@ from rich.console import Console
 
 from qd_fool import cli
 from qd_fool.commands.reproduce.ascent import ascent_rows
+from qd_fool.commands.reproduce.config import ReproduceConfig
 from qd_fool.commands.reproduce.imagenet import imagenet_steps
 from qd_fool.commands.reproduce.mnist import evolution_rows, mnist_steps
 from qd_fool.commands.reproduce.paper import MARKS, PAPER
-from qd_fool.commands.reproduce.config import ReproduceConfig
 from qd_fool.commands.reproduce.run import run_steps
 from qd_fool.commands.reproduce.steps import Step
 from qd_fool.commands.reproduce.summary import Row, write_summary
@@ -149,7 +149,7 @@ def test_the_summary_lays_figures_beside_the_papers_and_their_sources(tmp_path):
 
 
 def test_each_of_the_papers_figures_is_marked():
-    assert {told.mark for told in PAPER.values()} <= set(MARKS)
+    assert {figure.mark for figure in PAPER.values()} <= set(MARKS)
 
 
 def test_bad_input_is_refused(capsys, tmp_path):
