@@ -1,5 +1,6 @@
 """`qd-fool reproduce`: the paper's experiments, one command after another, and a summary."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def reproduce_run(config: ReproduceConfig, *, console: Console) -> Path:
     make_run_dir(out, flag="--out")
     steps = mnist_steps(config, out) if config.what == "mnist" else imagenet_steps(config, out)
     flags = [word for file in config.imports for word in ("--import", str(file))]
-    steps = [step._replace(words=(*step.words, *flags)) for step in steps]
+    steps = [dataclasses.replace(step, words=(*step.words, *flags)) for step in steps]
     run_steps(steps, out, console=console)
     rows = (mnist_rows if config.what == "mnist" else imagenet_rows)(config, out, steps)
     write_summary(

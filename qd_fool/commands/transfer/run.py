@@ -1,5 +1,6 @@
 """`qd-fool transfer`: do pictures that fool one network fool others? (Paper: generalization.)"""
 
+import dataclasses
 import datetime
 import functools
 import json
