@@ -27,7 +27,7 @@ sys.stderr.write(f"code {{code}}, imported {{found}}")
         (("models", "list", "--json"), 0),
         *(((name, "--no-such-flag"), 2) for name in ("evolve", "ascend", "retrain", "film")),
     ],
-    ids=" ".join,
+    ids=str,
 )
 def test_what_needs_no_jax_does_not_import_it(words, code):
     command = [sys.executable, "-c", SCRIPT.format(heavy=HEAVY), *words]
