@@ -183,7 +183,7 @@ def _evolution(config: RetrainConfig, scorer: Scorer) -> EvolveConfig:
 def _with_evaluations(config: EvolveConfig, evaluations: int) -> EvolveConfig:
     """As many generations as fit into so many counted evaluations; one at least."""
     planned = plan(dataclasses.replace(config, generations=1))
-    affordable = generations_for(planned.map_elites, evaluations, encoding=planned.encoding)
+    affordable = generations_for(planned.map_elites, evaluations, encoding=planned.subject.encoding)
     return dataclasses.replace(config, generations=affordable)
 
 

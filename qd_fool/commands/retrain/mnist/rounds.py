@@ -12,7 +12,6 @@ table.csv, table.json, table.md, retrain.png, contact_sheet.png
 
 import dataclasses
 import functools
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,8 +24,8 @@ from jaxtyping import Float, Int, UInt8
 from rich.console import Console
 from rich.progress import Progress
 
+from qd_fool.commands.common.record import new_record, resume_command
 from qd_fool.commands.common.signals import stop_on_signal
-from qd_fool.commands.evolve.results import run_record
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
 from qd_fool.commands.retrain.mnist.files import (
     EVOLVED,
@@ -90,24 +89,28 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
     )
     make_run_dir(run_dir)
     with sole_user(run_dir):
-        record = run_record(planned.evolutions[config.encoding], make_mesh()) | {
-            "kind": "retraining",
-            "config": planned.record,
-            "classes": DIGITS + 1,
-        }
+        evolution = planned.evolutions[config.encoding]
+        record = new_record(
+            "retraining",
+            evolution.subject,
+            make_mesh(),
+            config=planned.record,
+            generations=evolution.generations,
+            classes=DIGITS + 1,
+        )
         write_json(run_dir / "run.json", record)
         interrupted = _rounds(planned, digits, run_dir, console)
         rows = [read_row(run_dir, i + 1) for i in range(finished_rounds(run_dir))]
         status = "interrupted" if interrupted else "finished"
         write_json(run_dir / "run.json", record | {"status": status, "rounds": len(rows)})
-        command = shlex.join(["qd-fool", "retrain", "--resume", "--run-dir", str(run_dir)])
         if rows:
             write_tables(run_dir, rows, planned)
             write_pictures(run_dir, rows, other=planned.other_encoding)
             print_rows(console, rows, other=planned.other_encoding)
             say(f"look at {run_dir / 'table.md'} and {run_dir / 'retrain.png'}")
         if interrupted:
-            say(f"interrupted, {len(rows)} of {planned.rounds} done; go on with: {command}")
+            command = resume_command("retrain", run_dir)
+            say(f"interrupted, {len(rows)} of {planned.rounds} done; continue with: {command}")
         return RetrainResult(run_dir, rows, interrupted)
 
 

@@ -87,12 +87,13 @@ def make_tools(planned: RetrainPlan) -> Tools:
 
     @functools.cache
     def evolution(encoding: str, classes: int) -> SeedEvolution:
-        its = planned.evolutions[encoding]
-        names = its.scorer.class_names[:10] + (NEW_CLASS,) * (classes - 10)
+        evolve = planned.evolutions[encoding]
+        scorer = evolve.subject.scorer
+        names = scorer.class_names[:10] + (NEW_CLASS,) * (classes - 10)
         return make_seed_evolution(
-            dataclasses.replace(its.scorer, class_names=names),
-            its.encoding,
-            its.map_elites,
+            dataclasses.replace(scorer, class_names=names),
+            evolve.subject.encoding,
+            evolve.map_elites,
             generations=planned.generations[encoding],
             mesh=mesh,
             at_once=planned.at_once,
@@ -123,5 +124,5 @@ def make_tools(planned: RetrainPlan) -> Tools:
 
     counts = (config.seeds, config.held_out_seeds, config.held_out_seeds)
     calls = sum(-(-n // group) for n in counts)
-    score = planned.evolutions[config.encoding].score
+    score = planned.evolutions[config.encoding].subject.score
     return Tools(train, evolve, score, -(-recipe.steps // block) + calls)
