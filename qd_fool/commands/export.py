@@ -62,7 +62,7 @@ def export_run(config: ExportConfig, *, console: Console) -> None:
             _export_all(config.run, console)
         else:
             where = _export_graphs(config, console)
-    console.print(f"wrote {config.format} into {where}", highlight=False, soft_wrap=True)
+    console.print(f"wrote {config.format} into {where}")
 
 
 def _planned(run_dir: Path) -> EvolvePlan:
@@ -87,7 +87,7 @@ def _export_all(run_dir: Path, console: Console) -> None:
     if newest.genomes is not None:
         write_genome_log(run_dir, newest.genomes)
     difference = write_results(run_dir, planned, state, facts=facts)
-    console.print(f"PNGs scored again: differ by at most {difference:.1g}", highlight=False)
+    console.print(f"PNGs scored again: differ by at most {difference:.1g}")
 
 
 def elite_graph(planned: EvolvePlan, state: EvolutionState, cell: int) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`qd-fool ascend`: gradient ascent with a run directory, progress and resume."""
 
 import dataclasses
-import functools
 import shlex
 import time
 from collections.abc import Callable
@@ -12,14 +11,6 @@ import jax
 import numpy as np
 from jaxtyping import Int
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from qd_fool.ascent.blocks import ascend_block, block_size, evaluations_of
 from qd_fool.ascent.climb import SEGMENT, Ascent, make_ascent
@@ -30,7 +21,7 @@ from qd_fool.commands.ascend.results import write_ascent
 from qd_fool.commands.ascend.resume import ascent_dir, check_ascent_resumable
 from qd_fool.commands.ascend.starts import MakeStarts, make_starts
 from qd_fool.commands.ascend.table import print_table
-from qd_fool.commands.common.progress import LOG_SECONDS
+from qd_fool.commands.common.progress import Bar, progress_bar
 from qd_fool.commands.common.signals import stop_on_signal
 from qd_fool.commands.evolve.results import run_record
 from qd_fool.devices.mesh import make_mesh, replicate
@@ -84,7 +75,7 @@ def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
         seed=planned.config.seed,
         chunk=planned.ascent.chunk,
     )
-    say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    say = console.print
     device = mesh.devices.flat[0]
     say(
         f"climbing {planned.ascent.objective} of {evolve.scorer.name} ({evolve.scorer.weights}): "
@@ -121,14 +112,14 @@ def _climb(
     finished, _ = read_blocks(run_dir, first[0])
     left = np.setdiff1d(np.arange(len(planned.classes), dtype=np.int32), finished)
     if finished.size:
-        console.print(f"{finished.size} targets are done already", highlight=False)
+        console.print(f"{finished.size} targets are done already")
     if not left.size:
         return False
     params = replicate(planned.evolve.scorer.params, ascent.mesh)
     size = block_size(ascent, *first, targets=len(left), block=planned.config.block)
     seconds = float(read_run(run_dir)["seconds"])
     total = len(left) * planned.ascent.iterations
-    with stop_on_signal() as stop, _bar(console, total=total) as bar:
+    with stop_on_signal() as stop, progress_bar(console, "iteration", total=total) as bar:
         for i in range(0, len(left), size):
             some = left[i : i + size]
             genomes, values = starts(some)
@@ -140,7 +131,7 @@ def _climb(
                 values,
                 planned.classes[some],
                 size=size,
-                count=bar.counter(stop, before=i * planned.ascent.iterations, targets=len(some)),
+                count=_counter(bar, stop, before=i * planned.ascent.iterations, targets=len(some)),
             )
             if result is None:
                 return True
@@ -152,59 +143,31 @@ def _climb(
     return False
 
 
-class _bar:
-    """Progress for people: a bar on a terminal, a line now and then in a log."""
+def _counter(
+    bar: Bar, stop: list[int], *, before: int, targets: int
+) -> Callable[[int, np.ndarray | None], int]:
+    """Return the function that `ascend_block` asks for the number of iterations of its next call.
 
-    def __init__(self, console: Console, *, total: int) -> None:
-        self._console = console
-        self._total = total
-        columns = (
-            TextColumn("iterations"),
-            MofNCompleteColumn(),
-            BarColumn(),
-            TextColumn("{task.fields[info]}"),
-            TextColumn("ETA"),
-            TimeRemainingColumn(),
-        )
-        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._task: TaskID = self._progress.add_task("ascend", total=total, info="")
-        self._last_line = time.monotonic()
+    A call takes about a second; none is made after a signal.
+    """
+    started = time.perf_counter()
+    last, count = 0, 1
 
-    def __enter__(self) -> "_bar":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def counter(
-        self, stop: list[int], *, before: int, targets: int
-    ) -> Callable[[int, np.ndarray | None], int]:
-        """How `ascend_block` asks how far to go: about a second, and nowhere after a signal."""
-        started = time.perf_counter()
-        last, count = 0, 1
-
-        def ask(done: int, latest: np.ndarray | None) -> int:
-            nonlocal started, last, count
-            if latest is None:
-                return 0 if stop else count
-            elapsed = time.perf_counter() - started
-            # The first call compiled, and tells nothing of the pace.
-            if last:
-                wanted = int(SEGMENT_SECONDS * (done - last) / max(elapsed, 1e-6))
-                count = max(1, min(wanted, SEGMENT))
-            started, last = time.perf_counter(), done
-            confidence = float(np.median(confidence_of(latest[:, -1])))
-            self._show(before + done * targets, f"median {confidence:.6f}")
+    def ask(done: int, latest: np.ndarray | None) -> int:
+        nonlocal started, last, count
+        if latest is None:
             return 0 if stop else count
+        elapsed = time.perf_counter() - started
+        # The first call includes compilation, so its time says nothing about the pace.
+        if last:
+            wanted = int(SEGMENT_SECONDS * (done - last) / max(elapsed, 1e-6))
+            count = max(1, min(wanted, SEGMENT))
+        started, last = time.perf_counter(), done
+        confidence = float(np.median(confidence_of(latest[:, -1])))
+        bar.update(before + done * targets, f"median {confidence:.6f}")
+        return 0 if stop else count
 
-        return ask
-
-    def _show(self, done: int, info: str) -> None:
-        self._progress.update(self._task, completed=done, info=info)
-        if not self._console.is_terminal and time.monotonic() - self._last_line >= LOG_SECONDS:
-            self._last_line = time.monotonic()
-            self._console.print(f"{done} of {self._total} iterations  {info}", highlight=False)
+    return ask
 
 
 def _finish(
@@ -215,7 +178,7 @@ def _finish(
     interrupted: bool,
     console: Console,
 ) -> AscendResult:
-    say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    say = console.print
     command = shlex.join(["qd-fool", "ascend", "--resume", "--run-dir", str(run_dir)])
     targets, result = read_blocks(run_dir, starts(np.arange(1))[0])
     status = {"status": "interrupted" if interrupted else "finished"}

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PyTree
-from rich.console import Console
 
 from qd_fool.ascent.ascend import target_keys
 from qd_fool.ascent.climb import mean_picture, variables_of
+from qd_fool.commands.common.console import make_console
 from qd_fool.commands.evolve.newest import newest_state
 from qd_fool.commands.evolve.plan import EvolvePlan, plan
 from qd_fool.commands.evolve.resume import stored_config
@@ -82,7 +82,7 @@ def read_source(run_dir: Path) -> Source:
     read_run(run_dir)
     evolve = plan(stored_config(run_dir))
     with sole_user(run_dir):
-        state = newest_state(run_dir, evolve, console=Console(stderr=True)).state
+        state = newest_state(run_dir, evolve, console=make_console()).state
     cells = np.flatnonzero(np.asarray(state.archive.occupied)).astype(np.int32)
     if not cells.size:
         raise UserError(f"--from {run_dir}: it has no elites")

@@ -10,8 +10,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from qd_fool.commands.common.progress import EvolveProgress
+from qd_fool.commands.common.progress import Bar
 from qd_fool.commands.evolve.plan import EvolvePlan
+from qd_fool.commands.evolve.words import progress_info
 from qd_fool.errors import UserError
 from qd_fool.files import write_json
 from qd_fool.map_elites.segments import raise_if_bad
@@ -56,7 +57,7 @@ def run_segments(
     checkpoints: Any,
     run_dir: Path,
     stop: list[int],
-    progress: EvolveProgress,
+    bar: Bar,
     *,
     length: int,
 ) -> EvolutionState:
@@ -83,11 +84,14 @@ def run_segments(
         before = planned.evaluations(done - 1) if done else 0
         done += count
         carried.seconds += time.perf_counter() - started
-        progress.update(
-            done=done,
+        info = progress_info(
+            jax.tree.map(itemgetter(count - 1), log.statistics),
             rate=(planned.evaluations(done - 1) - before) / elapsed,
-            statistics=jax.tree.map(itemgetter(count - 1), log.statistics),
             cells=len(planned.scorer.class_names),
+        )
+        bar.update(
+            done - 1,
+            info,
             last=done == total or bool(stop) or time.monotonic() >= ends_at,
         )
         due = (

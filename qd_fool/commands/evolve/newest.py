@@ -44,7 +44,7 @@ def newest_state(run_dir: Path, planned: EvolvePlan, *, console: Console) -> New
             restored = restore_newest(checkpoints, blank)
     if restored is not None:
         for problem in restored.problems:
-            console.print(problem, highlight=False)
+            console.print(problem)
         genomes = None
         if restored.arrays:
             source = f"{run_dir}: its checkpoint"

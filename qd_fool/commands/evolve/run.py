@@ -1,7 +1,6 @@
 """`qd-fool evolve`: MAP-Elites with a run directory, progress, checkpoints and resume."""
 
 import dataclasses
-import functools
 import shlex
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 from rich.console import Console
 
-from qd_fool.commands.common.progress import evolve_progress
+from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.common.signals import stop_on_signal
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.loop import SEGMENT_LENGTH, Carried, run_segments
@@ -104,16 +103,16 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
         if stored:
             record["init_from_digest"] = stored.get("init_from_digest")
         write_json(run_dir / "run.json", record)
-        total = planned.generations + 1
         state = replicate(state, mesh)
         params = replicate(planned.scorer.params, mesh)
         started = time.perf_counter()
         compiled = segment.lower(state, params, np.int32(1)).compile()  # type: ignore[attr-defined]
         carried.compile_seconds = time.perf_counter() - started
-        console.print(f"compiled in {carried.compile_seconds:.1f} s", highlight=False)
+        console.print(f"compiled in {carried.compile_seconds:.1f} s")
+        done = max(0, int(state.generation) - 1)
         with (
             stop_on_signal() as stop,
-            evolve_progress(console, total=total, done=int(state.generation)) as progress,
+            progress_bar(console, "generation", total=planned.generations, done=done) as bar,
         ):
             state = run_segments(
                 planned,
@@ -124,7 +123,7 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
                 checkpoints,
                 run_dir,
                 stop,
-                progress,
+                bar,
                 length=length,
             )
         return _finish(planned, run_dir, state, carried, stop, console)
@@ -143,9 +142,7 @@ def _say_what(planned: EvolvePlan, mesh: Mesh, run_dir: Path, console: Console) 
     console.print(
         f"fooling {planned.scorer.name} ({planned.scorer.weights}) with the "
         f"{planned.encoding.name} encoding on {mesh.devices.size} x {device.device_kind} "
-        f"({device.platform}), into {run_dir}",
-        highlight=False,
-        soft_wrap=True,
+        f"({device.platform}), into {run_dir}"
     )
 
 
@@ -164,7 +161,7 @@ def _finish(
     }
     if unfinished and not stop:
         facts["status"] = "paused"
-    say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    say = console.print
     if len(carried.genomes.id):
         write_genome_log(run_dir, carried.genomes)
     say(f"writing the pictures, and scoring them again, into {run_dir}")

@@ -29,7 +29,7 @@ def show_sanity(planned: EvolvePlan, console: Console) -> None:
       UserError: the network gives NaN, knows no photographs, or one of them can't be read.
     """
     for line in sanity(planned):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        console.print(line)
 
 
 def sanity(planned: EvolvePlan) -> list[str]:

@@ -32,7 +32,7 @@ def is_resumable(run_dir: Path, *, resume: bool, console: Console) -> bool:
     nothing = {".lock", "checkpoints", ".run.partial.json"}
     if names <= nothing and not any(run_dir.glob("checkpoints/generation_*")):
         if resume:
-            console.print(f"nothing to resume in {run_dir}: starting a new run", highlight=False)
+            console.print(f"nothing to resume in {run_dir}: starting a new run")
         return False
     if resume:
         return True
@@ -102,7 +102,7 @@ def restore(
     if restored is None and checkpoints.all_steps():
         raise UserError(f"cannot resume {run_dir}: each of its checkpoints is damaged")
     if restored is None:
-        console.print(f"no checkpoint in {run_dir} yet: starting over", highlight=False)
+        console.print(f"no checkpoint in {run_dir} yet: starting over")
         return None
     generation = int(restored.state.generation)
     if generation > planned.generations + 1:
@@ -115,11 +115,11 @@ def restore(
         raise UserError(f"cannot resume {run_dir}: its lineage.npz is missing")
     truncate_metrics(run_dir, before=generation)
     for problem in restored.problems:
-        console.print(f"{problem}; falling back to the one before", highlight=False)
+        console.print(f"{problem}; falling back to the one before")
     for step in checkpoints.all_steps():
         if step >= generation:
             checkpoints.delete(step)  # damaged: it would stand in the way of its successor
-    console.print(f"resuming after generation {generation - 1}", highlight=False)
+    console.print(f"resuming after generation {generation - 1}")
     genomes = empty_log(planned.encoding)
     if restored.arrays:
         source = f"{run_dir}: its checkpoint"

@@ -12,7 +12,6 @@ retrain.json, .csv, .md, retrain_curves.png, retrain_pictures.png
 """
 
 import dataclasses
-import functools
 import json
 import shlex
 from pathlib import Path
@@ -71,7 +70,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
       UserError: bad settings, a directory in use, photographs that can't be read. Nothing is
         overwritten.
     """
-    say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    say = console.print
     scorer = load_scorer(config.model, weights=config.weights, mean=config.mean)
     _check(config, scorer)
     evolution = _evolution(config, scorer)
@@ -230,9 +229,9 @@ def _evolve(config: EvolveConfig, run_dir: Path, *, console: Console, what: str)
     if started:
         run = read_run(run_dir)
         if (run.get("status"), run.get("generations_done")) == ("finished", config.generations):
-            console.print(f"{run_dir} is there already", highlight=False, soft_wrap=True)
+            console.print(f"{run_dir} is there already")
             return False
-    console.print(f"evolution, {what}", highlight=False)
+    console.print(f"evolution, {what}")
     wanted = dataclasses.replace(config, run_dir=run_dir, resume=started)
     return evolve_run(wanted, console=console).interrupted
 
@@ -294,4 +293,4 @@ def _print(rows: list[dict[str, Any]], console: Console, *, classes: int) -> Non
         table.add_column(head.strip())
     for line in lines[2:]:
         table.add_row(*(cell.strip() for cell in line))
-    console.print(table, highlight=False)
+    console.print(table)

@@ -11,7 +11,6 @@ table.csv, table.json, table.md, retrain.png, contact_sheet.png
 """
 
 import dataclasses
-import functools
 import shlex
 import time
 from collections.abc import Iterator
@@ -23,8 +22,8 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from rich.console import Console
-from rich.progress import Progress
 
+from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.common.signals import stop_on_signal
 from qd_fool.commands.evolve.results import run_record
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
@@ -75,7 +74,7 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
     Raises:
       UserError: bad settings, a directory in use, no MNIST. Nothing is overwritten.
     """
-    say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    say = console.print
     resuming = _is_resumable(run_dir, resume=config.resume)
     planned = plan_mnist(config)
     stored = read_run(run_dir) if resuming else None
@@ -128,7 +127,7 @@ def _rounds(planned: RetrainPlan, digits: _Digits, run_dir: Path, console: Conso
     """Rounds until all are done or a signal came; True if it did."""
     done = finished_rounds(run_dir)
     if done:
-        console.print(f"{done} rounds are done already", highlight=False)
+        console.print(f"{done} rounds are done already")
     if done >= planned.rounds:
         return False
     tools = make_tools(planned)
@@ -142,7 +141,7 @@ def _rounds(planned: RetrainPlan, digits: _Digits, run_dir: Path, console: Conso
             params, pictures, row = made
             write_round(run_dir, number, params=params, pictures=pictures, row=row)
             earlier.append(pictures)
-            console.print(words_of(row), highlight=False, soft_wrap=True)
+            console.print(words_of(row))
             if stop and number < planned.rounds:
                 return True
     return False
@@ -150,12 +149,11 @@ def _rounds(planned: RetrainPlan, digits: _Digits, run_dir: Path, console: Conso
 
 @contextmanager
 def _progress(console: Console, stop: list[int], *, number: int, total: int) -> Iterator[Tick]:
-    """A bar for a round, on a terminal; and how its pieces learn that they should stop."""
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task(f"DNN_{number}", total=total)
+    """Show a bar for a round; its pieces learn from `tick` that they should stop."""
+    with progress_bar(console, f"DNN_{number}", total=total, transient=True) as bar:
 
         def tick() -> bool:
-            progress.advance(task)
+            bar.advance()
             return bool(stop)
 
         yield tick
