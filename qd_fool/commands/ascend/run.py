@@ -18,7 +18,7 @@ from qd_fool.commands.ascend.blocks import BLOCKS, drop_blocks, read_blocks, wri
 from qd_fool.commands.ascend.config import AscendConfig
 from qd_fool.commands.ascend.plan import AscendPlan, plan_ascent
 from qd_fool.commands.ascend.results import write_ascent
-from qd_fool.commands.ascend.resume import ascent_dir, check_ascent_resumable
+from qd_fool.commands.ascend.resume import check_ascent_resumable
 from qd_fool.commands.ascend.starts import MakeStarts, make_starts
 from qd_fool.commands.ascend.table import print_table
 from qd_fool.commands.common.progress import Bar, progress_bar
@@ -27,7 +27,13 @@ from qd_fool.commands.evolve.results import run_record
 from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.errors import UserError
 from qd_fool.files import write_json
-from qd_fool.runs.directory import make_run_dir, names_in, read_run, sole_user
+from qd_fool.runs.directory import (
+    make_run_dir,
+    may_resume,
+    new_directory,
+    read_run,
+    sole_user,
+)
 from qd_fool.scoring.confidence import confidence_of
 
 SEGMENT_SECONDS = 1.0
@@ -56,8 +62,8 @@ def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
     Raises:
       UserError: bad settings, a directory in use, NaN scores. Nothing is overwritten.
     """
-    run_dir = ascent_dir(config)
-    resuming = _is_resumable(run_dir, resume=config.resume)
+    run_dir = new_directory(config.run_dir, config.model, "ascent")
+    resuming = may_resume(run_dir, resume=config.resume, what="ascent")
     planned = plan_ascent(config)
     stored = check_ascent_resumable(run_dir, planned) if resuming else None
     if stored and stored.get("status") == "finished":
@@ -88,20 +94,6 @@ def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
         write_json(run_dir / "run.json", record | {"seconds": (stored or {}).get("seconds", 0.0)})
         interrupted = _climb(planned, ascent, starts, run_dir, console)
         return _finish(planned, run_dir, starts, interrupted=interrupted, console=console)
-
-
-def _is_resumable(run_dir: Path, *, resume: bool) -> bool:
-    """Whether there is an ascent to go on with; refuses what would overwrite something."""
-    names = names_in(run_dir)
-    # What a run that was killed before its first write leaves behind is as good as nothing.
-    if names <= {".lock", ".run.partial.json"}:
-        return False
-    if resume:
-        return True
-    raise UserError(
-        f"--run-dir {run_dir} exists and is not empty: pass --resume to go on with the ascent "
-        "in it, or choose another"
-    )
 
 
 def _climb(

@@ -1,7 +1,6 @@
 """`qd-fool transfer`: do pictures that fool one network fool others? The paper's generalisation."""
 
 import dataclasses
-import datetime
 import json
 import shlex
 import time
@@ -25,7 +24,7 @@ from qd_fool.commands.transfer.summary import Transfer, summarise, write_csv
 from qd_fool.errors import UserError
 from qd_fool.files import write_json
 from qd_fool.judge.transfer import SURE
-from qd_fool.runs.directory import make_run_dir
+from qd_fool.runs.directory import make_run_dir, new_directory
 from qd_fool.scoring.confidence import confidence_of, percent
 
 RESULT = "transfer.json"
@@ -136,8 +135,7 @@ def _directory(config: TransferConfig) -> Path:
         return config.out
     if len(config.runs) == 1:
         return config.runs[0] / "transfer"
-    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
-    return Path("runs") / f"{now}-transfer"
+    return new_directory(None, "transfer")
 
 
 def _former_files(out: Path) -> set[str]:

@@ -44,7 +44,7 @@ from qd_fool.map_elites.config import generations_for
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.models.retrained import NEW_CLASS
 from qd_fool.models.scorer import default_chunk
-from qd_fool.runs.directory import differences, make_run_dir, read_run
+from qd_fool.runs.directory import differences, make_run_dir, may_resume, read_run
 from qd_fool.runs.elites import open_elite, read_elites
 from qd_fool.scoring.score import score_function
 
@@ -203,13 +203,8 @@ def _settings(config: RetrainConfig, scorer: Scorer, evolution: EvolveConfig) ->
 def _check_resumable(run_dir: Path, settings: dict[str, Any], *, resume: bool) -> None:
     """Refuse to go on where it wasn't asked for, or with other settings."""
     path = run_dir / "settings.json"
-    if not path.exists():
+    if not may_resume(run_dir, resume=resume, what="retraining") or not path.exists():
         return
-    if not resume:
-        raise UserError(
-            f"--run-dir {run_dir} holds a retraining: pass --resume to go on with it, or choose "
-            "another"
-        )
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))["config"]
     except (OSError, ValueError, LookupError, TypeError) as error:

@@ -49,10 +49,9 @@ from qd_fool.commands.retrain.mnist.table import print_rows, words_of, write_tab
 from qd_fool.commands.retrain.mnist.tools import Tick, Tools, make_tools
 from qd_fool.data.mnist import load_mnist
 from qd_fool.devices.mesh import make_mesh
-from qd_fool.errors import UserError
 from qd_fool.files import write_json
 from qd_fool.judge.statistics import median_interval
-from qd_fool.runs.directory import make_run_dir, names_in, read_run, sole_user
+from qd_fool.runs.directory import make_run_dir, may_resume, read_run, sole_user
 from qd_fool.scoring.confidence import confidence_of
 
 DIGITS = 10
@@ -75,7 +74,7 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
       UserError: bad settings, a directory in use, no MNIST. Nothing is overwritten.
     """
     say = console.print
-    resuming = _is_resumable(run_dir, resume=config.resume)
+    resuming = may_resume(run_dir, resume=config.resume, what="retraining")
     planned = plan_mnist(config)
     stored = read_run(run_dir) if resuming else None
     if stored:
@@ -108,19 +107,6 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
         if interrupted:
             say(f"interrupted, {len(rows)} of {planned.rounds} done; go on with: {command}")
         return RetrainResult(run_dir, rows, interrupted)
-
-
-def _is_resumable(run_dir: Path, *, resume: bool) -> bool:
-    """Whether there is a retraining to go on with; refuses what would overwrite something."""
-    # What a run that was killed before its first write leaves behind is as good as nothing.
-    if names_in(run_dir) <= {".lock", ".run.partial.json"}:
-        return False
-    if resume:
-        return True
-    raise UserError(
-        f"--run-dir {run_dir} exists and is not empty: pass --resume to go on with the retraining "
-        "in it, or choose another"
-    )
 
 
 def _rounds(planned: RetrainPlan, digits: _Digits, run_dir: Path, console: Console) -> bool:
