@@ -89,7 +89,7 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
     else:
         picture = np.asarray(encoding.render_at(genome, size))[0]
     write_image(out, picture)
-    console.print(f"wrote {out}, {size[1]} x {size[0]} pixels", highlight=False, soft_wrap=True)
+    console.print(f"wrote {out}, {size[1]} x {size[0]} pixels")
     if scorer is None or class_index is None:
         return
     down = _resized(picture, (height, width), Image.Resampling.BOX)
@@ -102,16 +102,12 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
     console.print(
         f"confidence of {scorer.name} in {scorer.class_names[class_index]}{other}: "
         f"{evolved:.6f} as evolved ({width} x {height}), {poster:.6f} with this picture scaled to "
-        "that size",
-        highlight=False,
-        soft_wrap=True,
+        "that size"
     )
     if poster < evolved / 2:
         console.print(
             "note: drawn at this size it is not the picture that was scored, which sampled it too "
-            "coarsely: --nearest enlarges the scored pixels",
-            highlight=False,
-            soft_wrap=True,
+            "coarsely: --nearest enlarges the scored pixels"
         )
 
 
@@ -145,9 +141,7 @@ def _from_file(config: RenderConfig, console: Console) -> Loaded:
     name = config.model or origin.get("model")
     if config.model is None and isinstance(name, str) and "+" in name:
         console.print(
-            f"note: it was evolved against {name}: --model names the one to score it with",
-            highlight=False,
-            soft_wrap=True,
+            f"note: it was evolved against {name}: --model names the one to score it with"
         )
         return encoding, genome, None, None, 1
     if not isinstance(name, str) or (class_index is None and config.class_name is None):
@@ -167,14 +161,11 @@ def _from_file(config: RenderConfig, console: Console) -> Loaded:
     known = origin.get("weights_sha256")
     if config.model is None and known not in (None, scorer.weights_sha256):
         console.print(
-            f"note: it was evolved against other weights of {name}; --weights names a file",
-            highlight=False,
-            soft_wrap=True,
+            f"note: it was evolved against other weights of {name}; --weights names a file"
         )
     if origin.get("mean_sha256") or origin.get("precision", "float32") != "float32":
         console.print(
-            "note: it was evolved with --mean or --precision of its own, which this score has not",
-            highlight=False,
+            "note: it was evolved with --mean or --precision of its own, which this score has not"
         )
     crops = 10 if origin.get("crops") == 10 else 1
     return encoding, genome, scorer, class_index, crops

@@ -14,14 +14,20 @@ from qd_fool.commands.ascend.loop import climb_blocks
 from qd_fool.commands.ascend.plan import AscendPlan, plan_ascent
 from qd_fool.commands.ascend.record import ascent_record
 from qd_fool.commands.ascend.results import write_ascent
-from qd_fool.commands.ascend.resume import ascent_dir, check_ascent_resumable
+from qd_fool.commands.ascend.resume import check_ascent_resumable
 from qd_fool.commands.ascend.starts import make_starts
 from qd_fool.commands.ascend.table import print_table
 from qd_fool.commands.common.record import devices_in_words, resume_command, update_record
 from qd_fool.devices.mesh import make_mesh
 from qd_fool.errors import UserError
 from qd_fool.files import write_json
-from qd_fool.runs.directory import make_run_dir, names_in, read_run, sole_user
+from qd_fool.runs.directory import (
+    make_run_dir,
+    may_resume,
+    new_directory,
+    read_run,
+    sole_user,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +54,8 @@ def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
       UserError: bad settings, a directory in use, NaN scores. Nothing is overwritten.
     """
     # Find all that is wrong with the settings before the directory is touched.
-    run_dir = ascent_dir(config)
-    resuming = _is_resumable(run_dir, resume=config.resume)
+    run_dir = new_directory(config.run_dir, config.model, "ascent")
+    resuming = may_resume(run_dir, resume=config.resume, what="ascent")
     planned = plan_ascent(config, console=console)
     stored = check_ascent_resumable(run_dir, planned) if resuming else {}
     if stored.get("status") == "finished":
@@ -70,20 +76,6 @@ def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
         write_json(run_dir / "run.json", record)
         interrupted = climb_blocks(planned, ascent, starts, run_dir, console=console)
         return _finish(planned, run_dir, interrupted=interrupted, console=console)
-
-
-def _is_resumable(run_dir: Path, *, resume: bool) -> bool:
-    """Whether there is an ascent to continue; refuses what would overwrite something."""
-    names = names_in(run_dir)
-    # What a run that was killed before its first write leaves behind is as good as nothing.
-    if names <= {".lock", ".run.partial.json"}:
-        return False
-    if resume:
-        return True
-    raise UserError(
-        f"--run-dir {run_dir} exists and is not empty: pass --resume to go on with the ascent "
-        "in it, or choose another"
-    )
 
 
 def _finish(

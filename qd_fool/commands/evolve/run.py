@@ -22,9 +22,9 @@ from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.loop import History, Job, evolve_segments
 from qd_fool.commands.evolve.plan import EvolvePlan, plan
 from qd_fool.commands.evolve.results import facts_of
-from qd_fool.commands.evolve.resume import check_resumable, new_run_dir
+from qd_fool.commands.evolve.resume import check_resumable
 from qd_fool.commands.evolve.sanity import show_sanity
-from qd_fool.commands.evolve.start import is_resumable, new_start, resumed_start
+from qd_fool.commands.evolve.start import new_start, resumed_start
 from qd_fool.commands.evolve.words import most_confident, share_of_the_original
 from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.encodings.base import genome_bytes
@@ -33,7 +33,7 @@ from qd_fool.files import write_json
 from qd_fool.map_elites.segments import Segment, make_segment
 from qd_fool.map_elites.state import EvolutionState
 from qd_fool.runs.checkpoints import open_checkpoints
-from qd_fool.runs.directory import make_run_dir, sole_user
+from qd_fool.runs.directory import make_run_dir, may_resume, new_directory, sole_user
 from qd_fool.runs.genomes import write_genome_log
 
 SEGMENT_LENGTH = 64
@@ -68,8 +68,11 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
       UserError: bad settings, a directory in use, NaN scores. Nothing is overwritten.
     """
     # Find all that is wrong with the settings before the directory is touched.
-    run_dir = new_run_dir(config)
-    resuming = is_resumable(run_dir, resume=config.resume, console=console)
+    models = "+".join((config.model, *config.also))
+    run_dir = new_directory(config.run_dir, models, config.encoding)
+    resuming = may_resume(run_dir, resume=config.resume)
+    if config.resume and not resuming:
+        console.print(f"nothing to resume in {run_dir}: starting a new run")
     planned = plan(config)
     stored = _check_stored(run_dir, planned) if resuming else None
     mesh = make_mesh(planned.config.devices)

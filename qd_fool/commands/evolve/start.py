@@ -17,7 +17,6 @@ from qd_fool.errors import UserError
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.runs.archive_npz import read_archive
 from qd_fool.runs.checkpoints import digest, restore_newest
-from qd_fool.runs.directory import names_in
 from qd_fool.runs.genomes import empty_log
 from qd_fool.runs.lineage import read_lineage
 from qd_fool.runs.metrics import truncate_metrics
@@ -38,23 +37,6 @@ class Start:
     state: EvolutionState
     history: History
     donor: str | None
-
-
-def is_resumable(run_dir: Path, *, resume: bool, console: Console) -> bool:
-    """Whether there is a run to go on with; refuses what would overwrite something."""
-    names = names_in(run_dir)
-    # What a run that was killed before its first write leaves behind is as good as nothing.
-    nothing = {".lock", "checkpoints", ".run.partial.json"}
-    if names <= nothing and not any(run_dir.glob("checkpoints/generation_*")):
-        if resume:
-            console.print(f"nothing to resume in {run_dir}: starting a new run")
-        return False
-    if resume:
-        return True
-    raise UserError(
-        f"--run-dir {run_dir} exists and is not empty: pass --resume to go on with the run in it, "
-        "or choose another"
-    )
 
 
 def new_start(planned: EvolvePlan) -> Start:

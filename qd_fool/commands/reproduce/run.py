@@ -92,7 +92,7 @@ def reproduce_run(config: ReproduceConfig, *, console: Console) -> Path:
     run_steps(steps, out, console=console)
     rows = (mnist_rows if config.what == "mnist" else imagenet_rows)(config, out, steps)
     write_summary(out, rows, steps, title=_title(config), command=_command(config, out))
-    console.print(f"look at {out / 'summary.md'}", highlight=False, soft_wrap=True)
+    console.print(f"look at {out / 'summary.md'}")
     return out
 
 
@@ -121,11 +121,12 @@ def run_steps(steps: Sequence[Step], out: Path, *, console: Console) -> None:
     for i, step in enumerate(steps):
         told = f"[{i + 1}/{len(steps)}] {step.command}"
         if step.finished():
-            console.print(f"{told}  (done)", highlight=False, soft_wrap=True, markup=False)
+            console.print(f"{told}  (done)")
             continue
-        console.print(told, highlight=False, soft_wrap=True, markup=False)
+        console.print(told)
         began = time.monotonic()
-        # A process each: what one has compiled and allocated is given back.
+        # Each step is a process: what it compiled and allocated is given back. It also draws its
+        # own progress bar, so this process draws none.
         code = subprocess.run(  # noqa: S603  # this program, with words of its own making
             [sys.executable, "-m", "qd_fool.cli", *step.words],
             check=False,

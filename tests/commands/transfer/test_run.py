@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
+from qd_fool.commands.common.console import make_console
 from qd_fool.commands.transfer.answers import show
 from qd_fool.commands.transfer.networks import all_networks, load_targets, named
 from qd_fool.commands.transfer.page import floored
@@ -132,7 +132,7 @@ def transfer(tiny, capsys, monkeypatch):
             monkeypatch.setattr("qd_fool.commands.transfer.run.write_plots", lambda *_, **__: [])
         weights = tuple(tiny.get(name, "own") for name in to)
         config = TransferConfig(tuple(runs), to, weights, **more)
-        out = transfer_run(config, console=Console(stderr=True, width=500))
+        out = transfer_run(config, console=make_console())
         return out, json.loads((out / "transfer.json").read_text()), capsys.readouterr().err
 
     return call
@@ -216,7 +216,7 @@ def test_a_network_that_has_changed_or_gone_is_stood_in_for(run_dir, transfer, t
     # The same weights by another path are the same network.
     networks = load_targets(("tiny-a",), (tiny["tiny-a"],), mean=None)
     sources = read_sources([run_dir], networks[0].scorer)
-    assert all_networks(sources, networks, console=Console(stderr=True)) == (networks, [[0]])
+    assert all_networks(sources, networks, console=make_console()) == (networks, [[0]])
     for weights, words in ((tiny["tiny-b"], "has sha256"), (tmp_path / "gone.npz", "gone.npz")):
         record["config"]["weights"] = str(weights)
         path.write_text(json.dumps(record))
@@ -368,7 +368,7 @@ def test_what_is_refused(run_dir, tmp_path, transfer, tiny):
     np.savez(tmp_path / "nan.npz", weight=np.full((3, 1000), np.nan, np.float32))
     config = TransferConfig((gray,), ("tiny-b",), (tmp_path / "nan.npz",))
     write_image(gray / "0001_x.png", picture(1))
-    said = refusal(transfer_run, config, console=Console(stderr=True))
+    said = refusal(transfer_run, config, console=make_console())
     assert "nan.npz) gives NaN" in said
     assert not any((path / "transfer").exists() for path in (run_dir, gray, exact, empty))
 

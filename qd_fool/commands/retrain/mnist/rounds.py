@@ -11,7 +11,6 @@ table.csv, table.json, table.md, retrain.png, contact_sheet.png
 """
 
 import dataclasses
-import functools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +21,8 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from rich.console import Console
-from rich.progress import Progress
 
+from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.common.record import new_record, resume_command
 from qd_fool.commands.common.signals import stop_on_signal
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
@@ -49,10 +48,9 @@ from qd_fool.commands.retrain.mnist.table import print_rows, words_of, write_tab
 from qd_fool.commands.retrain.mnist.tools import Tick, Tools, make_tools
 from qd_fool.data.mnist import load_mnist
 from qd_fool.devices.mesh import make_mesh
-from qd_fool.errors import UserError
 from qd_fool.files import write_json
 from qd_fool.judge.statistics import median_interval
-from qd_fool.runs.directory import make_run_dir, names_in, read_run, sole_user
+from qd_fool.runs.directory import make_run_dir, may_resume, read_run, sole_user
 from qd_fool.scoring.confidence import confidence_of
 
 DIGITS = 10
@@ -74,8 +72,8 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
     Raises:
       UserError: bad settings, a directory in use, no MNIST. Nothing is overwritten.
     """
-    say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
-    resuming = _is_resumable(run_dir, resume=config.resume)
+    say = console.print
+    resuming = may_resume(run_dir, resume=config.resume, what="retraining")
     planned = plan_mnist(config)
     stored = read_run(run_dir) if resuming else None
     if stored:
@@ -114,24 +112,11 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
         return RetrainResult(run_dir, rows, interrupted)
 
 
-def _is_resumable(run_dir: Path, *, resume: bool) -> bool:
-    """Whether there is a retraining to go on with; refuses what would overwrite something."""
-    # What a run that was killed before its first write leaves behind is as good as nothing.
-    if names_in(run_dir) <= {".lock", ".run.partial.json"}:
-        return False
-    if resume:
-        return True
-    raise UserError(
-        f"--run-dir {run_dir} exists and is not empty: pass --resume to go on with the retraining "
-        "in it, or choose another"
-    )
-
-
 def _rounds(planned: RetrainPlan, digits: _Digits, run_dir: Path, console: Console) -> bool:
     """Rounds until all are done or a signal came; True if it did."""
     done = finished_rounds(run_dir)
     if done:
-        console.print(f"{done} rounds are done already", highlight=False)
+        console.print(f"{done} rounds are done already")
     if done >= planned.rounds:
         return False
     tools = make_tools(planned)
@@ -145,7 +130,7 @@ def _rounds(planned: RetrainPlan, digits: _Digits, run_dir: Path, console: Conso
             params, pictures, row = made
             write_round(run_dir, number, params=params, pictures=pictures, row=row)
             earlier.append(pictures)
-            console.print(words_of(row), highlight=False, soft_wrap=True)
+            console.print(words_of(row))
             if stop and number < planned.rounds:
                 return True
     return False
@@ -153,12 +138,11 @@ def _rounds(planned: RetrainPlan, digits: _Digits, run_dir: Path, console: Conso
 
 @contextmanager
 def _progress(console: Console, stop: list[int], *, number: int, total: int) -> Iterator[Tick]:
-    """A bar for a round, on a terminal; and how its pieces learn that they should stop."""
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task(f"DNN_{number}", total=total)
+    """Show a bar for a round; its pieces learn from `tick` that they should stop."""
+    with progress_bar(console, f"DNN_{number}", total=total, transient=True) as bar:
 
         def tick() -> bool:
-            progress.advance(task)
+            bar.advance()
             return bool(stop)
 
         yield tick
