@@ -127,12 +127,12 @@ def make_tools(planned: RetrainPlan) -> Tools:
     @functools.cache
     def evolution(encoding: str, classes: int) -> SeedEvolution:
         evolution_plan = planned.evolutions[encoding]
-        names = evolution_plan.scorer.class_names[:DIGITS]
+        names = evolution_plan.subject.scorer.class_names[:DIGITS]
         if classes > DIGITS:
             names, _ = with_new_class(names, ())
         return make_seed_evolution(
-            dataclasses.replace(evolution_plan.scorer, class_names=names),
-            evolution_plan.encoding,
+            dataclasses.replace(evolution_plan.subject.scorer, class_names=names),
+            evolution_plan.subject.encoding,
             evolution_plan.map_elites,
             generations=planned.generations[encoding],
             mesh=mesh,
@@ -164,5 +164,5 @@ def make_tools(planned: RetrainPlan) -> Tools:
 
     counts = (config.seeds, config.held_out_seeds, config.held_out_seeds)
     calls = sum(-(-n // group) for n in counts)
-    score = planned.evolutions[config.encoding].score
+    score = planned.evolutions[config.encoding].subject.score
     return Tools(train, evolve, score, -(-recipe.steps // block) + calls)
