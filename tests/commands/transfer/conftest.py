@@ -86,7 +86,7 @@ def finished(tmp_path_factory, tiny):
 def ran(finished, tiny, tmp_path_factory):
     """One transfer of the run to tiny-b, with all plots: the directory, and what was printed."""
     out = tmp_path_factory.mktemp("ran") / "out"
-    console = Console(file=io.StringIO(), width=500)
+    console = make_console(file=io.StringIO())
     config = TransferConfig((finished,), ("tiny-b",), (tiny["tiny-b"],), out=out)
     assert transfer_run(config, console=console) == out
     return out, json.loads((out / "transfer.json").read_text()), console.file.getvalue()
