@@ -18,8 +18,9 @@ from qd_fool.commands.evolve.flags import flag
 from qd_fool.commands.evolve.plan import EvolvePlan, plan
 from qd_fool.encodings import ENCODINGS
 from qd_fool.errors import UserError
-from qd_fool.models import ZOO, Scorer
+from qd_fool.models import ZOO
 from qd_fool.models.class_names import read_classes
+from qd_fool.models.network import Network
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -161,7 +162,7 @@ def _evolve_config(config: AscendConfig, source: Source | None) -> EvolveConfig:
 
 
 def _ascent_config(
-    config: AscendConfig, preset: AscentConfig, scorer: Scorer, *, targets: int
+    config: AscendConfig, preset: AscentConfig, scorer: Network, *, targets: int
 ) -> AscentConfig:
     """The preset, with what flags say instead."""
     own_chunk = scorer.chunk if jax.default_backend() == "cpu" else scorer.accelerator_chunk
@@ -195,7 +196,7 @@ def _ascent_config(
 
 
 def _targets(
-    config: AscendConfig, scorer: Scorer, source: Source | None
+    config: AscendConfig, scorer: Network, source: Source | None
 ) -> Int[np.ndarray, " classes"]:
     """The classes to climb to, ascending."""
     count = len(scorer.class_names)

@@ -22,7 +22,7 @@ from rich.progress import (
 )
 
 from qd_fool.ascent.blocks import ascend_block, block_size, evaluations_of
-from qd_fool.ascent.climb import SEGMENT, Ascent, make_ascent
+from qd_fool.ascent.segments import SEGMENT, Ascent, make_ascent
 from qd_fool.commands.ascend.blocks import BLOCKS, drop_blocks, read_blocks, write_block
 from qd_fool.commands.ascend.config import AscendConfig
 from qd_fool.commands.ascend.plan import AscendPlan, plan_ascent

@@ -18,7 +18,7 @@ from qd_fool.commands.evolve.plan import EvolvePlan, plan
 from qd_fool.commands.evolve.resume import stored_config
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
-from qd_fool.models import Scorer
+from qd_fool.models.network import Network
 from qd_fool.runs.checkpoints import digest
 from qd_fool.runs.directory import read_run, sole_user
 from qd_fool.runs.pictures import read_image
@@ -91,7 +91,7 @@ def read_source(run_dir: Path) -> Source:
 
 
 def make_starts(
-    scorer: Scorer,
+    scorer: Network,
     encoding: Encoding,
     classes: Int[np.ndarray, " n"],
     starts: Int[np.ndarray, " n"],

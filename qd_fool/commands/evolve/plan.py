@@ -17,8 +17,8 @@ from qd_fool.map_elites.config import (
     counted_evaluations,
     generations_for,
 )
-from qd_fool.models import Scorer
 from qd_fool.models.joint import join_scorers
+from qd_fool.models.network import Network
 from qd_fool.runs.genomes import KeepGenomes, what_to_keep
 from qd_fool.scoring.score import ScoreFunction, score_function
 
@@ -36,7 +36,7 @@ class EvolvePlan:
     """
 
     config: EvolveConfig
-    scorer: Scorer
+    scorer: Network
     encoding: Encoding
     map_elites: MapElitesConfig
     score: ScoreFunction
@@ -98,7 +98,7 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     return EvolvePlan(config, scorer, encoding, map_elites, score, record, keep)
 
 
-def read_networks(config: EvolveConfig) -> Scorer:
+def read_networks(config: EvolveConfig) -> Network:
     """The network that a configuration names, or several as one.
 
     Raises:
@@ -123,7 +123,7 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def fill_in(config: EvolveConfig, scorer: Scorer, *, side: int, on_cpu: bool) -> dict[str, Any]:
+def fill_in(config: EvolveConfig, scorer: Network, *, side: int, on_cpu: bool) -> dict[str, Any]:
     """What is not given, by network, encoding and machine: the original's where they fit.
 
     Args:

@@ -21,6 +21,7 @@ from qd_fool.map_elites.many_seeds import SeedEvolution, make_seed_evolution
 from qd_fool.map_elites.segments import raise_if_bad
 from qd_fool.models.architectures.lenet import LeNet
 from qd_fool.models.retrained import NEW_CLASS
+from qd_fool.models.scorer import Scorer
 from qd_fool.scoring.score import ScoreFunction
 from qd_fool.training.lenet import init_training, train_steps
 
@@ -88,6 +89,8 @@ def make_tools(planned: RetrainPlan) -> Tools:
     @functools.cache
     def evolution(encoding: str, classes: int) -> SeedEvolution:
         its = planned.evolutions[encoding]
+        if not isinstance(its.scorer, Scorer):
+            raise TypeError("retraining evolves against one network")
         names = its.scorer.class_names[:10] + (NEW_CLASS,) * (classes - 10)
         return make_seed_evolution(
             dataclasses.replace(its.scorer, class_names=names),
