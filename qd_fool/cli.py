@@ -18,6 +18,7 @@ import tyro
 from rich.console import Console
 
 from qd_fool.commands.ascend.config import AscendConfig
+from qd_fool.commands.common.console import make_console
 from qd_fool.commands.common.imports import GROUP, import_file, import_packages, named_files
 from qd_fool.commands.config import (
     ExportConfig,
@@ -93,9 +94,6 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
 )
 """The commands, in the order of `qd-fool --help`."""
 
-PRINTING = (ScoreConfig, ModelsConfig)
-"""Commands whose result is what they print."""
-
 WITHOUT_JAX = (ListModels, FetchModel)
 """What `qd-fool models` does without JAX."""
 
@@ -111,12 +109,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     logging.getLogger("absl").setLevel(logging.ERROR)
-    console = Console(stderr=True)
+    console = make_console()
     try:
         import_extensions(words)
         return _dispatch(parse(words), console)
     except KeyboardInterrupt:
-        console.print("qd-fool: interrupted", highlight=False)
+        console.print("qd-fool: interrupted")
         return EXIT_INTERRUPTED
     except (UserError, OSError) as error:
         # OSError: what no check can foresee, such as a full disk or a vanished directory.
@@ -128,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "out of memory: a smaller --chunk, --batch-size or --image-size may help "
             f"({str(error).splitlines()[0]})"
         )
-    console.print(f"qd-fool: {reason}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"qd-fool: {reason}")
     return EXIT_BAD_INPUT
 
 
@@ -165,9 +163,10 @@ def _dispatch(config: Any, console: Console) -> int:
     if not isinstance(getattr(config, "action", None), WITHOUT_JAX):
         _make_cores_devices(getattr(config, "devices", None))
     command = next(command for command in COMMANDS.values() if isinstance(config, command.config))
-    result = load(command.run)(
-        config, console=Console() if isinstance(config, PRINTING) else console
-    )
+    consoles = {"console": console}
+    if isinstance(config, ModelsConfig):  # the one command whose result may be a table
+        consoles = {"console": make_console(stderr=False), "errors": console}
+    result = load(command.run)(config, **consoles)
     return EXIT_INTERRUPTED if getattr(result, "interrupted", False) else 0
 
 

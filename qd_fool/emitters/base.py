@@ -12,7 +12,7 @@ from jaxtyping import Array, Int, Key, PyTree
 from qd_fool.archive import ClassArchive
 from qd_fool.emitters.table import EMITTERS
 from qd_fool.encodings import Encoding
-from qd_fool.models.scorer import Scorer
+from qd_fool.models.network import Network
 from qd_fool.registry import Entry
 
 STEP_EVALUATIONS = 4
@@ -25,13 +25,13 @@ class Emitter:
     """A source of offspring, as pure functions over batches.
 
     Attributes:
-      evaluations: what an offspring counts as, in pictures that the network sees; its own score is
-        one of them.
+      evaluations: Evaluations that an offspring counts as, in pictures that the network sees. The
+        offspring's score is one of them.
       choose: `keys (n,), archive, rank (n,) -> cells (n, 2)` of parents and mates; `rank` counts
         this emitter's offspring since the run began.
       emit: `keys (n,), parents, mates, generation -> genomes`.
-      improve: `params, genomes (n, ...), classes (n,) -> genomes`, what needs the network, for the
-        classes of the parents' cells. None where nothing does.
+      improve: `params, genomes (n, ...), classes (n,) -> genomes`: the part that needs the network,
+        for the classes of the parents' cells. None where no part does.
     """
 
     evaluations: int
@@ -40,7 +40,7 @@ class Emitter:
     improve: Callable[[PyTree[Array], PyTree[Array], Int[Array, " n"]], PyTree[Array]] | None = None
 
 
-EmitterBuilder = Callable[[Any, Encoding, Scorer | None, int], Emitter]
+EmitterBuilder = Callable[[Any, Encoding, Network | None, int], Emitter]
 
 
 def register_emitter(

@@ -11,7 +11,9 @@ checkpoints/  Orbax
 report.html   and contact_sheet.png
 """
 
+import datetime
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,6 +99,46 @@ def names_in(run_dir: Path) -> set[str]:
         ) from error
     except OSError as error:
         raise UserError(f"--run-dir {run_dir}: cannot be read ({error.strerror})") from error
+
+
+def new_directory(asked: Path | None, *names: str | None) -> Path:
+    """Return the directory that was asked for, or a name for a new one: `runs/<time>-<names>`.
+
+    Args:
+      asked: The directory that was asked for, if any.
+      *names: What the new directory holds, such as a model and an encoding. None is left out.
+    """
+    if asked is not None:
+        return asked
+    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
+    words = "-".join([now, *(name for name in names if name)])
+    return Path("runs") / re.sub(r"[^\w.-]", "_", words)
+
+
+def may_resume(run_dir: Path, *, resume: bool, what: str = "run") -> bool:
+    """Return whether there is a run to continue in a directory; False where it may begin there.
+
+    Args:
+      run_dir: The directory.
+      resume: Whether the user asked to continue.
+      what: Name of the kind of run, for the error.
+
+    Raises:
+      UserError: The directory holds something, and the user did not ask to continue.
+    """
+    names = names_in(run_dir)
+    # A run that was killed before its first write leaves only these files.
+    nothing = {".lock", ".run.partial.json", ".settings.partial.json"}
+    if "checkpoints" in names and not any(run_dir.glob("checkpoints/generation_*")):
+        nothing.add("checkpoints")
+    if names <= nothing:
+        return False
+    if resume:
+        return True
+    raise UserError(
+        f"--run-dir {run_dir} exists and is not empty: pass --resume to continue the {what} in it, "
+        "or choose another"
+    )
 
 
 def make_run_dir(run_dir: Path, *, flag: str = "--run-dir") -> None:

@@ -1,7 +1,5 @@
 """The settings of a stored ascent, and whether an ascent can continue with others."""
 
-import datetime
-import re
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +40,3 @@ def check_ascent_resumable(run_dir: Path, wanted: AscendPlan) -> dict[str, Any]:
     stored, new = (outcome(AscendConfig, r) for r in (run["ascent"], wanted.record))
     refuse_differences(run_dir, stored, new, also=import_differences(run, wanted.config.imports))
     return run
-
-
-def ascent_dir(config: AscendConfig) -> Path:
-    """The directory asked for, or `runs/<time>-ascent`, with the model if it is named."""
-    if config.run_dir is not None:
-        return config.run_dir
-    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
-    return Path("runs") / re.sub(
-        r"[^\w.-]", "_", f"{now}-{config.model or ''}-ascent".replace("--", "-")
-    )

@@ -123,8 +123,8 @@ def print_table(console: Console, rows: Sequence[dict[str, Any]], *, most: int) 
             f"{row['norm']:.0f}",
             f"{row['distance']:.0f}",
         )
-    console.print(table, highlight=False)
+    console.print(table)
     if len(rows) > ROWS_SHOWN:
-        console.print(f"and {len(rows) - ROWS_SHOWN} more in ascent.csv", highlight=False)
+        console.print(f"and {len(rows) - ROWS_SHOWN} more in ascent.csv")
     for sentence in summary(rows, most=most):
-        console.print(sentence, highlight=False)
+        console.print(sentence)

@@ -1,8 +1,6 @@
 """The settings of a stored run, and whether a run can continue with others."""
 
 import dataclasses
-import datetime
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -112,16 +110,3 @@ def _outcome(record: Mapping[str, Any]) -> dict[str, Any]:
     known = {name for setting in all_settings() for name in setting.names}
     rest = {name: value for name, value in record.items() if name not in known}
     return outcome(EvolveConfig, rest | record_of_run(config))
-
-
-def new_run_dir(config: EvolveConfig) -> Path:
-    """The directory that is given, or `runs/<time>-<model>-<encoding>`.
-
-    Args:
-      config: Configuration of the run.
-    """
-    if config.run_dir is not None:
-        return config.run_dir
-    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
-    names = "+".join((config.model, *config.also))
-    return Path("runs") / re.sub(r"[^\w.-]", "_", f"{now}-{names}-{config.encoding}")

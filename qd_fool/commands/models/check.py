@@ -5,25 +5,26 @@ import sys
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 
+from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.config import CheckModel
 from qd_fool.data.photographs import class_of, list_photographs, read_photographs
 from qd_fool.errors import UserError
 from qd_fool.models import load_scorer
-from qd_fool.models.scorer import default_chunk
+from qd_fool.models.network import default_chunk
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.score import SCORE_AT_ONCE, score_function
 
 BATCH = SCORE_AT_ONCE
 
 
-def check_model(action: CheckModel, console: Console, *, as_json: bool) -> None:
+def check_model(action: CheckModel, *, console: Console, errors: Console, as_json: bool) -> None:
     """Print how often the network's best classes are those of the photographs.
 
     Args:
       action: Network and photographs.
-      console: Console for the result.
+      console: Standard output, for the result.
+      errors: Standard error, for progress.
       as_json: Whether to print a line of JSON.
 
     Raises:
@@ -44,20 +45,18 @@ def check_model(action: CheckModel, console: Console, *, as_json: bool) -> None:
         paths, side=scorer.image_shape[0], convert=action.convert, batch=BATCH
     )
     ranks, own = [], []
-    errors = Console(stderr=True)
-    total = -(-len(paths) // BATCH)
-    for i, batch in enumerate(
-        track(batches, "scoring", total=total, console=errors, disable=not errors.is_terminal)
-    ):
-        n = len(batch)
-        scores = score(scorer.params, batch)
-        if not np.isfinite(scores).all():
-            raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
-        mine = np.asarray(classes[i * BATCH : i * BATCH + n])
-        right = scores[np.arange(n), mine]
-        # Ties count against the network: one that sees no difference knows nothing.
-        ranks.append((scores >= right[:, None]).sum(axis=1) - 1)
-        own.append(confidence_of(right))
+    with progress_bar(errors, "photograph", total=len(paths), transient=True) as bar:
+        for i, batch in enumerate(batches):
+            n = len(batch)
+            scores = score(scorer.params, batch)
+            if not np.isfinite(scores).all():
+                raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
+            mine = np.asarray(classes[i * BATCH : i * BATCH + n])
+            right = scores[np.arange(n), mine]
+            # Ties count against the network: one that sees no difference knows nothing.
+            ranks.append((scores >= right[:, None]).sum(axis=1) - 1)
+            own.append(confidence_of(right))
+            bar.advance(n)
     rank, confidence = np.concatenate(ranks), np.concatenate(own)
     facts = {
         "model": action.name,
@@ -76,8 +75,5 @@ def check_model(action: CheckModel, console: Console, *, as_json: bool) -> None:
     console.print(
         f"{action.name} ({scorer.weights}) on {len(paths)} photographs of {action.images}: "
         f"top-1 {facts['top1']:.1%}, top-5 {facts['top5']:.1%}, mean confidence in the right class "
-        f"{facts['mean_confidence']:.1%}",
-        soft_wrap=True,
-        markup=False,
-        highlight=False,
+        f"{facts['mean_confidence']:.1%}"
     )

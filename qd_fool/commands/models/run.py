@@ -15,12 +15,13 @@ from qd_fool.models.zoo import ZOO
 FACTS = ("architecture", "parameters", "preprocessing", "accuracy", "source", "licence")
 
 
-def models_command(config: ModelsConfig, *, console: Console) -> None:
+def models_command(config: ModelsConfig, *, console: Console, errors: Console) -> None:
     """List networks, fetch weights or check a network. Only a check imports JAX.
 
     Args:
       config: Settings of the command.
-      console: Console for the result.
+      console: Standard output, for results.
+      errors: Standard error, for progress.
 
     Raises:
       UserError: No such model, weights that cannot be fetched, photographs that cannot be read.
@@ -32,7 +33,8 @@ def models_command(config: ModelsConfig, *, console: Console) -> None:
             _fetch(name, console)
         case CheckModel():
             check_model = load("qd_fool.commands.models.check:check_model")
-            check_model(config.action, console, as_json=config.json or config.action.as_json)
+            as_json = config.json or config.action.as_json
+            check_model(config.action, console=console, errors=errors, as_json=as_json)
 
 
 def facts_of(name: str) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def _list(console: Console, *, as_json: bool) -> None:
     for name in ZOO:
         facts = facts_of(name)
         if as_json:
-            console.print(json.dumps(facts), soft_wrap=True, markup=False, highlight=False)
+            console.print(json.dumps(facts))
             continue
         table = Table(show_header=False, box=None)
         table.add_column(style="bold", no_wrap=True)
@@ -60,4 +62,4 @@ def _list(console: Console, *, as_json: bool) -> None:
 def _fetch(name: str, console: Console) -> None:
     origin = ZOO[name].origin
     path = fetch(origin) if isinstance(origin, RemoteFile) else locate(origin, model=name)
-    console.print(f"{name}: {path}", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"{name}: {path}")

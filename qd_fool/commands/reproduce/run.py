@@ -50,7 +50,7 @@ def reproduce_run(config: ReproduceConfig, *, console: Console) -> Path:
     write_summary(
         out, rows, steps, title=_title(config), command=command_line("reproduce", config, out=out)
     )
-    console.print(f"look at {out / 'summary.md'}", highlight=False, soft_wrap=True)
+    console.print(f"look at {out / 'summary.md'}")
     return out
 
 
@@ -75,9 +75,9 @@ def run_steps(steps: Sequence[Step], out: Path, *, console: Console) -> None:
     for i, step in enumerate(steps):
         line = f"[{i + 1}/{len(steps)}] {step.command}"
         if step.finished():
-            console.print(f"{line}  (done)", highlight=False, soft_wrap=True, markup=False)
+            console.print(f"{line}  (done)")
             continue
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        console.print(line)
         began = time.monotonic()
         # One process per command, so that its memory and compiled programs are freed.
         code = subprocess.run(  # noqa: S603  # this program, with words of its own making

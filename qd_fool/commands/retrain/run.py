@@ -1,9 +1,7 @@
 """`qd-fool retrain`: which retraining a network gets, and the settings a run was begun with."""
 
 import dataclasses
-import datetime
 import json
-import re
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +13,7 @@ from qd_fool.commands.retrain.imagenet.rounds import retrain_imagenet
 from qd_fool.commands.retrain.mnist.rounds import retrain_mnist
 from qd_fool.errors import UserError
 from qd_fool.models.zoo import ZOO
+from qd_fool.runs.directory import new_directory
 
 
 def retrain_run(config: RetrainConfig, *, console: Console) -> RetrainResult:
@@ -26,16 +25,8 @@ def retrain_run(config: RetrainConfig, *, console: Console) -> RetrainResult:
     imagenet = ZOO[config.model].imagenet
     _refuse_foreign(config, imagenet=imagenet)
     retrain = retrain_imagenet if imagenet else retrain_mnist
-    return retrain(config, retrain_dir(config), console=console)
-
-
-def retrain_dir(config: RetrainConfig) -> Path:
-    """The directory asked for, or `runs/<time>-retrain-<model>-<encoding>`."""
-    if config.run_dir is not None:
-        return config.run_dir
-    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
-    name = f"{now}-retrain-{config.model}-{config.encoding}"
-    return Path("runs") / re.sub(r"[^\w.-]", "_", name)
+    run_dir = new_directory(config.run_dir, "retrain", config.model, config.encoding)
+    return retrain(config, run_dir, console=console)
 
 
 def _refuse_foreign(config: RetrainConfig, *, imagenet: bool) -> None:

@@ -1,8 +1,6 @@
 """`qd-fool transfer`: do pictures that fool one network fool others? (Paper: generalization.)"""
 
 import dataclasses
-import datetime
-import functools
 import json
 import time
 from collections.abc import Sequence
@@ -11,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.common.settings import command_line
 from qd_fool.commands.transfer.answers import Answers, Shape, ask, check_shapes
 from qd_fool.commands.transfer.config import TransferConfig
@@ -26,7 +24,7 @@ from qd_fool.commands.transfer.summary import Transfer, summarise, write_csv
 from qd_fool.errors import UserError
 from qd_fool.files import write_json
 from qd_fool.judge.transfer import SURE
-from qd_fool.runs.directory import make_run_dir
+from qd_fool.runs.directory import make_run_dir, new_directory
 from qd_fool.scoring.confidence import confidence_of, percent
 
 RESULT = "transfer.json"
@@ -46,7 +44,7 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
       UserError: There is nothing to score; a network or a picture can't be read or does not fit;
         or the directory holds something else. Nothing is overwritten.
     """
-    say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    say = console.print
     if not config.runs:
         raise UserError("transfer needs at least one run or folder of pictures")
 
@@ -118,8 +116,7 @@ def _directory(config: TransferConfig) -> Path:
         return config.out
     if len(config.runs) == 1:
         return config.runs[0] / "transfer"
-    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
-    return Path("runs") / f"{now}-transfer"
+    return new_directory(None, "transfer")
 
 
 def _former_files(out: Path) -> set[str]:
@@ -182,14 +179,14 @@ def _ask_all(
         if network.scorer is None:
             continue
         begun = time.perf_counter()
-        with _counting(console, network.name, total=len(paths)) as count:
+        with progress_bar(console, network.name, total=len(paths), transient=True) as bar:
             found = ask(
                 network.scorer,
                 paths,
                 shapes=shapes,
                 targets=targets,
                 crops=crops,
-                count=count.advance,
+                count=bar.advance,
             )
         log_odds[:, j], argmax[:, j] = found.log_odds, found.argmax
         best[:, j] = found.argmax_log_odds
@@ -198,10 +195,7 @@ def _ask_all(
         console.print(
             f"{network.name} ({network.weights}): {len(paths)} pictures in "
             f"{time.perf_counter() - begun:.1f} s; median confidence "
-            f"{percent(float(np.median(confidence)))}, {(confidence >= SURE).sum()} at >= {SURE}",
-            highlight=False,
-            soft_wrap=True,
-            markup=False,
+            f"{percent(float(np.median(confidence)))}, {(confidence >= SURE).sum()} at >= {SURE}"
         )
     return targets, Answers(log_odds, argmax, best)
 
@@ -234,30 +228,3 @@ def _stand_in(
         with np.errstate(divide="ignore"):
             p = recorded.argmax_confidence
             answers.argmax_log_odds[rows, indices[0]] = np.log(p) - np.log1p(-p)
-
-
-class _counting:
-    """A bar on a terminal for as long as the block runs; nothing in a log."""
-
-    def __init__(self, console: Console, name: str, *, total: int) -> None:
-        columns = (
-            TextColumn("{task.description}"),
-            MofNCompleteColumn(),
-            BarColumn(),
-            TextColumn("ETA"),
-            TimeRemainingColumn(),
-        )
-        self._progress = Progress(
-            *columns, console=console, disable=not console.is_terminal, transient=True
-        )
-        self._task = self._progress.add_task(name, total=total)
-
-    def __enter__(self) -> "_counting":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def advance(self, pictures: int) -> None:
-        self._progress.advance(self._task, pictures)

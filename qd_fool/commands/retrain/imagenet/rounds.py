@@ -12,7 +12,6 @@ retrain.json, .csv, .md, retrain_curves.png, retrain_pictures.png
 """
 
 import dataclasses
-import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -52,9 +51,9 @@ from qd_fool.errors import UserError
 from qd_fool.files import write_json
 from qd_fool.map_elites.config import generations_for
 from qd_fool.models import Scorer, load_scorer
+from qd_fool.models.network import default_chunk
 from qd_fool.models.retrained import NEW_CLASS
-from qd_fool.models.scorer import default_chunk
-from qd_fool.runs.directory import make_run_dir, read_run
+from qd_fool.runs.directory import make_run_dir, may_resume, read_run
 from qd_fool.runs.elites import open_elite, read_elites
 from qd_fool.scoring.score import score_function
 
@@ -80,7 +79,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
       UserError: Bad settings, a directory in use, or photographs that can't be read. Nothing is
         overwritten.
     """
-    say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    say = console.print
     scorer = load_scorer(config.model, weights=config.weights, mean=config.mean)
     _check(config, scorer)
     evolution = _evolution(config, scorer)
@@ -220,7 +219,7 @@ def _evolution(config: RetrainConfig, scorer: Scorer) -> EvolveConfig:
 def _with_evaluations(config: EvolveConfig, evaluations: int) -> EvolveConfig:
     """The settings with as many generations as fit into the evaluations, and at least one."""
     planned = plan(dataclasses.replace(config, generations=1))
-    affordable = generations_for(planned.map_elites, evaluations, encoding=planned.encoding)
+    affordable = generations_for(planned.map_elites, evaluations, encoding=planned.subject.encoding)
     return dataclasses.replace(config, generations=affordable)
 
 
@@ -239,13 +238,8 @@ def _settings(config: RetrainConfig, scorer: Scorer, evolution: EvolveConfig) ->
 def _check_resumable(run_dir: Path, settings: dict[str, Any], config: RetrainConfig) -> None:
     """Refuse to continue without --resume, or with other settings."""
     path = run_dir / "settings.json"
-    if not path.exists():
+    if not may_resume(run_dir, resume=config.resume, what="retraining") or not path.exists():
         return
-    if not config.resume:
-        raise UserError(
-            f"--run-dir {run_dir} holds a retraining: pass --resume to go on with it, or choose "
-            "another"
-        )
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         stored = found["config"]
@@ -261,9 +255,9 @@ def _evolve(config: EvolveConfig, run_dir: Path, *, console: Console, name: str)
     if started:
         run = read_run(run_dir)
         if (run.get("status"), run.get("generations_done")) == ("finished", config.generations):
-            console.print(f"{run_dir} is there already", highlight=False, soft_wrap=True)
+            console.print(f"{run_dir} is there already")
             return False
-    console.print(f"evolution, {name}", highlight=False)
+    console.print(f"evolution, {name}")
     wanted = dataclasses.replace(config, run_dir=run_dir, resume=started)
     return evolve_run(wanted, console=console).interrupted
 
@@ -320,4 +314,4 @@ def _print(rows: list[dict[str, Any]], console: Console, *, classes: int) -> Non
         table.add_column(head.strip())
     for line in lines[2:]:
         table.add_row(*(cell.strip() for cell in line))
-    console.print(table, highlight=False)
+    console.print(table)

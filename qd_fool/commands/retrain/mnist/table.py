@@ -154,4 +154,4 @@ def print_rows(console: Console, rows: Sequence[dict[str, Any]], *, other: str) 
     for line in body:
         line[3] = line[3].split(" ")[0]
         table.add_row(*(line[i] for i in narrow))
-    console.print(table, highlight=False)
+    console.print(table)
