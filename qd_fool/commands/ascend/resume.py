@@ -5,9 +5,8 @@ from typing import Any
 
 from qd_fool.commands.ascend.config import AscendConfig
 from qd_fool.commands.ascend.plan import AscendPlan
-from qd_fool.commands.common.imports import import_differences
+from qd_fool.commands.common.imports import import_differences, refuse_unknown
 from qd_fool.commands.common.settings import config_of, outcome, refuse_differences
-from qd_fool.commands.evolve.resume import refuse_unknown
 from qd_fool.errors import UserError
 from qd_fool.runs.directory import read_run
 

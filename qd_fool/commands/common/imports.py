@@ -19,8 +19,11 @@ from typing import Annotated, Any
 import tyro
 
 from qd_fool.commands.common.settings import UNRECORDED
+from qd_fool.emitters.table import EMITTERS
+from qd_fool.encodings.table import ENCODINGS
 from qd_fool.errors import UserError
-from qd_fool.runs.directory import recorded_imports
+from qd_fool.models.zoo import ZOO
+from qd_fool.runs.directory import recorded_imports, with_imports
 
 GROUP = "qd_fool"
 """Entry points of installed packages: each is a module that registers something."""
@@ -165,3 +168,26 @@ def import_differences(run: Mapping[str, Any], files: Sequence[Path]) -> list[st
                 f"{sha256[:12]}..."
             )
     return found
+
+
+def refuse_unknown(run: Mapping[str, Any], *, emitters: bool = True) -> None:
+    """See that what a run used is registered.
+
+    Args:
+      run: Contents of run.json.
+      emitters: Whether its emitters are needed, too.
+
+    Raises:
+      UserError: It is not; says which file to import.
+    """
+    config = run["config"]
+    words = str(config.get("emitters") or "").split(",")
+    parts = [word.strip().partition(":")[0] for word in words if word and emitters]
+    names: list[tuple[str, Any, Any]] = [
+        ("encoding", ENCODINGS, config.get("encoding")),
+        *(("model", ZOO, name) for name in (config.get("model"), *(config.get("also") or ()))),
+        *(("emitter", EMITTERS, name) for name in parts),
+    ]
+    for kind, table, name in names:
+        if isinstance(name, str) and name not in table and run.get("imports"):
+            raise UserError(with_imports(run, f"unknown {kind} {name!r}"))

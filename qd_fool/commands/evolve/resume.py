@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qd_fool.commands.common.imports import import_differences
+from qd_fool.commands.common.imports import import_differences, refuse_unknown
 from qd_fool.commands.common.settings import (
     config_of,
     from_plain,
@@ -16,12 +16,8 @@ from qd_fool.commands.evolve.config import EvolveConfig, record_of_run
 from qd_fool.commands.evolve.flags import settings_used
 from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.commands.evolve.presets import with_preset
-from qd_fool.emitters.table import EMITTERS
-from qd_fool.encodings.table import ENCODINGS
-from qd_fool.errors import UserError
-from qd_fool.models.zoo import ZOO
 from qd_fool.registry import all_settings
-from qd_fool.runs.directory import read_run, with_imports
+from qd_fool.runs.directory import read_run
 
 
 def config_of_record(record: Mapping[str, Any], *, source: str) -> EvolveConfig:
@@ -61,28 +57,6 @@ def stored_config(run_dir: Path) -> EvolveConfig:
     config = config_of_record(run["config"], source=f"{run_dir / 'run.json'}: its config")
     # Photographs were shown when the run began.
     return dataclasses.replace(config, photos=None, convert=False, run_dir=run_dir, resume=True)
-
-
-def refuse_unknown(run: Mapping[str, Any]) -> None:
-    """See that what a run used is registered.
-
-    Args:
-      run: Contents of run.json.
-
-    Raises:
-      UserError: It is not; says which file to import.
-    """
-    config = run["config"]
-    emitters = [part.strip().partition(":")[0] for part in str(config.get("emitters")).split(",")]
-    also = config.get("also")
-    names: list[tuple[str, Any, Any]] = [
-        ("encoding", ENCODINGS, config.get("encoding")),
-        *(("model", ZOO, name) for name in (config.get("model"), *(also or ()))),
-        *(("emitter", EMITTERS, name) for name in emitters if "emitters" in config),
-    ]
-    for kind, table, name in names:
-        if isinstance(name, str) and name not in table and run.get("imports"):
-            raise UserError(with_imports(run, f"unknown {kind} {name!r}"))
 
 
 def check_resumable(run_dir: Path, wanted: EvolvePlan) -> dict[str, Any]:

@@ -100,6 +100,7 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
             config=planned.record,
             generations=planned.generations,
             init_from_digest=start.donor,
+            imports=imports_record(config.imports) or (stored or {}).get("imports", []),
         )
         write_json(run_dir / "run.json", record)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from qd_fool.commands.common.imports import refuse_unknown
 from qd_fool.commands.common.settings import config_of, flag
-from qd_fool.commands.evolve.resume import refuse_unknown
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
 from qd_fool.commands.retrain.imagenet.rounds import retrain_imagenet
 from qd_fool.commands.retrain.mnist.rounds import retrain_mnist
