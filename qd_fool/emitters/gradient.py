@@ -14,6 +14,7 @@ from qd_fool.emitters.base import STEP_EVALUATIONS, Emitter, register_emitter
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.models.scorer import Scorer
+from qd_fool.scoring.confidence import log_odds_of
 from qd_fool.scoring.log_odds import log_odds
 
 
@@ -53,7 +54,7 @@ def gradient(
     if encoding.variables is None:
         raise UserError(f"the {encoding.name} encoding has nothing that a gradient could move")
     variables = encoding.variables
-    ceiling = float(np.log(settings.ceiling) - np.log1p(-settings.ceiling))
+    ceiling = float(log_odds_of(settings.ceiling))
     optimizer = optax.adam(settings.rate or variables.rate)
 
     def choose(

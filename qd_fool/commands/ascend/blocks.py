@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from qd_fool.ascent.blocks import AscentResult, join_results
-from qd_fool.files import read_npz, replacing
+from qd_fool.files import read_npz, write_npz
 
 BLOCKS = "blocks"
 
@@ -24,8 +24,7 @@ def write_block(run_dir: Path, targets: Int[np.ndarray, " n"], result: AscentRes
     arrays = {name: getattr(result, name) for name in LOGS}
     leaves = jax.tree.leaves(result.genomes)
     arrays |= {f"genomes.{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-    with replacing(folder / f"{targets[0]:06d}.npz") as partial:
-        np.savez_compressed(partial, targets=targets, **arrays)
+    write_npz(folder / f"{targets[0]:06d}.npz", {"targets": targets} | arrays)
 
 
 def read_blocks(run_dir: Path, genomes: Any) -> tuple[Int[np.ndarray, " n"], AscentResult | None]:

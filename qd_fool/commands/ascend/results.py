@@ -12,7 +12,7 @@ from qd_fool.ascent.blocks import AscentResult, evaluations_of
 from qd_fool.commands.ascend.displays import write_displays
 from qd_fool.commands.ascend.plan import AscendPlan
 from qd_fool.commands.ascend.table import table_rows, write_table
-from qd_fool.files import replacing, write_json
+from qd_fool.files import write_json, write_npz
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.report.page.write import write_report
 from qd_fool.runs.archive_npz import write_archive
@@ -20,7 +20,7 @@ from qd_fool.runs.directory import read_run
 from qd_fool.runs.elites import write_elites
 from qd_fool.runs.lineage import write_lineage
 from qd_fool.runs.metrics import METRICS, append_metrics, truncate_metrics
-from qd_fool.scoring.confidence import confidence_of
+from qd_fool.scoring.confidence import confidence_of, log_odds_of
 
 
 def best_of_classes(
@@ -107,7 +107,7 @@ def write_metrics(
                 evaluations_of(i + 1, targets),
                 f"{seconds * (i + 1) / iterations:.3f}",
                 *(f"{value:.9g}" for value in shown),
-                int((best[i] >= np.log(99.0)).sum()),
+                int((best[i] >= log_odds_of(0.99)).sum()),
                 int(replacements[i - 1]) if i else 0,
                 cells,
                 cells,
@@ -178,15 +178,9 @@ def write_ascent(
     write_lineage(run_dir, lineage_of(planned, np.unique(classes), best, which, risen))
     rows = table_rows(result, classes, planned.starts[targets], planned.evolve.scorer.class_names)
     write_table(run_dir, rows)
-    with replacing(run_dir / "ascent.npz") as partial:
-        np.savez_compressed(
-            partial,
-            class_index=classes,
-            start=planned.starts[targets],
-            log_odds=result.log_odds,
-            merit=result.merit,
-            top=result.top,
-        )
+    arrays = {name: getattr(result, name) for name in ("log_odds", "merit", "top")}
+    named = {"class_index": classes, "start": planned.starts[targets]}
+    write_npz(run_dir / "ascent.npz", named | arrays)
     write_displays(run_dir, planned)
     facts = {
         **facts,

@@ -13,7 +13,7 @@ from rich.console import Console
 from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.data.photographs import class_of, list_photographs, read_photographs
 from qd_fool.errors import UserError
-from qd_fool.scoring.confidence import confidence_of
+from qd_fool.scoring.confidence import confidence_of, percent
 
 NOISE = 200
 
@@ -52,8 +52,9 @@ def sanity(planned: EvolvePlan) -> list[str]:
     best = scores.max(axis=1)
     top = np.unravel_index(np.argmax(scores), scores.shape)[1]
     lines = [
-        f"on {NOISE} pictures of noise its highest confidence is {_percent(np.median(best))} in "
-        f"the median and {_percent(best.max())} at most ({names[top].split(',')[0]})"
+        f"on {NOISE} pictures of noise its highest confidence is "
+        f"{_percent(float(np.median(best)))} in the median and {_percent(float(best.max()))} at "
+        f"most ({names[top].split(',')[0]})"
     ]
     if photographs is not None:
         lines.append(_on_photographs(planned, *photographs))
@@ -79,7 +80,7 @@ def _on_photographs(planned: EvolvePlan, paths: list[Path], images: np.ndarray) 
     scores = planned.score(planned.scorer.params, images)
     told = (
         f"on {len(paths)} photographs of {planned.config.photos} its highest confidence is "
-        f"{_percent(np.median(scores.max(axis=1)))} in the median"
+        f"{_percent(float(np.median(scores.max(axis=1))))} in the median"
     )
     try:
         classes = np.asarray([class_of(path, planned.scorer.wnids) for path in paths])
@@ -90,4 +91,4 @@ def _on_photographs(planned: EvolvePlan, paths: list[Path], images: np.ndarray) 
 
 
 def _percent(log_odds: float) -> str:
-    return f"{float(confidence_of(np.asarray(log_odds))):.2%}"
+    return percent(float(confidence_of(log_odds)), digits=2)

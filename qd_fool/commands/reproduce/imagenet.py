@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from qd_fool.commands.reproduce.ascent import ascent_rows
-from qd_fool.commands.reproduce.steps import Step, confidences, evaluations, json_of, named
-from qd_fool.commands.reproduce.summary import Row, median_row, p_value, percent, plot_runs
+from qd_fool.commands.reproduce.steps import Step, confidences, evaluations, named
+from qd_fool.commands.reproduce.summary import Row, median_row, p_value, plot_runs
 from qd_fool.commands.reproduce.transfer import transfer_rows
+from qd_fool.files import read_json
 from qd_fool.judge.statistics import mann_whitney
+from qd_fool.scoring.confidence import percent
 
 KINDS = {
     "cppn-paper": ("cppn", "paper", 1.0),
@@ -146,7 +148,7 @@ def _between(runs: dict[str, list[Path]], step: Step) -> list[Row]:
 
 def _retraining(step: Step) -> list[Row]:
     """Before and after a class of fooling images, at the same evaluations."""
-    first, *later = json_of(step.result)["rows"]
+    first, *later = read_json(step.result)["rows"]
     rows = []
     for i, row in enumerate([first, *later]):
         told: dict[str, Any] = {

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from qd_fool.commands.reproduce.ascent import ascent_rows
-from qd_fool.commands.reproduce.steps import Step, confidences, json_of, named, rows_of
-from qd_fool.commands.reproduce.summary import Row, median_row, p_value, percent, plot_runs
+from qd_fool.commands.reproduce.steps import Step, confidences, named, rows_of
+from qd_fool.commands.reproduce.summary import Row, median_row, p_value, plot_runs
 from qd_fool.commands.reproduce.transfer import transfer_rows
+from qd_fool.files import read_json
 from qd_fool.judge.statistics import mann_whitney
+from qd_fool.scoring.confidence import percent
 
 ENCODINGS = ("direct", "cppn")
 
@@ -172,7 +174,7 @@ def _between(runs: dict[str, list[Path]], steps: Sequence[Step]) -> list[Row]:
 
 def _retraining(step: Step) -> list[Row]:
     """The extremes over the rounds; the whole table is the run's own."""
-    table = json_of(step.result / "table.json")["rows"]
+    table = read_json(step.result / "table.json")["rows"]
     told: dict[str, Any] = {
         "experiment": f"retraining, {len(table)} rounds, {step.name.partition('-')[2]}",
         "step": step,

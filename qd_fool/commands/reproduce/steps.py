@@ -1,14 +1,15 @@
 """A command that reproduces something, and how to tell that it is done."""
 
 import csv
-import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from qd_fool.errors import UserError
+from qd_fool.files import read_json
 from qd_fool.runs.directory import read_run
 
 
@@ -41,8 +42,8 @@ class Step(NamedTuple):
 def read_run_status(path: Path) -> str | None:
     """What a `run.json` says of itself; None where it is not whole."""
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        run = read_json(path)
+    except UserError:
         return None
     return run.get("status") if isinstance(run, dict) else None
 
@@ -50,7 +51,7 @@ def read_run_status(path: Path) -> str | None:
 def load_seconds(out: Path) -> dict[str, float]:
     """Seconds that each command took, by command."""
     path = out / "seconds.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_json(path) if path.is_file() else {}
 
 
 def named(steps: Sequence[Step], name: str) -> Step:
@@ -72,8 +73,3 @@ def confidences(run_dir: Path) -> np.ndarray:
 def evaluations(run_dir: Path) -> int:
     """Counted, of a run."""
     return int(read_run(run_dir)["evaluations"])
-
-
-def json_of(path: Path) -> Any:
-    """A JSON file's value."""
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -17,6 +17,7 @@ from qd_fool.commands.transfer.page import floored
 from qd_fool.commands.transfer.sheet import write_sheet
 from qd_fool.files import replacing
 from qd_fool.judge.transfer import SURE, THRESHOLDS
+from qd_fool.scoring.confidence import log_odds_of
 
 TICKS = {
     1e-12: "1e-12",
@@ -213,7 +214,7 @@ def _scatter(
     for axes, pair in zip(grid, pairs, strict=False):
         a, b = (log_odds[:, names.index(pair[key])] for key in ("a", "b"))
         for threshold, style in zip(THRESHOLDS, ("--", ":"), strict=True):
-            edge = math.log(threshold / (1 - threshold))
+            edge = float(log_odds_of(threshold))
             for line in (axes.axhline, axes.axvline):
                 line(edge, color="#c52", linewidth=0.8, linestyle=style)
         axes.scatter(a, b, s=size, color="#26a", alpha=0.55, linewidths=0)
@@ -232,9 +233,9 @@ def _scatter(
 def _confidence_axis(axis: Any, values: Float[np.ndarray, " images"]) -> None:
     """Mark an axis of log-odds by confidences."""
     low, high = float(values.min()), float(values.max())
-    low, high = min(low, -1.0), max(high, math.log(9999.0))
+    low, high = min(low, -1.0), max(high, float(log_odds_of(0.9999)))
     room = 0.05 * (high - low)
-    ticks = {math.log(p / (1 - p)): word for p, word in TICKS.items()}
+    ticks = {float(log_odds_of(p)): word for p, word in TICKS.items()}
     shown = {at: word for at, word in ticks.items() if low - room <= at <= high + room}
     axis.set_ticks(list(shown), list(shown.values()))
     (axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim)(low - room, high + room)

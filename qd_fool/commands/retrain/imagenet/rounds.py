@@ -12,7 +12,6 @@ retrain.json, .csv, .md, retrain_curves.png, retrain_pictures.png
 """
 
 import dataclasses
-import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 from rich.console import Console
-from rich.table import Table
 
+from qd_fool.commands.common.tables import text_table
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.flags import flag
 from qd_fool.commands.evolve.plan import plan
@@ -31,15 +30,15 @@ from qd_fool.commands.evolve.run import evolve_run
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
 from qd_fool.commands.retrain.imagenet.tables import (
     CAVEAT,
+    cells_of,
     evaluations_of,
-    markdown_table,
     row_of,
     write_tables,
 )
 from qd_fool.commands.retrain.imagenet.training import judge, recipe_of, train_round, what_learns
 from qd_fool.data.photograph_sets import PhotographSet, load_photograph_set
 from qd_fool.errors import UserError
-from qd_fool.files import write_json
+from qd_fool.files import read_json, write_json
 from qd_fool.map_elites.config import generations_for
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.models.retrained import NEW_CLASS
@@ -123,7 +122,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
             title=f"{scorer.name} and a class of fooling images ({config.encoding})",
             facts=facts,
         )  # fmt: skip
-    _print(rows, console, classes=len(scorer.class_names))
+    console.print(text_table(*cells_of(rows, classes=len(scorer.class_names))))
     say(f"look at {run_dir / 'retrain.md'}")
     return RetrainResult(run_dir, rows, interrupted=False)
 
@@ -205,10 +204,9 @@ def _check_resumable(run_dir: Path, settings: dict[str, Any], *, resume: bool) -
     path = run_dir / "settings.json"
     if not may_resume(run_dir, resume=resume, what="retraining") or not path.exists():
         return
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))["config"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{path}: expected the settings of a retraining in JSON") from error
+    found = read_json(path)
+    if not isinstance(found, dict) or not isinstance(stored := found.get("config"), dict):
+        raise UserError(f"{path}: expected the settings of a retraining in JSON")
 
     def outcome(record: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in record.items() if name not in _FREE}
@@ -279,13 +277,3 @@ def _command(config: RetrainConfig, run_dir: Path) -> str:
         if field.name not in ("run_dir", "resume") and value != field.default:
             words += [f"--{flag(field.name)}", str(value)]
     return shlex.join(words)
-
-
-def _print(rows: list[dict[str, Any]], console: Console, *, classes: int) -> None:
-    lines = [line.strip("|").split("|") for line in markdown_table(rows, classes=classes)]
-    table = Table(box=None, pad_edge=False)
-    for head in lines[0]:
-        table.add_column(head.strip())
-    for line in lines[2:]:
-        table.add_row(*(cell.strip() for cell in line))
-    console.print(table)

@@ -6,7 +6,6 @@ round_01/row.json              its row of the table, and all seeds
 """
 
 import dataclasses
-import json
 import os
 import shutil
 from pathlib import Path
@@ -17,7 +16,7 @@ import safetensors.numpy
 from jaxtyping import Array, Float, Int, PyTree, Shaped, UInt8, UInt32
 
 from qd_fool.errors import UserError
-from qd_fool.files import read_npz, write_json
+from qd_fool.files import read_json, read_npz, write_json, write_npz
 from qd_fool.models.architectures.lenet import flat_from_params
 
 EVOLVED, HELD_OUT, OTHER = "evolved", "held out", "other encoding"
@@ -74,7 +73,7 @@ def write_round(
     partial.mkdir()
     flat = {name: np.ascontiguousarray(a) for name, a in flat_from_params(params).items()}
     safetensors.numpy.save_file(flat, partial / "network.safetensors")
-    np.savez_compressed(partial / "images.npz", **vars(pictures))
+    write_npz(partial / "images.npz", vars(pictures))
     write_json(partial / "row.json", row)
     os.replace(partial, place)
 
@@ -100,10 +99,7 @@ def read_row(run_dir: Path, number: int) -> dict[str, Any]:
       UserError: it is missing or damaged.
     """
     path = round_dir(run_dir, number) / "row.json"
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: expected a row in JSON ({error})") from error
+    row = read_json(path)
     if not isinstance(row, dict) or "test_error" not in row:
         raise UserError(f"{path}: expected a row of the table, found {row!r}")
     return row
