@@ -16,6 +16,7 @@ from qd_fool.commands.ascend.config import AscendConfig
 from qd_fool.commands.ascend.resume import stored_ascent
 from qd_fool.commands.ascend.run import ascend_run
 from qd_fool.commands.common.console import make_console
+from qd_fool.commands.common.parse import parse_words
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.presets import with_preset
 from qd_fool.commands.evolve.resume import stored_config
@@ -32,7 +33,7 @@ from qd_fool.commands.retrain.run import retrain_run, stored_retrain
 from qd_fool.commands.score import ScoreConfig, score_files
 from qd_fool.commands.train import TrainConfig, train_run
 from qd_fool.commands.transfer.run import TransferConfig, transfer_run
-from qd_fool.errors import UserError
+from qd_fool.errors import FieldError, UserError
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -52,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = make_console()
     try:
         return _dispatch(words, console)
+    except FieldError as error:
+        console.print(f"qd-fool: {error.with_flag()}")
+        return EXIT_BAD_INPUT
     except UserError as error:
         console.print(f"qd-fool: {error}")
         return EXIT_BAD_INPUT
@@ -137,7 +141,7 @@ def _parse(
     figure = Annotated[FigureConfig, sub("figure")]
     train = Annotated[TrainConfig, sub("train")]
     models = Annotated[ModelsConfig, sub("models")]
-    return tyro.cli(
+    return parse_words(
         evolve
         | ascend
         | transfer
@@ -151,7 +155,7 @@ def _parse(
         | figure
         | train
         | models,
-        args=words,
+        words,
         prog="qd-fool",
         description="Find fooling images: pictures that look like nothing, "
         "which a classifier is almost certain about.",

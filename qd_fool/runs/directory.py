@@ -99,10 +99,10 @@ def may_resume(run_dir: Path, *, resume: bool, what: str = "run") -> bool:
       UserError: The directory holds something, and the user did not ask to continue.
     """
     # A run that was killed before its first write leaves only these files.
-    nothing = {".lock", ".run.partial.json", ".settings.partial.json"}
-    if not any(run_dir.glob("checkpoints/generation_*")):
-        nothing.add("checkpoints")
-    if names_in(run_dir) <= nothing:
+    names = names_in(run_dir) - {".lock", ".run.partial.json", ".settings.partial.json"}
+    if not names or (
+        names == {"checkpoints"} and not any(run_dir.glob("checkpoints/generation_*"))
+    ):
         return False
     if resume:
         return True

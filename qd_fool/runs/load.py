@@ -112,6 +112,8 @@ def encoding_of_run(run: Mapping[str, Any], *, source: str = "run.json") -> Enco
         )
     try:
         return make_encoding(run["config"].get("encoding"), tuple(shape), **settings)
+    except UserError:
+        raise
     except (TypeError, ValueError) as error:  # text where a number should be, and such
         raise UserError(f"{source}: encoding_settings can't be read ({error})") from error
 
