@@ -82,37 +82,17 @@ class AscentConfig:
 PERCENTILES = ("small_values", "small_norms", "low_benefit", "low_abs_benefit")
 
 
+_SEARCHED = AscentConfig("probability", "progress", max_lr=1e7)
+_SLOW = dataclasses.replace(_SEARCHED, early=0.03, late=0.05, decay=0.001)
+
 PRESETS: dict[str, AscentConfig] = {
     "adam": AscentConfig(),
     "paper": AscentConfig("probability", "progress", decay=0.01, iterations=300),
-    "seed-1": AscentConfig(
-        "probability", "progress", early=0.02, late=0.1, max_lr=1e7, iterations=500
-    ),
-    "seed169": AscentConfig(
-        "probability", "progress", early=0.03, late=0.02, max_lr=1e7, decay=0.01, iterations=1500
-    ),
-    "seed188": AscentConfig(
-        "probability",
-        "progress",
-        early=0.03,
-        late=0.05,
-        max_lr=1e7,
-        decay=0.001,
-        blur=0.4,
-        blur_every=2,
-        iterations=1000,
-    ),
-    "seed360": AscentConfig(
-        "probability",
-        "progress",
-        early=0.03,
-        late=0.05,
-        max_lr=1e7,
-        decay=0.001,
-        blur=0.3,
-        small_norms=20.0,
-        low_abs_benefit=20.0,
-        iterations=1500,
+    "seed-1": dataclasses.replace(_SEARCHED, early=0.02, late=0.1, iterations=500),
+    "seed169": dataclasses.replace(_SEARCHED, early=0.03, late=0.02, decay=0.01, iterations=1500),
+    "seed188": dataclasses.replace(_SLOW, blur=0.4, blur_every=2, iterations=1000),
+    "seed360": dataclasses.replace(
+        _SLOW, blur=0.3, small_norms=20.0, low_abs_benefit=20.0, iterations=1500
     ),
 }
 """adam: today's baseline; paper: the original's defaults (find_fooling_image.py:68-71); the others:

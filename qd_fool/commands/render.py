@@ -17,7 +17,8 @@ from qd_fool.commands.evolve.newest import find_cell, newest_state
 from qd_fool.commands.evolve.plan import plan
 from qd_fool.commands.evolve.resume import check_resumable, stored_config
 from qd_fool.encodings import Encoding
-from qd_fool.encodings.cppn.graph_json import LARGEST, read_graph
+from qd_fool.encodings.base import LARGEST
+from qd_fool.encodings.cppn.graph_json import read_graph
 from qd_fool.errors import UserError
 from qd_fool.files import read_json
 from qd_fool.models import Scorer, load_scorer

@@ -14,6 +14,7 @@ from jaxtyping import Integer, PyTree, UInt8
 
 from qd_fool.archive import ClassArchive
 from qd_fool.encodings import Encoding, make_encoding
+from qd_fool.encodings.base import image_shape_of
 from qd_fool.errors import UserError
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.models.class_names import class_labels
@@ -23,10 +24,6 @@ from qd_fool.runs.elites import read_elites
 from qd_fool.runs.genomes import GenomeLog, read_genome_log, rows_of_ids
 from qd_fool.runs.lineage import Events, read_lineage
 from qd_fool.runs.metrics import read_metrics
-
-LARGEST = 4096
-"""Side of a picture in pixels that a `run.json` may speak of."""
-
 
 AT_ONCE = 10
 """Pictures rendered in one call; others fill up what is left over, so that nothing recompiles."""
@@ -104,14 +101,9 @@ def encoding_of_run(run: Mapping[str, Any], *, source: str = "run.json") -> Enco
     shape, settings = run.get("image_shape"), run.get("encoding_settings")
     if shape is None or not isinstance(settings, dict):
         raise UserError(f"{source} does not say how its genomes are to be read")
-    whole = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int for n in shape)
-    if not whole or not 1 <= min(shape) <= max(shape) <= LARGEST or shape[2] not in (1, 3):
-        raise UserError(
-            f"{source}: image_shape is {shape!r}, expected [height, width, channels], sides up to "
-            f"{LARGEST}, 1 or 3 channels"
-        )
+    shape = image_shape_of(shape, source=source)
     try:
-        return make_encoding(run["config"].get("encoding"), tuple(shape), **settings)
+        return make_encoding(run["config"].get("encoding"), shape, **settings)
     except UserError:
         raise
     except (TypeError, ValueError) as error:  # text where a number should be, and such

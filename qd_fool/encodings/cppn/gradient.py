@@ -7,7 +7,7 @@ of pixels at a time, and then in reverse, edge by edge. What is kept is three ro
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
@@ -26,7 +26,7 @@ from qd_fool.encodings.cppn.activations import (
     sine,
     tanh,
 )
-from qd_fool.encodings.cppn.drawing import Finish, Tapes, play, tiles_of
+from qd_fool.encodings.cppn.drawing import Playing, Tapes, play, tiles_of
 
 LANES = 32
 """Sums over pixels are kept apart in so many, which a CPU adds up at once."""
@@ -75,55 +75,41 @@ exact."""
 
 
 def play_with_gradient(
-    tapes: Tapes,
-    grid: Float[Array | np.ndarray, "inputs pixels"],
-    *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
+    tapes: Tapes, grid: Float[Array | np.ndarray, "inputs pixels"], playing: Playing
 ) -> Array:
     """`play`, differentiable in `tapes.weight`, and in nothing else; always finite.
 
     Args:
-      tapes: of a population.
-      grid: what the input nodes emit at each pixel.
-      nodes: capacity of the graphs.
-      activations: in the order of the genomes' indices, each with a derivative in `SLOPES`.
-      finish: `(..., outputs, pixels)` values to `(..., pixels, channels)`, differentiable.
+      tapes: Tapes of a population.
+      grid: Values that the input nodes emit at each pixel.
+      playing: As for `play`; each activation has a derivative in `SLOPES`, and `finish` is
+        differentiable.
 
     Returns:
       `(n, pixels, channels)`.
     """
-    return _play(tapes, jnp.asarray(grid), nodes, activations, finish)
+    return _play(tapes, jnp.asarray(grid), playing)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _play(
-    tapes: Tapes, grid: Array, nodes: int, activations: Sequence[Activation], finish: Finish
-) -> Array:
-    return play(tapes, grid, nodes=nodes, activations=activations, finish=finish)
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _play(tapes: Tapes, grid: Array, playing: Playing) -> Array:
+    return play(tapes, grid, playing)
 
 
-def _forward(
-    tapes: Tapes, grid: Array, nodes: int, activations: Sequence[Activation], finish: Finish
-) -> tuple[Array, tuple[Tapes, Array]]:
-    return _play(tapes, grid, nodes, activations, finish), (tapes, grid)
+def _forward(tapes: Tapes, grid: Array, playing: Playing) -> tuple[Array, tuple[Tapes, Array]]:
+    return _play(tapes, grid, playing), (tapes, grid)
 
 
 def _backward(
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
-    kept: tuple[Tapes, Array],
-    pull: Float[Array, "n pixels channels"],
+    playing: Playing, kept: tuple[Tapes, Array], pull: Float[Array, "n pixels channels"]
 ) -> tuple[Tapes, None]:
     tapes, grid = kept
     tiles = tiles_of(grid, multiple=LANES)
     count, _, size = tiles.shape
     pull = jnp.pad(pull, ((0, 0), (0, count * size - pull.shape[1]), (0, 0)))
     pulls = pull.reshape(len(pull), count, size, -1)
-    one_by_one = partial(_one_by_one, nodes=nodes, activations=activations, finish=finish)
-    in_step = partial(_in_step, nodes=nodes, activations=activations, finish=finish)
+    one_by_one = partial(_one_by_one, playing=playing)
+    in_step = partial(_in_step, playing=playing)
     gradient = jax.lax.platform_dependent(
         tapes, tiles, pulls, cpu=sequential_vmap(one_by_one), default=in_step
     )
@@ -138,32 +124,26 @@ def _one_by_one(
     tapes: Tapes,
     tiles: Float[Array, "tiles inputs tile"],
     pulls: Float[Array, "n tiles tile channels"],
-    *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
+    playing: Playing,
 ) -> Float[Array, "n edges"]:
-    one = partial(_of_a_picture, nodes=nodes, activations=activations, finish=finish)
+    one = partial(_of_a_picture, playing=playing)
 
     def picture(scratch: Scratch, each: tuple[Tapes, Array]) -> tuple[Scratch, Array]:
         tape, pull = each
         return one(tape, tape.length, tiles, pull, scratch)
 
-    return jax.lax.scan(picture, _scratch(nodes, tiles), (tapes, pulls))[1]
+    return jax.lax.scan(picture, _scratch(playing.nodes, tiles), (tapes, pulls))[1]
 
 
 def _in_step(
     tapes: Tapes,
     tiles: Float[Array, "tiles inputs tile"],
     pulls: Float[Array, "n tiles tile channels"],
-    *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
+    playing: Playing,
 ) -> Float[Array, "n edges"]:
-    one = partial(_of_a_picture, nodes=nodes, activations=activations, finish=finish)
+    one = partial(_of_a_picture, playing=playing)
     longest = jnp.max(tapes.length, initial=0)
-    scratch = _scratch(nodes, tiles)
+    scratch = _scratch(playing.nodes, tiles)
     return jax.vmap(lambda tape, pull: one(tape, longest, tiles, pull, scratch)[1])(tapes, pulls)
 
 
@@ -184,12 +164,10 @@ def _of_a_picture(
     pulls: Float[Array, "tiles tile channels"],
     scratch: Scratch,
     *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
+    playing: Playing,
 ) -> tuple[Scratch, Float[Array, " edges"]]:
     """The gradient of one picture, `length` edges of it: its own number, or more."""
-    outputs, edges = tape.fed.shape[0], tape.source.shape[0]
+    nodes, outputs, edges = playing.nodes, tape.fed.shape[0], tape.source.shape[0]
 
     # Whether a later edge has met the source already; if not, its row still holds another tile's.
     place = jnp.arange(edges)
@@ -201,9 +179,9 @@ def _of_a_picture(
 
     def pulled(emitted: Array, pull: Array) -> Array:
         # In a branch, without which XLA would weave it into the update in place and not vectorise.
-        return jax.vjp(finish, emitted)[1](pull)[0]
+        return jax.vjp(playing.finish, emitted)[1](pull)[0]
 
-    branches = [lambda s: (s, jnp.ones_like(s)), *map(with_slope, activations)]
+    branches = [lambda s: (s, jnp.ones_like(s)), *map(with_slope, playing.activations)]
 
     def tile_of(
         state: tuple[Scratch, Array], each: tuple[Array, Array]
