@@ -38,7 +38,10 @@ def log_odds_from_logits(logits: Float[Array, "n classes"]) -> Float[Array, "n c
 def mean_confidence_log_odds(
     log_odds: Float[Array, "crops n classes"],
 ) -> Float[Array, "n classes"]:
-    """Log-odds of the mean over crops of the confidences (FACTS of the original: mean softmax)."""
+    """Log-odds of the mean over crops of the confidences.
+
+    Source: sferes/exp/images/fit/fit_map_deep_learning.hpp:150-169 averages the softmax vectors.
+    """
     log_p = jax.nn.logsumexp(jax.nn.log_sigmoid(log_odds), axis=0)
     log_not_p = jax.nn.logsumexp(jax.nn.log_sigmoid(-log_odds), axis=0)
     return log_p - log_not_p
