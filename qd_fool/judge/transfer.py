@@ -9,6 +9,8 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+__all__ = ["SURE", "THRESHOLDS", "PairCounts", "fools_all", "fools_both", "pair_counts"]
+
 THRESHOLDS = (0.99, 0.9999)
 """From which confidence on a picture counts as fooling; the paper speaks of both."""
 

@@ -24,6 +24,8 @@ from qd_fool.models import Scorer
 from qd_fool.scoring.confidence import log_odds_of
 from qd_fool.scoring.crops import check_crops
 
+__all__ = ["SeedRuns", "make_seed_evolution"]
+
 LOG_ODDS_99 = float(log_odds_of(0.99))
 
 
