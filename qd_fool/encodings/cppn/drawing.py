@@ -28,6 +28,10 @@ TILE = 1024
 """Pixels at a time: a tile of all nodes stays in a core's cache."""
 
 
+Tiles = Float[Array, "tiles inputs tile"]
+"""What the input nodes emit at each pixel, tile by tile."""
+
+
 Finish = Callable[[Float[Array, "*n outputs pixels"]], Array]
 
 
@@ -143,9 +147,7 @@ def play(tapes: Tapes, grid: Float[Array | np.ndarray, "inputs pixels"], playing
     return _joined(out, pixels)
 
 
-def tiles_of(
-    grid: Float[Array, "inputs pixels"], *, multiple: int = 1
-) -> Float[Array, "tiles inputs tile"]:
+def tiles_of(grid: Float[Array, "inputs pixels"], *, multiple: int = 1) -> Tiles:
     """The grid cut into tiles of one size, a multiple of `multiple`; filled up with its end."""
     pixels = grid.shape[1]
     count = -(-pixels // TILE)
@@ -159,7 +161,7 @@ def _joined(out: Array, pixels: int) -> Array:
     return out.reshape(n, tiles * tile, channels)[:, :pixels]
 
 
-def _one_by_one(tapes: Tapes, tiles: Float[Array, "tiles inputs tile"], playing: Playing) -> Array:
+def _one_by_one(tapes: Tapes, tiles: Tiles, playing: Playing) -> Array:
     nodes, outputs = playing.nodes, tapes.fed.shape[1]
     functions = (lambda s: s, *playing.activations)
 
@@ -190,7 +192,7 @@ def _one_by_one(tapes: Tapes, tiles: Float[Array, "tiles inputs tile"], playing:
     return jax.lax.scan(picture, rows, tapes)[1]
 
 
-def _in_step(tapes: Tapes, tiles: Float[Array, "tiles inputs tile"], playing: Playing) -> Array:
+def _in_step(tapes: Tapes, tiles: Tiles, playing: Playing) -> Array:
     nodes, (n, outputs) = playing.nodes, tapes.fed.shape
     everyone = jnp.arange(n)
 

@@ -26,7 +26,7 @@ from qd_fool.encodings.cppn.activations import (
     sine,
     tanh,
 )
-from qd_fool.encodings.cppn.drawing import Playing, Tapes, play, tiles_of
+from qd_fool.encodings.cppn.drawing import Playing, Tapes, Tiles, play, tiles_of
 
 LANES = 32
 """Sums over pixels are kept apart in so many, which a CPU adds up at once."""
@@ -120,11 +120,12 @@ def _backward(
 _play.defvjp(_forward, _backward)
 
 
+Pulls = Float[Array, "n tiles tile channels"]
+"""Derivatives of the result by each pixel's channels, tile by tile."""
+
+
 def _one_by_one(
-    tapes: Tapes,
-    tiles: Float[Array, "tiles inputs tile"],
-    pulls: Float[Array, "n tiles tile channels"],
-    playing: Playing,
+    tapes: Tapes, tiles: Tiles, pulls: Pulls, playing: Playing
 ) -> Float[Array, "n edges"]:
     one = partial(_of_a_picture, playing=playing)
 
@@ -135,12 +136,7 @@ def _one_by_one(
     return jax.lax.scan(picture, _scratch(playing.nodes, tiles), (tapes, pulls))[1]
 
 
-def _in_step(
-    tapes: Tapes,
-    tiles: Float[Array, "tiles inputs tile"],
-    pulls: Float[Array, "n tiles tile channels"],
-    playing: Playing,
-) -> Float[Array, "n edges"]:
+def _in_step(tapes: Tapes, tiles: Tiles, pulls: Pulls, playing: Playing) -> Float[Array, "n edges"]:
     one = partial(_of_a_picture, playing=playing)
     longest = jnp.max(tapes.length, initial=0)
     scratch = _scratch(playing.nodes, tiles)
@@ -152,7 +148,7 @@ Scratch = tuple[Array, Array, Array]
 go on. Carried along, so that they are not cleared for every tile."""
 
 
-def _scratch(nodes: int, tiles: Float[Array, "tiles inputs tile"]) -> Scratch:
+def _scratch(nodes: int, tiles: Tiles) -> Scratch:
     rows = jnp.zeros((nodes + 1, tiles.shape[2]), jnp.float32)
     return rows, rows, rows
 
@@ -160,7 +156,7 @@ def _scratch(nodes: int, tiles: Float[Array, "tiles inputs tile"]) -> Scratch:
 def _of_a_picture(
     tape: Tapes,
     length: Int[Array, ""],
-    tiles: Float[Array, "tiles inputs tile"],
+    tiles: Tiles,
     pulls: Float[Array, "tiles tile channels"],
     scratch: Scratch,
     *,
