@@ -136,7 +136,7 @@ def test_the_command_takes_all_three(added, tmp_path):
         "perceptron", "waves", weights=weights, emitters="variation,leap:2", chunk=20
     )
     planned = plan(config)
-    assert (planned.scorer.name, planned.encoding.name) == ("perceptron", "waves")
+    assert (planned.subject.scorer.name, planned.subject.encoding.name) == ("perceptron", "waves")
     assert [share.name for share in planned.map_elites.emitters] == ["variation", "leap"]
 
 

@@ -6,7 +6,7 @@ from qd_fool.cli import main
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.errors import FieldError, UserError, check_range
 from qd_fool.models.preprocessing import read_mean
-from qd_fool.runs.load import encoding_of_run
+from qd_fool.runs.stored import encoding_of_run
 
 
 @dataclasses.dataclass(frozen=True)

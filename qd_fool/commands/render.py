@@ -13,9 +13,8 @@ from PIL import Image
 from rich.console import Console
 
 from qd_fool.commands.common.out_file import file_stem, out_file
+from qd_fool.commands.common.subject import stored_subject
 from qd_fool.commands.evolve.newest import find_cell, newest_state
-from qd_fool.commands.evolve.plan import plan
-from qd_fool.commands.evolve.resume import check_resumable, stored_config
 from qd_fool.encodings import Encoding
 from qd_fool.encodings.base import LARGEST
 from qd_fool.encodings.cppn.graph_json import read_graph
@@ -24,8 +23,9 @@ from qd_fool.files import read_json
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.models.class_names import find_class
 from qd_fool.models.scorer import default_chunk
-from qd_fool.runs.directory import read_run, sole_user
+from qd_fool.runs.directory import sole_user
 from qd_fool.runs.pictures import to_image, write_image
+from qd_fool.runs.stored import open_run
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.crops import check_crops
 from qd_fool.scoring.score import score_images
@@ -116,18 +116,17 @@ Loaded = tuple[Encoding, PyTree[Any], Scorer | None, int | None, int]
 
 
 def _from_run(config: RenderConfig, console: Console) -> Loaded:
-    read_run(config.source)
+    run = open_run(config.source)
     if config.class_name is None:
         raise UserError(f"{config.source} is a run: --class says which of its elites to draw")
     if config.model is not None or config.weights is not None:
         raise UserError("--model and --weights are for graph files: a run names its own")
-    planned = plan(stored_config(config.source))
-    check_resumable(config.source, planned)
+    subject = stored_subject(run)
     with sole_user(config.source):  # opening checkpoints tidies up after writers that died
-        state = newest_state(config.source, planned, console=console).state
-    cell = find_cell(planned, state, config.class_name)
-    genome = jax.tree.map(lambda a: np.asarray(a)[cell : cell + 1], state.archive.genomes)
-    return planned.encoding, genome, planned.scorer, cell, planned.map_elites.crops
+        archive = newest_state(run, console=console).state.archive
+    cell = find_cell(subject.scorer, archive, config.class_name)
+    genome = jax.tree.map(lambda a: np.asarray(a)[cell : cell + 1], archive.genomes)
+    return subject.encoding, genome, subject.scorer, cell, subject.crops
 
 
 def _from_file(config: RenderConfig, console: Console) -> Loaded:

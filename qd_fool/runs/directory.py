@@ -98,11 +98,12 @@ def may_resume(run_dir: Path, *, resume: bool, what: str = "run") -> bool:
     Raises:
       UserError: The directory holds something, and the user did not ask to continue.
     """
+    names = names_in(run_dir)
     # A run that was killed before its first write leaves only these files.
-    names = names_in(run_dir) - {".lock", ".run.partial.json", ".settings.partial.json"}
-    if not names or (
-        names == {"checkpoints"} and not any(run_dir.glob("checkpoints/generation_*"))
-    ):
+    nothing = {".lock", ".run.partial.json", ".settings.partial.json"}
+    if "checkpoints" in names and not any(run_dir.glob("checkpoints/generation_*")):
+        nothing.add("checkpoints")
+    if names <= nothing:
         return False
     if resume:
         return True

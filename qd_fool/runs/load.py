@@ -13,17 +13,16 @@ import numpy as np
 from jaxtyping import Integer, PyTree, UInt8
 
 from qd_fool.archive import ClassArchive
-from qd_fool.encodings import Encoding, make_encoding
-from qd_fool.encodings.base import image_shape_of
+from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.models.class_names import class_labels
 from qd_fool.runs.archive_npz import read_archive
-from qd_fool.runs.directory import read_run
 from qd_fool.runs.elites import read_elites
 from qd_fool.runs.genomes import GenomeLog, read_genome_log, rows_of_ids
 from qd_fool.runs.lineage import Events, read_lineage
 from qd_fool.runs.metrics import read_metrics
+from qd_fool.runs.stored import open_run
 
 AT_ONCE = 10
 """Pictures rendered in one call; others fill up what is left over, so that nothing recompiles."""
@@ -68,15 +67,16 @@ def load_archive(path: Path | str) -> LoadedArchive:
       UserError: they are not, or a file is damaged or does not belong to the others.
     """
     path = Path(path)
-    run = read_run(path)
-    encoding = encoding_of_run(run, source=str(path / "run.json"))
-    archive = read_archive(path, _template(encoding, run["classes"], path)).archive
+    run = open_run(path)
+    encoding = run.encoding()
+    archive = read_archive(path, _template(encoding, run.classes, path)).archive
     _check_archive(archive, path / "archive.npz")
     rows = read_elites(path) if (path / "elites.csv").exists() else None
-    names, wnids = class_labels(run, _labels_of(rows or [], run["classes"], path / "elites.csv"))
+    labels = _labels_of(rows or [], run.classes, path / "elites.csv")
+    names, wnids = class_labels(run.record, labels)
     return LoadedArchive(
         path=path,
-        run=run,
+        run=run.record,
         encoding=encoding,
         archive=archive,
         class_names=names,
@@ -86,28 +86,6 @@ def load_archive(path: Path | str) -> LoadedArchive:
         events=read_lineage(path),
         genomes=read_genome_log(path, encoding),
     )
-
-
-def encoding_of_run(run: Mapping[str, Any], *, source: str = "run.json") -> Encoding:
-    """The encoding of a run's genomes, as its `run.json` describes it.
-
-    Args:
-      run: from `runs.read_run`.
-      source: its file, for messages.
-
-    Raises:
-      UserError: it does not describe one that this version knows.
-    """
-    shape, settings = run.get("image_shape"), run.get("encoding_settings")
-    if shape is None or not isinstance(settings, dict):
-        raise UserError(f"{source} does not say how its genomes are to be read")
-    shape = image_shape_of(shape, source=source)
-    try:
-        return make_encoding(run["config"].get("encoding"), shape, **settings)
-    except UserError:
-        raise
-    except (TypeError, ValueError) as error:  # text where a number should be, and such
-        raise UserError(f"{source}: encoding_settings can't be read ({error})") from error
 
 
 def archive_pictures(

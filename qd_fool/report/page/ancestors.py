@@ -11,8 +11,9 @@ from jaxtyping import Int
 from qd_fool.report.page.thumbnails import packed
 from qd_fool.runs.families import Family
 from qd_fool.runs.genomes import FILE, read_genome_log, rows_of_ids
-from qd_fool.runs.load import encoding_of_run, render_genomes
+from qd_fool.runs.load import render_genomes
 from qd_fool.runs.pictures import to_image
+from qd_fool.runs.stored import encoding_of_run
 
 SHOWN = 7
 """Of a line's stretches, those that the page shows at once, beside the last; see ancestors.js."""
