@@ -3,7 +3,7 @@
 import csv
 import dataclasses
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +58,16 @@ def load_seconds(out: Path) -> dict[str, float]:
 def named(steps: Sequence[Step], name: str) -> Step:
     """The step of a name."""
     return next(step for step in steps if step.name == name)
+
+
+def by_kind(steps: Sequence[Step], kinds: Iterable[str]) -> dict[str, list[Step]]:
+    """Return the steps `KIND/...` of each kind, in order."""
+    return {kind: [step for step in steps if step.name.startswith(f"{kind}/")] for kind in kinds}
+
+
+def results(steps: Sequence[Step]) -> list[Path]:
+    """Return where the results of steps are."""
+    return [step.result for step in steps]
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

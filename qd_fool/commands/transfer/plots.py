@@ -10,12 +10,13 @@ import matplotlib
 import matplotlib.axes
 import matplotlib.figure
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from matplotlib.patches import Rectangle
 
 from qd_fool.commands.transfer.figures import SourceRow, Summary
 from qd_fool.commands.transfer.page import floored
 from qd_fool.commands.transfer.sheet import write_sheet
+from qd_fool.commands.transfer.summary import Transfer
 from qd_fool.files import replacing
 from qd_fool.judge.transfer import SURE, THRESHOLDS
 from qd_fool.scoring.confidence import log_odds_of
@@ -34,49 +35,36 @@ TICKS = {
 """Confidences to mark on axes of log-odds."""
 
 
-def write_plots(
-    out: Path,
-    summary: Summary,
-    *,
-    log_odds: Float[np.ndarray, "images networks"],
-    targets: Int[np.ndarray, " images"],
-    paths: Sequence[Path],
-    labels: Sequence[str],
-) -> list[str]:
+def write_plots(out: Path, summary: Summary, transfer: Transfer) -> list[str]:
     """Write all plots.
 
     Args:
       out: Directory to write to.
       summary: Figures of the transfer.
-      log_odds: Log-odds of each image's target; NaN where a network was not asked.
-      targets: Target class of each image.
-      paths: Files of the images.
-      labels: Labels of all classes.
+      transfer: Pictures and answers.
 
     Returns:
       Names of the files.
     """
+    log_odds = transfer.answers.log_odds
     written = ["matrix.png", "fool_both.png"]
     with matplotlib.rc_context({"text.parse_math": False, "font.size": 9}):
         _save(_matrix(summary), out / "matrix.png")
         _save(_both(summary), out / "fool_both.png")
-        start = 0
         for i, source in enumerate(summary.sources):
-            rows = slice(start, start + source.images)
-            start = rows.stop
             if not source.pairs:
                 continue
             slug = re.sub(r"[^\w.-]", "_", source.name)
             name = "scatter.png" if len(summary.sources) == 1 else f"scatter_{i}_{slug}.png"
-            _save(_scatter(source, summary.names, log_odds[rows]), out / name)
+            _save(_scatter(source, summary.names, log_odds[transfer.rows(i)]), out / name)
             written.append(name)
     write_sheet(
         out / "fool_all.png",
         networks=sum(network.scored for network in summary.networks),
         log_odds=log_odds,
-        targets=targets,
-        paths=paths,
-        labels=labels,
+        targets=transfer.targets,
+        paths=transfer.paths,
+        labels=transfer.class_names,
     )
     return [*written, "fool_all.png"]
 

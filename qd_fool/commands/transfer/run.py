@@ -112,14 +112,7 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
     for note in summary.notes:
         say(f"note: {note}")
     make_run_dir(out, flag="--out")
-    plots = write_plots(
-        out,
-        summary,
-        log_odds=transfer.answers.log_odds,
-        targets=targets,
-        paths=paths,
-        labels=like.class_names,
-    )
+    plots = write_plots(out, summary, transfer)
     write_csv(out / "transfer.csv", transfer)
     summary = dataclasses.replace(summary, files=("transfer.csv", "transfer.md", *plots))
     write_page(out / "transfer.md", summary)
