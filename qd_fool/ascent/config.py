@@ -10,21 +10,22 @@ from qd_fool.errors import UserError, check_range
 
 @dataclasses.dataclass(frozen=True)
 class AscentConfig:
-    """What decides the outcome of an ascent, beside starts, classes, encoding and network.
+    """The settings that decide the outcome of an ascent, with starts, classes, encoding, network.
 
     Attributes:
-      objective: as `objectives.read_objective` reads it.
-      rule: adam, progress or constant.
-      lr: of adam and constant: in units of 0..255 for pixels, of a weight's `steps` for CPPNs.
-      early, late, max_lr: of progress.
-      decay: share of X that each step takes away.
-      blur: standard deviation in pixels; 0 for none, else 0.3 or more.
-      blur_every: iterations from one blur to the next.
-      small_values, small_norms, low_benefit, low_abs_benefit: percentiles below which values or
+      objective: Text that `objectives.read_objective` reads.
+      rule: Step rule: adam, progress or constant.
+      lr: Learning rate of adam and constant: in units of 0..255 for pixels, of a weight's `steps`
+        for CPPNs.
+      early, late, max_lr: Settings of the rule progress.
+      decay: Share of X that each step takes away.
+      blur: Standard deviation in pixels; 0 for none, else 0.3 or more.
+      blur_every: Iterations from one blur to the next.
+      small_values, small_norms, low_benefit, low_abs_benefit: Percentiles below which values or
         pixels become 0 after each step; 0 for none.
-      iterations: forward passes a target: one more than there are steps.
-      crops: 1 or 10.
-      chunk: targets at once; part of the configuration, as in `MapElitesConfig`.
+      iterations: Forward passes per target: one more than there are steps.
+      crops: Crops per picture, 1 or 10.
+      chunk: Targets at once; part of the configuration, as in `MapElitesConfig`.
     """
 
     objective: str = "log-odds"

@@ -17,8 +17,8 @@ from qd_fool.errors import UserError
 from qd_fool.models import ZOO, load_scorer
 from qd_fool.models.fetch import RemoteFile, fetch
 from qd_fool.models.load import Precision
+from qd_fool.models.network import default_chunk
 from qd_fool.models.origin import describe, locate
-from qd_fool.models.scorer import default_chunk
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.score import SCORE_AT_ONCE, score_function
 

@@ -20,9 +20,9 @@ from qd_fool.encodings.base import LARGEST
 from qd_fool.encodings.cppn.graph_json import read_graph
 from qd_fool.errors import UserError
 from qd_fool.files import read_json
-from qd_fool.models import Scorer, load_scorer
+from qd_fool.models import load_scorer
 from qd_fool.models.class_names import find_class
-from qd_fool.models.scorer import default_chunk
+from qd_fool.models.network import Network, default_chunk
 from qd_fool.runs.directory import sole_user
 from qd_fool.runs.pictures import to_image, write_image
 from qd_fool.runs.stored import open_run
@@ -112,7 +112,7 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
         )
 
 
-Loaded = tuple[Encoding, PyTree[Any], Scorer | None, int | None, int]
+Loaded = tuple[Encoding, PyTree[Any], Network | None, int | None, int]
 
 
 def _from_run(config: RenderConfig, console: Console) -> Loaded:

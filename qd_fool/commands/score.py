@@ -14,7 +14,7 @@ from qd_fool.commands.common.progress import progress_bar
 from qd_fool.errors import UserError
 from qd_fool.models import load_scorer
 from qd_fool.models.load import Precision
-from qd_fool.models.scorer import default_chunk
+from qd_fool.models.network import default_chunk
 from qd_fool.runs.pictures import read_image
 from qd_fool.scoring.crops import check_crops
 from qd_fool.scoring.score import score_images, top_classes

@@ -10,7 +10,6 @@ from qd_fool.files import replacing
 from qd_fool.runs.directory import differences, may_resume, new_directory, read_run
 from qd_fool.runs.lineage import LINEAGE, read_lineage, write_lineage
 from qd_fool.runs.metrics import METRICS, append_metrics, read_metrics, truncate_metrics
-from qd_fool.scoring.confidence import confidence_of
 
 EVENTS = {name: np.arange(6) for name in LINEAGE}
 
@@ -100,13 +99,6 @@ def test_run_json_that_cannot_be_read(tmp_path, text, message):
 def test_differences_name_what_differs():
     found = differences({"seed": 1, "batch_size": 5}, {"seed": 2, "batch_size": 5})
     assert found == ["seed is 2, the run has 1"]
-
-
-def test_confidence_goes_on_where_float32_sticks():
-    fitness = np.array([-np.inf, -800.0, 0.0, 20.0, 30.0], np.float32)
-    confidence = confidence_of(fitness)
-    assert list(confidence[:3]) == [0, 0, 0.5]
-    assert confidence[3] < confidence[4] < 1
 
 
 def test_a_new_directory_is_named_by_time_and_contents(tmp_path):

@@ -1,7 +1,16 @@
+"""Log-odds as confidences, back to log-odds, and confidences as text."""
+
 import numpy as np
 import pytest
 
 from qd_fool.scoring.confidence import confidence_of, log_odds_of, percent
+
+
+def test_confidence_goes_on_where_float32_sticks():
+    fitness = np.array([-np.inf, -800.0, 0.0, 20.0, 30.0], np.float32)
+    confidence = confidence_of(fitness)
+    assert list(confidence[:3]) == [0, 0, 0.5]
+    assert confidence[3] < confidence[4] < 1
 
 
 def test_log_odds_are_the_inverse_of_confidence():

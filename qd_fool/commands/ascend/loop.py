@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from qd_fool.ascent.blocks import ascend_block, block_size
-from qd_fool.ascent.climb import SEGMENT, Ascent
+from qd_fool.ascent.segments import SEGMENT, Ascent
 from qd_fool.commands.ascend.blocks import read_blocks, write_block
 from qd_fool.commands.ascend.plan import AscendPlan
 from qd_fool.commands.ascend.starts import MakeStarts

@@ -19,8 +19,8 @@ from qd_fool.commands.common.subject import Subject, make_subject
 from qd_fool.commands.evolve.flags import flag
 from qd_fool.encodings import Encoding, make_encoding
 from qd_fool.errors import UserError
-from qd_fool.models import Scorer
 from qd_fool.models.class_names import read_classes
+from qd_fool.models.network import Network
 
 NOISE = ("mean", "uniform")
 """Starts that are random."""
@@ -153,7 +153,7 @@ def _networks(config: AscendConfig, source: Source | None) -> Networks:
     return Networks(model=model or "lenet", weights=weights, mean=mean, precision=config.precision)
 
 
-def _encoding(config: AscendConfig, scorer: Scorer, source: Source | None) -> Encoding:
+def _encoding(config: AscendConfig, scorer: Network, source: Source | None) -> Encoding:
     """The encoding whose values the ascent moves: pictures as they are, or CPPNs."""
     height, width, channels = scorer.image_shape
     if config.image_size is not None:
@@ -170,7 +170,7 @@ def _encoding(config: AscendConfig, scorer: Scorer, source: Source | None) -> En
 
 
 def _ascent_config(
-    config: AscendConfig, preset: AscentConfig, scorer: Scorer, *, targets: int
+    config: AscendConfig, preset: AscentConfig, scorer: Network, *, targets: int
 ) -> AscentConfig:
     """The preset, with what flags say instead."""
     own_chunk = scorer.chunk if jax.default_backend() == "cpu" else scorer.accelerator_chunk
@@ -204,7 +204,7 @@ def _ascent_config(
 
 
 def _targets(
-    config: AscendConfig, scorer: Scorer, source: Source | None
+    config: AscendConfig, scorer: Network, source: Source | None
 ) -> Int[np.ndarray, " classes"]:
     """The classes to climb to, ascending."""
     count = len(scorer.class_names)

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from qd_fool.ascent.blocks import evaluations_of
-from qd_fool.ascent.climb import make_ascent
+from qd_fool.ascent.segments import make_ascent
 from qd_fool.commands.ascend.blocks import drop_blocks, read_blocks
 from qd_fool.commands.ascend.config import AscendConfig
 from qd_fool.commands.ascend.loop import climb_blocks

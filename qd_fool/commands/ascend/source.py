@@ -14,7 +14,7 @@ from qd_fool.commands.common.subject import stored_networks
 from qd_fool.commands.evolve.newest import newest_state
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
-from qd_fool.models import Scorer
+from qd_fool.models.network import Network
 from qd_fool.runs.checkpoints import digest
 from qd_fool.runs.directory import sole_user
 from qd_fool.runs.stored import StoredRun, open_run
@@ -40,7 +40,7 @@ class Source:
     cells: Int[np.ndarray, " n"]
     digest: str
 
-    def check(self, parametrization: str, encoding: Encoding, scorer: Scorer) -> None:
+    def check(self, parametrization: str, encoding: Encoding, scorer: Network) -> None:
         """Check that the elites can be starts.
 
         Args:

@@ -9,6 +9,7 @@ from qd_fool.models import Scorer, load_scorer
 from qd_fool.models.entry import ZOO
 from qd_fool.models.joint import Joint, join_scorers
 from qd_fool.models.load import Precision
+from qd_fool.models.network import Network
 
 OWN = "own"
 """What is said instead of a weights file for a network that is to keep its own."""
@@ -36,7 +37,7 @@ class Networks:
     mean: Path | None = None
     precision: Precision = "float32"
 
-    def load(self) -> Scorer:
+    def load(self) -> Network:
         """Read the weights: the network, or all of them as one.
 
         Raises:

@@ -12,8 +12,8 @@ from typing import Any
 from qd_fool.commands.common.networks import Networks
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
-from qd_fool.models import Scorer
 from qd_fool.models.class_names import label_set
+from qd_fool.models.network import Network
 from qd_fool.runs.directory import differences
 from qd_fool.runs.stored import StoredRun
 from qd_fool.scoring.score import ScoreFunction, score_function
@@ -34,7 +34,7 @@ class Subject:
     """
 
     networks: Networks
-    scorer: Scorer
+    scorer: Network
     encoding: Encoding
     crops: int
     chunk: int
@@ -53,7 +53,7 @@ class Subject:
 
 
 def make_subject(
-    networks: Networks, scorer: Scorer, encoding: Encoding, *, crops: int, chunk: int
+    networks: Networks, scorer: Network, encoding: Encoding, *, crops: int, chunk: int
 ) -> Subject:
     """Put a subject together. Nothing is compiled before its score function is called.
 

@@ -10,8 +10,8 @@ from qd_fool.archive import ClassArchive
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.map_elites.state import EvolutionState, init
-from qd_fool.models import Scorer
 from qd_fool.models.class_names import find_class
+from qd_fool.models.network import Network
 from qd_fool.runs.archive_npz import read_archive
 from qd_fool.runs.checkpoints import Restored, open_checkpoints, restore_newest
 from qd_fool.runs.genomes import GenomeLog, from_arrays
@@ -68,7 +68,7 @@ def genomes_of(restored: Restored, encoding: Encoding, *, source: str) -> Genome
     return from_arrays(restored.arrays, encoding, source=source)
 
 
-def find_cell(scorer: Scorer, archive: ClassArchive, text: str) -> int:
+def find_cell(scorer: Network, archive: ClassArchive, text: str) -> int:
     """The cell of the class that a text names (`models.class_names`), which holds an elite.
 
     Raises:

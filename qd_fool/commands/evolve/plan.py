@@ -17,7 +17,7 @@ from qd_fool.map_elites.config import (
     counted_evaluations,
     generations_for,
 )
-from qd_fool.models import Scorer
+from qd_fool.models.network import Network
 from qd_fool.runs.genomes import KeepGenomes, what_to_keep
 
 
@@ -111,7 +111,7 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def fill_in(config: EvolveConfig, scorer: Scorer, *, side: int, on_cpu: bool) -> dict[str, Any]:
+def fill_in(config: EvolveConfig, scorer: Network, *, side: int, on_cpu: bool) -> dict[str, Any]:
     """What is not given, by network, encoding and machine: the original's where they fit.
 
     Args:

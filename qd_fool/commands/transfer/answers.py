@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, UInt8
 from qd_fool.data.photographs import centre_square
 from qd_fool.errors import UserError
 from qd_fool.models import Scorer
-from qd_fool.models.scorer import default_chunk
+from qd_fool.models.network import default_chunk
 from qd_fool.runs.pictures import read_image, to_image
 from qd_fool.scoring.crops import check_crops, crop_places
 from qd_fool.scoring.score import SCORE_AT_ONCE, score_function

@@ -46,8 +46,8 @@ from qd_fool.errors import UserError
 from qd_fool.files import read_json, write_json
 from qd_fool.map_elites.config import generations_for
 from qd_fool.models import Scorer, load_scorer
+from qd_fool.models.network import default_chunk
 from qd_fool.models.retrained import NEW_CLASS
-from qd_fool.models.scorer import default_chunk
 from qd_fool.runs.directory import differences, make_run_dir, may_resume, read_run
 from qd_fool.runs.elites import open_elite, read_elites
 from qd_fool.scoring.score import score_function

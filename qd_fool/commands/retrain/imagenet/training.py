@@ -18,8 +18,8 @@ from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.errors import UserError
 from qd_fool.files import write_rows
 from qd_fool.models import Scorer
+from qd_fool.models.network import default_chunk
 from qd_fool.models.retrained import NEW_CLASS, add_class, head_of, name_leaves, save_retrained
-from qd_fool.models.scorer import default_chunk
 from qd_fool.scoring.score import ScoreFunction
 from qd_fool.training.finetune import (
     FinetuneRecipe,
