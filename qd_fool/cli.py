@@ -20,6 +20,7 @@ from rich.console import Console
 from qd_fool.commands.ascend.config import AscendConfig
 from qd_fool.commands.common.console import make_console
 from qd_fool.commands.common.imports import GROUP, import_file, import_packages, named_files
+from qd_fool.commands.common.parse import parse_words
 from qd_fool.commands.config import (
     ExportConfig,
     FetchModel,
@@ -37,7 +38,7 @@ from qd_fool.commands.evolve.parser import config_of_flags, evolve_flags, flags_
 from qd_fool.commands.reproduce.config import ReproduceConfig
 from qd_fool.commands.retrain.config import RetrainConfig
 from qd_fool.commands.transfer.config import TransferConfig
-from qd_fool.errors import UserError
+from qd_fool.errors import FieldError, UserError
 from qd_fool.lazy import load
 
 EXIT_BAD_INPUT = 2
@@ -118,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except (UserError, OSError) as error:
         # OSError: what no check can foresee, such as a full disk or a vanished directory.
-        reason = str(error)
+        reason = error.with_flag() if isinstance(error, FieldError) else str(error)
     except Exception as error:
         if not _is_out_of_memory(error):
             raise
@@ -188,9 +189,9 @@ def parse(words: Sequence[str]) -> Any:
             about["default"] = flags_of(stored, flags) if kind is flags else stored
         kinds.append(Annotated[kind, tyro.conf.subcommand(name, **about)])
     union: Any = Union[tuple(kinds)]  # noqa: UP007  # made at run time
-    parsed: Any = tyro.cli(
+    parsed = parse_words(
         union,
-        args=list(words),
+        words,
         prog="qd-fool",
         description="Find fooling images: pictures that look like nothing to a person, and that a "
         "classifier assigns to a class with high confidence.",

@@ -1,7 +1,6 @@
 """The settings of the commands that are one file each. This module imports no JAX."""
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +8,7 @@ import tyro
 
 from qd_fool.choices import Precision
 from qd_fool.commands.common.imports import Importing
-from qd_fool.errors import UserError
+from qd_fool.errors import UserError, check_range
 
 LARGEST_FRAME = 4096
 """Width of a film's frame in pixels, at most."""
@@ -72,11 +71,9 @@ class FigureConfig(Importing):
         """
         if not self.runs:
             raise UserError("figure: expected one run directory or more")
-        limits = {"count": (1, 1000), "columns": (1, 100), "cell": (16, 1024)}
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                value = getattr(self, name)
-                raise UserError(f"--{name} is {value}: expected {low} to {high}")
+        check_range(self, "count", least=1, most=1000)
+        check_range(self, "columns", least=1, most=100)
+        check_range(self, "cell", least=16, most=1024)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,12 +107,9 @@ class FilmConfig(Importing):
         Raises:
           UserError: A number is out of range.
         """
-        if self.frames < 1:
-            raise UserError(f"--frames is {self.frames}: expected 1 or more")
-        if not 0 < self.seconds < math.inf:
-            raise UserError(f"--seconds is {self.seconds}: expected a number above 0")
-        if self.size is not None and not 64 <= self.size <= LARGEST_FRAME:
-            raise UserError(f"--size is {self.size}: expected 64 to {LARGEST_FRAME}")
+        check_range(self, "frames", least=1)
+        check_range(self, "seconds", above=0)
+        check_range(self, "size", least=64, most=LARGEST_FRAME)
 
 
 @dataclasses.dataclass(frozen=True)

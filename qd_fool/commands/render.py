@@ -1,6 +1,5 @@
 """`qd-fool render`: draw a CPPN at any size, from a run or a graph file."""
 
-import json
 from typing import Any
 
 import jax
@@ -15,13 +14,15 @@ from qd_fool.commands.common.subject import stored_subject
 from qd_fool.commands.config import RenderConfig
 from qd_fool.commands.evolve.newest import find_cell, newest_state
 from qd_fool.encodings import Encoding
-from qd_fool.encodings.cppn.graph_json import LARGEST, read_graph
+from qd_fool.encodings.base import LARGEST
+from qd_fool.encodings.cppn.graph_json import read_graph
 from qd_fool.errors import UserError
+from qd_fool.files import read_json
 from qd_fool.models import load_scorer
 from qd_fool.models.class_names import find_class
 from qd_fool.models.network import Network, default_chunk
 from qd_fool.runs.directory import sole_user
-from qd_fool.runs.pictures import write_image
+from qd_fool.runs.pictures import to_image, write_image
 from qd_fool.runs.stored import open_run
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.crops import check_crops
@@ -100,12 +101,7 @@ def _from_run(config: RenderConfig, console: Console) -> Loaded:
 
 
 def _from_file(config: RenderConfig, console: Console) -> Loaded:
-    try:
-        data = json.loads(config.source.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{config.source}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{config.source}: expected JSON in UTF-8 ({error})") from error
+    data = read_json(config.source)
     encoding, genome = read_graph(data, source=str(config.source))
     origin = data.get("origin") if isinstance(data.get("origin"), dict) else {}
     class_index = origin.get("class_index") if type(origin.get("class_index")) is int else None
@@ -147,6 +143,5 @@ def _resized(
     size: tuple[int, int],
     how: Image.Resampling,
 ) -> UInt8[np.ndarray, "new_height new_width channels"]:
-    flat = image[..., 0] if image.shape[2] == 1 else image
-    resized = Image.fromarray(flat).resize((size[1], size[0]), how)
+    resized = to_image(image).resize((size[1], size[0]), how)
     return np.asarray(resized).reshape(*size, image.shape[2])

@@ -4,7 +4,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
@@ -14,6 +13,7 @@ from qd_fool.emitters.gradient_settings import GradientSettings
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.models.network import Network
+from qd_fool.scoring.confidence import log_odds_of
 from qd_fool.scoring.log_odds import log_odds
 
 
@@ -38,7 +38,7 @@ def gradient(
         raise UserError(f"the {encoding.name} encoding has nothing that a gradient could move")
     variables = encoding.variables
     # As log-odds, which is how an archive keeps confidences.
-    ceiling = float(np.log(settings.ceiling) - np.log1p(-settings.ceiling))
+    ceiling = float(log_odds_of(settings.ceiling))
     optimizer = optax.adam(settings.rate or variables.rate)
 
     def choose(

@@ -1,9 +1,8 @@
 """Settings of the gradient emitter. This module imports no JAX."""
 
 import dataclasses
-import math
 
-from qd_fool.errors import UserError
+from qd_fool.errors import check_range
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +22,6 @@ class GradientSettings:
     ceiling: float = 0.9999
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise UserError(f"gradient-steps is {self.steps}: expected 1 or more")
-        if self.rate is not None and not 0.0 < self.rate < math.inf:
-            raise UserError(f"gradient-rate is {self.rate}: expected above 0")
-        if not 0.0 < self.ceiling < 1.0:
-            raise UserError(f"gradient-ceiling is {self.ceiling}: expected between 0 and 1")
+        check_range(self, "steps", least=1, owner="gradient")
+        check_range(self, "rate", above=0, owner="gradient")
+        check_range(self, "ceiling", above=0, below=1, owner="gradient")

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Literal, get_args
 
 from qd_fool.choices import Color
-from qd_fool.errors import UserError
+from qd_fool.errors import UserError, check_range
 from qd_fool.registry import setting
 
 Genes = Literal["int", "float"]
@@ -39,9 +39,5 @@ class DirectSettings:
             raise UserError(
                 f"genes is {self.genes!r}: expected one of {', '.join(get_args(Genes))}"
             )
-        for field in ("mutation_rate", "crossover_rate"):
-            if not 0.0 <= getattr(self, field) <= 1.0:
-                raise UserError(f"{field} is {getattr(self, field)}: expected 0 to 1")
-        for field in ("eta", "crossover_eta"):
-            if not getattr(self, field) >= 0.0:
-                raise UserError(f"{field} is {getattr(self, field)}: expected 0 or more")
+        check_range(self, "mutation_rate", "crossover_rate", least=0, most=1)
+        check_range(self, "eta", "crossover_eta", least=0, owner="direct")

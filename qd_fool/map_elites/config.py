@@ -12,7 +12,7 @@ from qd_fool.emitters.shares import Share, chunk_emitters
 from qd_fool.emitters.table import EMITTERS
 from qd_fool.emitters.variation_settings import VariationSettings
 from qd_fool.encodings import Encoding
-from qd_fool.errors import UserError
+from qd_fool.errors import UserError, check_range
 from qd_fool.models.network import Network
 
 
@@ -37,9 +37,7 @@ class MapElitesConfig:
     emitters: tuple[Share, ...] = (Share("variation", 1.0, VariationSettings()),)
 
     def __post_init__(self) -> None:
-        for field in ("batch_size", "chunk"):
-            if getattr(self, field) < 1:
-                raise UserError(f"{field} is {getattr(self, field)}: expected 1 or more")
+        check_range(self, "batch_size", "chunk", least=1)
         if self.archive_rule not in get_args(ArchiveRule):
             raise UserError(
                 f"archive rule is {self.archive_rule!r}: expected one of "

@@ -11,7 +11,6 @@ from typing import no_type_check
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Int, Integer, PyTree, UInt8
 
@@ -23,11 +22,12 @@ from qd_fool.map_elites.extent import check_extent
 from qd_fool.map_elites.generation import step
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.models.network import Network
+from qd_fool.scoring.confidence import log_odds_of
 from qd_fool.scoring.crops import check_crops
 
 __all__ = ["SeedRuns", "make_seed_evolution"]
 
-LOG_ODDS_99 = float(np.log(99.0))
+LOG_ODDS_99 = float(log_odds_of(0.99))
 
 
 @no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap

@@ -12,7 +12,6 @@ report.html   and contact_sheet.png
 """
 
 import datetime
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from qd_fool.errors import UserError
+from qd_fool.files import read_json
 
 SCHEMA = 1
 
@@ -33,12 +33,9 @@ def read_run(directory: Path) -> dict[str, Any]:
       UserError: not a run directory, or one that this version can't read.
     """
     path = directory / "run.json"
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{directory} is not a run directory: no readable run.json") from error
-    except ValueError as error:
-        raise UserError(f"{path}: expected JSON in UTF-8 ({error})") from error
+    if not path.is_file():
+        raise UserError(f"{directory} is not a run directory: no readable run.json")
+    run = read_json(path)
     if not isinstance(run, dict) or run.get("schema") != SCHEMA:
         found = run.get("schema") if isinstance(run, dict) else type(run).__name__
         raise UserError(f"{path}: schema is {found!r}, this version reads {SCHEMA}")

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from qd_fool.encodings import ENCODINGS, Encoding, make_encoding
+from qd_fool.encodings.base import image_shape_of
 from qd_fool.errors import UserError
 from qd_fool.runs.directory import read_run, with_imports
 
 Kind = Literal["evolution", "ascent", "retraining"]
-
-LARGEST = 4096
-"""Longest side in pixels of a picture that a `run.json` may describe."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,12 +86,7 @@ def encoding_of_run(run: Mapping[str, Any], *, source: str = "run.json") -> Enco
     shape, settings = run.get("image_shape"), run.get("encoding_settings")
     if shape is None or not isinstance(settings, dict):
         raise UserError(f"{source} does not say how its genomes are to be read")
-    whole = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int for n in shape)
-    if not whole or not 1 <= min(shape) <= max(shape) <= LARGEST or shape[2] not in (1, 3):
-        raise UserError(
-            f"{source}: image_shape is {shape!r}, expected [height, width, channels], sides up to "
-            f"{LARGEST}, 1 or 3 channels"
-        )
+    image_shape = image_shape_of(shape, source=source)
     name = run["config"].get("encoding")
     if name not in ENCODINGS:
         known = ", ".join(ENCODINGS)
@@ -101,6 +94,8 @@ def encoding_of_run(run: Mapping[str, Any], *, source: str = "run.json") -> Enco
             with_imports(run, f"{source}: unknown encoding {name!r}: expected one of {known}")
         )
     try:
-        return make_encoding(name, tuple(shape), **settings)
+        return make_encoding(name, image_shape, **settings)
+    except UserError:  # says all itself
+        raise
     except (TypeError, ValueError) as error:  # text where a number should be, and such
         raise UserError(f"{source}: encoding_settings can't be read ({error})") from error

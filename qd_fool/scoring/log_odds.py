@@ -39,7 +39,10 @@ def log_odds_from_logits(logits: Float[Array, "n classes"]) -> Float[Array, "n c
 def mean_confidence_log_odds(
     log_odds: Float[Array, "crops n classes"],
 ) -> Float[Array, "n classes"]:
-    """Log-odds of the confidence averaged over crops: the original averages softmax."""
+    """Log-odds of the confidence averaged over crops.
+
+    Source: sferes/exp/images/fit/fit_map_deep_learning.hpp:150-169 averages the softmax vectors.
+    """
     if len(log_odds) == 1:
         return log_odds[0]  # as it is: the logarithms below would round it
     log_p = jax.nn.logsumexp(jax.nn.log_sigmoid(log_odds), axis=0)

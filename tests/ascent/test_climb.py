@@ -233,8 +233,8 @@ def test_counting():
         ({"iterations": 0}, "iterations is 0: expected 1 or more"),
         ({"decay": 1.0}, "decay is 1.0: expected 0 to below 1"),
         ({"blur": 0.1}, "blur is 0.1: expected 0, or 0.3"),
-        ({"small_norms": 101.0}, "small-norms is 101.0: expected 0 to 100"),
-        ({"max_lr": float("nan")}, "max-lr is nan: expected more than 0"),
+        ({"small_norms": 101.0}, "small_norms is 101.0: expected 0 to 100"),
+        ({"max_lr": float("nan")}, "max_lr is nan: expected more than 0"),
         ({"rule": "newton"}, "rule is 'newton': expected one of adam, progress, constant"),
     ],
 )

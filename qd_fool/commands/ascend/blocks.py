@@ -10,7 +10,7 @@ from jaxtyping import Int
 from qd_fool.ascent.blocks import AscentResult, join_results
 from qd_fool.encodings import Encoding
 from qd_fool.encodings.base import genome_shapes
-from qd_fool.files import read_npz, replacing
+from qd_fool.files import read_npz, write_npz
 
 BLOCKS = "blocks"
 
@@ -25,8 +25,7 @@ def write_block(run_dir: Path, targets: Int[np.ndarray, " n"], result: AscentRes
     arrays = {name: getattr(result, name) for name in LOGS}
     leaves = jax.tree.leaves(result.genomes)
     arrays |= {f"genomes.{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-    with replacing(folder / f"{targets[0]:06d}.npz") as partial:
-        np.savez_compressed(partial, targets=targets, **arrays)
+    write_npz(folder / f"{targets[0]:06d}.npz", {"targets": targets} | arrays)
 
 
 def read_blocks(

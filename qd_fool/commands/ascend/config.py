@@ -8,8 +8,8 @@ import tyro
 
 from qd_fool.choices import Precision
 from qd_fool.commands.common.imports import Importing
-from qd_fool.commands.common.settings import flag, free
-from qd_fool.errors import UserError
+from qd_fool.commands.common.settings import free
+from qd_fool.errors import check_range
 
 Parametrization = Literal["pixels", "cppn"]
 
@@ -98,12 +98,8 @@ class AscendConfig(Importing):
     """Continue the run in --run-dir. Settings that are not given are those of the run."""
 
     def __post_init__(self) -> None:
-        for name in ("starts", "image_size", "chunk", "block", "devices"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"--{flag(name)} is {value}: expected 1 or more")
-        if not 0 <= self.seed < 2**32:
-            raise UserError(f"--seed is {self.seed}: expected 0 to {2**32 - 1}")
+        check_range(self, "starts", "image_size", "chunk", "block", "devices", least=1)
+        check_range(self, "seed", least=0, most=2**32 - 1)
 
 
 USED_WITH: dict[str, tuple[str, tuple[str, ...]]] = {

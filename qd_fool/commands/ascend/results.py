@@ -13,11 +13,11 @@ from qd_fool.commands.ascend.displays import write_displays
 from qd_fool.commands.ascend.plan import AscendPlan
 from qd_fool.commands.ascend.table import table_rows, write_table
 from qd_fool.commands.common.record import close_record, write_archive_and_elites
-from qd_fool.files import replacing
+from qd_fool.files import write_npz
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.runs.lineage import Events, write_lineage
 from qd_fool.runs.metrics import METRICS, append_metrics, truncate_metrics
-from qd_fool.scoring.confidence import confidence_of
+from qd_fool.scoring.confidence import confidence_of, log_odds_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -73,15 +73,8 @@ def write_ascent(
     # Those of an ascent: the table, the logs behind it, and the paper's display.
     rows = table_rows(result, classes, starts, planned.subject.scorer.class_names)
     write_table(run_dir, rows)
-    with replacing(run_dir / "ascent.npz") as partial:
-        np.savez_compressed(
-            partial,
-            class_index=classes,
-            start=starts,
-            log_odds=result.log_odds,
-            merit=result.merit,
-            top=result.top,
-        )
+    arrays = {name: getattr(result, name) for name in ("log_odds", "merit", "top")}
+    write_npz(run_dir / "ascent.npz", {"class_index": classes, "start": starts} | arrays)
     write_displays(run_dir, planned.subject)
 
     facts = {
@@ -187,7 +180,7 @@ def write_metrics(run_dir: Path, best: BestSoFar, *, targets: int, seconds: floa
             "mean_confidence": f"{now.mean():.9g}",
             "min_confidence": f"{now.min():.9g}",
             "max_confidence": f"{now.max():.9g}",
-            "cells_over_99": int((best.log_odds[i] >= np.log(99.0)).sum()),
+            "cells_over_99": int((best.log_odds[i] >= log_odds_of(0.99)).sum()),
             "replacements": int(replacements[i - 1]) if i else 0,
             "distinct": cells,
             "occupied": cells,

@@ -1,7 +1,6 @@
 """The settings of `qd-fool evolve`. This module imports no JAX."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ import tyro
 
 from qd_fool.choices import ArchiveRule, Joint, KeepGenomes, Precision
 from qd_fool.commands.common.imports import Importing
-from qd_fool.commands.common.settings import UNRECORDED, flag, free, plain, record_of
-from qd_fool.errors import UserError
+from qd_fool.commands.common.settings import UNRECORDED, free, plain, record_of
+from qd_fool.errors import UserError, check_range
 from qd_fool.map_elites.extent import check_extent
 
 CPU_MINUTES = 4.5
@@ -103,26 +102,14 @@ class EvolveConfig(Importing):
         Raises:
           UserError: A number is out of range.
         """
-        low: dict[str, int] = {
-            "batch_size": 1,
-            "evaluations": 1,
-            "checkpoint_every": 1,
-            "log_every": 1,
-            "image_size": 1,
-            "devices": 1,
-            "chunk": 1,
-        }
-        for name, least in low.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise UserError(f"--{flag(name)} is {value}: expected {least} or more")
+        whole = ("batch_size", "evaluations", "checkpoint_every", "log_every")
+        check_range(self, *whole, "image_size", "devices", "chunk", least=1)
+        check_range(self, "minutes", above=0)
         if self.evaluations is not None and self.generations is not None:
             raise UserError(
                 f"--evaluations is {self.evaluations} and --generations {self.generations}: "
                 "expected one of them"
             )
-        if self.minutes is not None and not 0 < self.minutes < math.inf:
-            raise UserError(f"--minutes is {self.minutes}: expected a number above 0")
         check_extent(
             generations=self.generations or 0, batch_size=self.batch_size or 1, seed=self.seed
         )

@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 from rich.console import Console
 
+from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.common.record import (
     close_record,

@@ -14,7 +14,7 @@ from rich.console import Console
 from qd_fool.commands.common.subject import Subject
 from qd_fool.data.photographs import class_of, list_photographs, read_photographs
 from qd_fool.errors import UserError
-from qd_fool.scoring.confidence import confidence_of
+from qd_fool.scoring.confidence import confidence_of, percent
 
 NOISE = 200
 """Number of pictures of noise."""
@@ -63,8 +63,9 @@ def _on_noise(subject: Subject) -> str:
     best = scores.max(axis=1)
     top = scorer.class_names[np.unravel_index(np.argmax(scores), scores.shape)[1]]
     return (
-        f"on {NOISE} pictures of noise its highest confidence is {_percent(np.median(best))} in "
-        f"the median and {_percent(best.max())} at most ({top.split(',')[0]})"
+        f"on {NOISE} pictures of noise its highest confidence is "
+        f"{_percent(float(np.median(best)))} in the median and {_percent(float(best.max()))} at "
+        f"most ({top.split(',')[0]})"
     )
 
 
@@ -91,7 +92,7 @@ def _on_photographs(
     scores = subject.score(subject.scorer.params, images)
     confidence = (
         f"on {len(paths)} photographs of {folder} its highest confidence is "
-        f"{_percent(np.median(scores.max(axis=1)))} in the median"
+        f"{_percent(float(np.median(scores.max(axis=1))))} in the median"
     )
     try:
         classes = np.asarray([class_of(path, subject.scorer.wnids) for path in paths])
@@ -102,4 +103,4 @@ def _on_photographs(
 
 
 def _percent(log_odds: float) -> str:
-    return f"{float(confidence_of(np.asarray(log_odds))):.2%}"
+    return percent(float(confidence_of(log_odds)), digits=2)

@@ -1,7 +1,6 @@
 """`qd-fool retrain`: which retraining a network gets, and the settings a run was begun with."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +11,7 @@ from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
 from qd_fool.commands.retrain.imagenet.rounds import retrain_imagenet
 from qd_fool.commands.retrain.mnist.rounds import retrain_mnist
 from qd_fool.errors import UserError
+from qd_fool.files import read_json
 from qd_fool.models.zoo import ZOO
 from qd_fool.runs.directory import new_directory
 
@@ -52,11 +52,9 @@ def stored_retrain(run_dir: Path) -> RetrainConfig:
     path = next((path for path in paths if path.exists()), None)
     if path is None:
         raise UserError(f"{run_dir} is no retraining: no run.json or settings.json in it")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        record = dict(found["config"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{path}: expected the settings of a retraining in JSON") from error
+    found = read_json(path)
+    if not isinstance(found, dict) or not isinstance(record := found.get("config"), dict):
+        raise UserError(f"{path}: expected the settings of a retraining in JSON")
     kind = found.get("kind", "evolution" if path.name == "run.json" else "retraining")
     if kind != "retraining":
         raise UserError(f"{run_dir}: its kind is {kind}, expected a retraining")

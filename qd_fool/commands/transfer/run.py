@@ -1,7 +1,6 @@
 """`qd-fool transfer`: do pictures that fool one network fool others? (Paper: generalization.)"""
 
 import dataclasses
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +21,10 @@ from qd_fool.commands.transfer.plots import write_plots
 from qd_fool.commands.transfer.sources import Source, read_shapes, read_sources
 from qd_fool.commands.transfer.summary import Transfer, summarise, write_csv
 from qd_fool.errors import UserError
-from qd_fool.files import write_json
+from qd_fool.files import read_json, write_json
 from qd_fool.judge.transfer import SURE
 from qd_fool.runs.directory import make_run_dir, new_directory
-from qd_fool.scoring.confidence import confidence_of, percent
+from qd_fool.scoring.confidence import confidence_of, log_odds_of, percent
 
 RESULT = "transfer.json"
 
@@ -89,14 +88,7 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
     for note in summary.notes:
         say(f"note: {note}")
     make_run_dir(out, flag="--out")
-    plots = write_plots(
-        out,
-        summary,
-        log_odds=transfer.answers.log_odds,
-        targets=targets,
-        paths=paths,
-        labels=like.class_names,
-    )
+    plots = write_plots(out, summary, transfer)
     write_csv(out / "transfer.csv", transfer)
     summary = dataclasses.replace(summary, files=("transfer.csv", "transfer.md", *plots))
     write_page(out / "transfer.md", summary)
@@ -132,8 +124,8 @@ def _former_files(out: Path) -> set[str]:
     if not any(out.iterdir()):
         return set()
     try:
-        former = json.loads((out / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        former = read_json(out / RESULT)
+    except UserError:  # no former transfer
         former = None
     if not isinstance(former, dict) or former.get("kind") != "transfer":
         raise UserError(
@@ -225,6 +217,4 @@ def _stand_in(
             continue
         answers.log_odds[rows, indices[0]] = recorded.log_odds
         answers.argmax[rows, indices[0]] = recorded.argmax
-        with np.errstate(divide="ignore"):
-            p = recorded.argmax_confidence
-            answers.argmax_log_odds[rows, indices[0]] = np.log(p) - np.log1p(-p)
+        answers.argmax_log_odds[rows, indices[0]] = log_odds_of(recorded.argmax_confidence)

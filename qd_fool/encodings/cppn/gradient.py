@@ -7,7 +7,7 @@ again, a tile of pixels at a time, and then in reverse, edge by edge. Three rows
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
@@ -26,7 +26,7 @@ from qd_fool.encodings.cppn.activations import (
     sine,
     tanh,
 )
-from qd_fool.encodings.cppn.drawing import Finish, Tapes, play, tiles_of
+from qd_fool.encodings.cppn.drawing import Playing, Tapes, Tiles, play, tiles_of
 
 LANES = 32
 """A sum over pixels is kept as this many partial sums, which a CPU adds in one instruction."""
@@ -74,48 +74,33 @@ SLOPES: Mapping[Activation, Activation] = MappingProxyType(
 
 
 def play_with_gradient(
-    tapes: Tapes,
-    grid: Float[Array | np.ndarray, "inputs pixels"],
-    *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
+    tapes: Tapes, grid: Float[Array | np.ndarray, "inputs pixels"], playing: Playing
 ) -> Array:
     """`play`, differentiable in `tapes.weight`, and in nothing else. Gradients are always finite.
 
     Args:
       tapes: Tapes of a population.
       grid: Values of the input nodes at each pixel.
-      nodes: Capacity of the graphs.
-      activations: Activations in the order of the genomes' indices, each with a derivative in
-        `SLOPES`.
-      finish: `(..., outputs, pixels)` values to `(..., pixels, channels)`, differentiable.
+      playing: As for `play`; each activation has a derivative in `SLOPES`, and `finish` is
+        differentiable.
 
     Returns:
       `(n, pixels, channels)`.
     """
-    return _play(tapes, jnp.asarray(grid), nodes, activations, finish)
+    return _play(tapes, jnp.asarray(grid), playing)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _play(
-    tapes: Tapes, grid: Array, nodes: int, activations: Sequence[Activation], finish: Finish
-) -> Array:
-    return play(tapes, grid, nodes=nodes, activations=activations, finish=finish)
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _play(tapes: Tapes, grid: Array, playing: Playing) -> Array:
+    return play(tapes, grid, playing)
 
 
-def _forward(
-    tapes: Tapes, grid: Array, nodes: int, activations: Sequence[Activation], finish: Finish
-) -> tuple[Array, tuple[Tapes, Array]]:
-    return _play(tapes, grid, nodes, activations, finish), (tapes, grid)
+def _forward(tapes: Tapes, grid: Array, playing: Playing) -> tuple[Array, tuple[Tapes, Array]]:
+    return _play(tapes, grid, playing), (tapes, grid)
 
 
 def _backward(
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
-    kept: tuple[Tapes, Array],
-    pull: Float[Array, "n pixels channels"],
+    playing: Playing, kept: tuple[Tapes, Array], pull: Float[Array, "n pixels channels"]
 ) -> tuple[Tapes, None]:
     tapes, grid = kept
 
@@ -127,8 +112,8 @@ def _backward(
     pulls = pull.reshape(len(pull), count, size, -1)
 
     # As in `play`: one picture after the other on a CPU, the batch in step elsewhere.
-    one_by_one = partial(_one_by_one, nodes=nodes, activations=activations, finish=finish)
-    in_step = partial(_in_step, nodes=nodes, activations=activations, finish=finish)
+    one_by_one = partial(_one_by_one, playing=playing)
+    in_step = partial(_in_step, playing=playing)
     gradient = jax.lax.platform_dependent(
         tapes, tiles, pulls, cpu=sequential_vmap(one_by_one), default=in_step
     )
@@ -141,36 +126,26 @@ def _backward(
 _play.defvjp(_forward, _backward)
 
 
+Pulls = Float[Array, "n tiles tile channels"]
+"""Derivatives of the result by each pixel's channels, tile by tile."""
+
+
 def _one_by_one(
-    tapes: Tapes,
-    tiles: Float[Array, "tiles inputs tile"],
-    pulls: Float[Array, "n tiles tile channels"],
-    *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
+    tapes: Tapes, tiles: Tiles, pulls: Pulls, playing: Playing
 ) -> Float[Array, "n edges"]:
-    one = partial(_of_a_picture, nodes=nodes, activations=activations, finish=finish)
+    one = partial(_of_a_picture, playing=playing)
 
     def picture(scratch: Scratch, each: tuple[Tapes, Array]) -> tuple[Scratch, Array]:
         tape, pull = each
         return one(tape, tape.length, tiles, pull, scratch)
 
-    return jax.lax.scan(picture, _scratch(nodes, tiles), (tapes, pulls))[1]
+    return jax.lax.scan(picture, _scratch(playing.nodes, tiles), (tapes, pulls))[1]
 
 
-def _in_step(
-    tapes: Tapes,
-    tiles: Float[Array, "tiles inputs tile"],
-    pulls: Float[Array, "n tiles tile channels"],
-    *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
-) -> Float[Array, "n edges"]:
-    one = partial(_of_a_picture, nodes=nodes, activations=activations, finish=finish)
+def _in_step(tapes: Tapes, tiles: Tiles, pulls: Pulls, playing: Playing) -> Float[Array, "n edges"]:
+    one = partial(_of_a_picture, playing=playing)
     longest = jnp.max(tapes.length, initial=0)
-    scratch = _scratch(nodes, tiles)
+    scratch = _scratch(playing.nodes, tiles)
     return jax.vmap(lambda tape, pull: one(tape, longest, tiles, pull, scratch)[1])(tapes, pulls)
 
 
@@ -182,7 +157,7 @@ The slope of a node is the derivative of the node's value by the sum that its ac
 to. The adjoint of a node is the derivative of the result by the node's value."""
 
 
-def _scratch(nodes: int, tiles: Float[Array, "tiles inputs tile"]) -> Scratch:
+def _scratch(nodes: int, tiles: Tiles) -> Scratch:
     rows = jnp.zeros((nodes + 1, tiles.shape[2]), jnp.float32)
     return rows, rows, rows
 
@@ -190,13 +165,11 @@ def _scratch(nodes: int, tiles: Float[Array, "tiles inputs tile"]) -> Scratch:
 def _of_a_picture(
     tape: Tapes,
     length: Int[Array, ""],
-    tiles: Float[Array, "tiles inputs tile"],
+    tiles: Tiles,
     pulls: Float[Array, "tiles tile channels"],
     scratch: Scratch,
     *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
+    playing: Playing,
 ) -> tuple[Scratch, Float[Array, " edges"]]:
     """The gradient of one picture with respect to its edges' weights.
 
@@ -206,14 +179,12 @@ def _of_a_picture(
       tiles: Values of the input nodes.
       pulls: Derivative of the result by each pixel.
       scratch: Rows to work in, with any content.
-      nodes: Capacity of the graph.
-      activations: Activations in the order of the genomes' indices.
-      finish: From the outputs' values to pixels.
+      playing: Capacity, activations, and how values become pixels.
 
     Returns:
       The rows, and the gradient.
     """
-    outputs, edges = tape.fed.shape[0], tape.source.shape[0]
+    nodes, outputs, edges = playing.nodes, tape.fed.shape[0], tape.source.shape[0]
 
     # A node's adjoint is a sum over the edges that leave the node. Going back, the last of them
     # begins the sum, since the row still holds the sum of another tile; the others add to it.
@@ -227,9 +198,9 @@ def _of_a_picture(
 
     def pulled(emitted: Array, pull: Array) -> Array:
         # In a branch, without which XLA would weave it into the update in place and not vectorise.
-        return jax.vjp(finish, emitted)[1](pull)[0]
+        return jax.vjp(playing.finish, emitted)[1](pull)[0]
 
-    branches = [lambda s: (s, jnp.ones_like(s)), *map(with_slope, activations)]
+    branches = [lambda s: (s, jnp.ones_like(s)), *map(with_slope, playing.activations)]
 
     def tile_of(
         state: tuple[Scratch, Array], each: tuple[Array, Array]

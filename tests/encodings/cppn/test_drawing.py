@@ -10,7 +10,14 @@ from oracles.cppn_walker import to_bytes, walk
 from oracles.graphs import cppn, drifted, mixed_ages
 
 from qd_fool.encodings.cppn.activations import ACTIVATIONS, at_zero
-from qd_fool.encodings.cppn.drawing import _in_step, _one_by_one, play, tiles_of, write_tapes
+from qd_fool.encodings.cppn.drawing import (
+    Playing,
+    _in_step,
+    _one_by_one,
+    play,
+    tiles_of,
+    write_tapes,
+)
 
 AGES = range(0, 201, 8)  # 26 of them
 NAMES = ("sine", "sigmoid", "gaussian", "linear")
@@ -69,7 +76,7 @@ def values_of(player, genomes, outputs, grid):
     nodes = genomes.activation.shape[1]
     tapes = write_tapes(jax.tree.map(jnp.asarray, genomes), outputs=outputs, at_zero=ZEROS)
     finish = lambda values: jnp.moveaxis(values, -2, -1)
-    return np.asarray(player(tapes, grid, nodes=nodes, activations=FUNCTIONS, finish=finish))
+    return np.asarray(player(tapes, grid, Playing(nodes, FUNCTIONS, finish)))
 
 
 @pytest.fixture(scope="module")

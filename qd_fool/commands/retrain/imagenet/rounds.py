@@ -12,14 +12,12 @@ retrain.json, .csv, .md, retrain_curves.png, retrain_pictures.png
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from rich.console import Console
-from rich.table import Table
 
 from qd_fool.commands.common.imports import import_differences, imports_record
 from qd_fool.commands.common.settings import (
@@ -28,6 +26,7 @@ from qd_fool.commands.common.settings import (
     record_of,
     refuse_differences,
 )
+from qd_fool.commands.common.tables import text_table
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.plan import plan
 from qd_fool.commands.evolve.resume import stored_config
@@ -35,8 +34,8 @@ from qd_fool.commands.evolve.run import evolve_run
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
 from qd_fool.commands.retrain.imagenet.tables import (
     CAVEAT,
+    cells_of,
     evaluations_of,
-    markdown_table,
     row_of,
     write_tables,
 )
@@ -48,7 +47,7 @@ from qd_fool.commands.retrain.imagenet.training import (
 )
 from qd_fool.data.photograph_sets import PhotographSet, load_photograph_set
 from qd_fool.errors import UserError
-from qd_fool.files import write_json
+from qd_fool.files import read_json, write_json
 from qd_fool.map_elites.config import generations_for
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.models.network import default_chunk
@@ -143,7 +142,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
             title=f"{scorer.name} and a class of fooling images ({config.encoding})",
             facts=facts,
         )  # fmt: skip
-    _print(rows, console, classes=len(scorer.class_names))
+    console.print(text_table(*cells_of(rows, classes=len(scorer.class_names))))
     say(f"look at {run_dir / 'retrain.md'}")
     return RetrainResult(run_dir, rows, interrupted=False)
 
@@ -240,11 +239,9 @@ def _check_resumable(run_dir: Path, settings: dict[str, Any], config: RetrainCon
     path = run_dir / "settings.json"
     if not may_resume(run_dir, resume=config.resume, what="retraining") or not path.exists():
         return
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        stored = found["config"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{path}: expected the settings of a retraining in JSON") from error
+    found = read_json(path)
+    if not isinstance(found, dict) or not isinstance(stored := found.get("config"), dict):
+        raise UserError(f"{path}: expected the settings of a retraining in JSON")
     was, new = (outcome(RetrainConfig, record) for record in (stored, settings["config"]))
     refuse_differences(run_dir, was, new, also=import_differences(found, config.imports))
 
@@ -304,14 +301,3 @@ def _rows(
         row_of(run, runs[0], evaluations=evaluations, classes=classes, network=name) | shares
         for run, name, shares in zip(runs, names, measured, strict=True)
     ]
-
-
-def _print(rows: list[dict[str, Any]], console: Console, *, classes: int) -> None:
-    """Print the table."""
-    lines = [line.strip("|").split("|") for line in markdown_table(rows, classes=classes)]
-    table = Table(box=None, pad_edge=False)
-    for head in lines[0]:
-        table.add_column(head.strip())
-    for line in lines[2:]:
-        table.add_row(*(cell.strip() for cell in line))
-    console.print(table)
