@@ -157,7 +157,7 @@ def test_reference_archives_can_be_resumed(name):
     run_dir = ARCHIVES / name
     assert check_resumable(run_dir, plan(stored_config(run_dir)))["status"] == "finished"
     other = dataclasses.replace(stored_config(run_dir), settings={"crossover_rate": 0.5})
-    with pytest.raises(UserError, match="crossover-rate is 0.5, the run has 0.0"):
+    with pytest.raises(UserError, match=r"crossover-rate is 0\.5, the run has 0\.0"):
         check_resumable(run_dir, plan(other))
 
 
