@@ -78,4 +78,4 @@ def _range_words(
         return f"{most} or fewer" if below is None else f"less than {below}"
     if below is not None:
         return f"more than {above} and less than {below}"
-    return f"more than {above}" + ("" if most is None else f", up to {most:g}")
+    return f"more than {above}" + ("" if most is None else f", up to {most:,}")

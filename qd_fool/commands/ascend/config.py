@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from qd_fool.ascent.config import AscentConfig
-from qd_fool.commands.evolve.flags import flag
-from qd_fool.errors import UserError
+from qd_fool.errors import check_range
 from qd_fool.models.load import Precision
 
 Parametrization = Literal["pixels", "cppn"]
@@ -99,12 +98,8 @@ class AscendConfig:
     """Go on with the run in --run-dir; its settings hold where none are given."""
 
     def __post_init__(self) -> None:
-        for name in ("starts", "image_size", "chunk", "block", "devices"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"--{flag(name)} is {value}: expected 1 or more")
-        if not 0 <= self.seed < 2**32:
-            raise UserError(f"--seed is {self.seed}: expected 0 to {2**32 - 1}")
+        check_range(self, "starts", "image_size", "chunk", "block", "devices", least=1)
+        check_range(self, "seed", least=0, most=2**32 - 1)
 
 
 # Free to differ between the parts of a resumed run: none of them touches the outcome.

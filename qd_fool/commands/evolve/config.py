@@ -1,18 +1,16 @@
 """The settings of `qd-fool evolve`."""
 
 import dataclasses
-import math
 from pathlib import Path
 
 import tyro
 
 from qd_fool.archive import ArchiveRule
-from qd_fool.commands.evolve.flags import flag
 from qd_fool.emitters.variation import Parents
 from qd_fool.encodings.color import Color
 from qd_fool.encodings.cppn.settings import Coords
 from qd_fool.encodings.direct import Genes
-from qd_fool.errors import UserError
+from qd_fool.errors import UserError, check_range
 from qd_fool.map_elites.config import (
     check_extent,
 )
@@ -138,26 +136,14 @@ class EvolveConfig:
         Raises:
           UserError: a number out of range.
         """
-        low: dict[str, int] = {
-            "batch_size": 1,
-            "evaluations": 1,
-            "checkpoint_every": 1,
-            "log_every": 1,
-            "image_size": 1,
-            "devices": 1,
-            "chunk": 1,
-        }
-        for name, least in low.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise UserError(f"--{flag(name)} is {value}: expected {least} or more")
+        counts = ("batch_size", "evaluations", "checkpoint_every", "log_every", "image_size")
+        check_range(self, *counts, "devices", "chunk", least=1)
+        check_range(self, "minutes", above=0)
         if self.evaluations is not None and self.generations is not None:
             raise UserError(
                 f"--evaluations is {self.evaluations} and --generations {self.generations}: "
                 "expected one of them"
             )
-        if self.minutes is not None and not 0 < self.minutes < math.inf:
-            raise UserError(f"--minutes is {self.minutes}: expected a number above 0")
         check_extent(
             generations=self.generations or 0, batch_size=self.batch_size or 1, seed=self.seed
         )

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from qd_fool.commands.evolve.flags import flag
-from qd_fool.errors import UserError
+from qd_fool.errors import UserError, check_range
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +46,7 @@ class ReproduceConfig:
         Raises:
           UserError: A number is out of range, or there are too few networks.
         """
-        for name in ("seeds", "rounds", "budget"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"--{flag(name)} is {value}: expected 1 or more")
+        check_range(self, "seeds", "rounds", "budget", least=1)
         if len(self.networks) < 3:
             raise UserError(
                 f"--networks names {len(self.networks)}: expected 3 or more, two to be fooled at "

@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 import tyro
 
-from qd_fool.commands.evolve.flags import flag
-from qd_fool.errors import UserError
+from qd_fool.errors import check_range
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,25 +77,10 @@ class RetrainConfig:
         Raises:
           UserError: a number out of range.
         """
-        least = {
-            "rounds": 1,
-            "evaluations": 1,
-            "seeds": 1,
-            "held_out_seeds": 0,
-            "epochs": 1,
-            "batch_size": 1,
-            "most_photographs": 2,
-        }
-        for name, low in least.items():
-            value = getattr(self, name)
-            if value is not None and value < low:
-                raise UserError(f"--{flag(name)} is {value}: expected {low} or more")
-        if not 0 <= self.seed < 2**31:
-            raise UserError(f"--seed is {self.seed}: expected 0 to {2**31 - 1}")
-        for name in ("learning_rate", "distillation"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < float("inf"):
-                raise UserError(f"--{flag(name)} is {value}: expected 0 or more")
+        check_range(self, "rounds", "evaluations", "seeds", "epochs", "batch_size", least=1)
+        check_range(self, "held_out_seeds", "learning_rate", "distillation", least=0)
+        check_range(self, "most_photographs", least=2)
+        check_range(self, "seed", least=0, most=2**31 - 1)
 
 
 @dataclasses.dataclass(frozen=True)

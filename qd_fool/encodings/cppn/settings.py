@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from qd_fool.encodings.cppn.activations import ACTIVATIONS
 from qd_fool.encodings.cppn.graph import INPUTS
 from qd_fool.encodings.cppn.mutation import GraphRates
-from qd_fool.errors import UserError
+from qd_fool.errors import UserError, check_range
 
 Coords = Literal["raw", "normalized"]
 
@@ -53,10 +53,7 @@ class CppnSettings(GraphRates):
             raise UserError(
                 f"coords is {self.coords!r}: expected one of {', '.join(get_args(Coords))}"
             )
-        if not 0 < self.coords_scale <= 1e6:
-            raise UserError(
-                f"coords_scale is {self.coords_scale}: expected more than 0, up to a million"
-            )
+        check_range(self, "coords_scale", above=0, most=1_000_000)
         drawn = activation_names(self.activations)
         unknown = [name for name in drawn if name not in ACTIVATIONS]
         if unknown or not drawn:
@@ -66,29 +63,17 @@ class CppnSettings(GraphRates):
             )
         if len(set(drawn)) < len(drawn):
             raise UserError(f"activations is {self.activations!r}: expected each at most once")
-        for field, least in (
-            ("max_nodes", INPUTS + 1),
-            ("max_edges", INPUTS),
-            ("mutations", 1),
-            ("most_mutations", 1),
-        ):
-            if getattr(self, field) < least:
-                raise UserError(f"{field} is {getattr(self, field)}: expected {least} or more")
-        for field in ("max_nodes", "max_edges", "mutations", "most_mutations"):
-            if getattr(self, field) > MOST:
-                raise UserError(f"{field} is {getattr(self, field)}: expected {MOST} or fewer")
+        check_range(self, "max_nodes", least=INPUTS + 1, most=MOST)
+        check_range(self, "max_edges", least=INPUTS, most=MOST)
+        check_range(self, "mutations", "most_mutations", least=1, most=MOST)
         if self.crossover_rate > 0 and self.max_edges > MOST // 2:
             raise UserError(
                 f"max_edges is {self.max_edges}: with crossover, where edges of two parents are "
                 f"sorted together, expected {MOST // 2} or fewer"
             )
-        rates = [field.name for field in dataclasses.fields(GraphRates)]
-        for name in (*rates, "crossover_rate", "zoom"):
-            value, is_rate = getattr(self, name), name != "eta"
-            if not (value >= 0.0 and (value <= 1.0 or not is_rate)):
-                raise UserError(
-                    f"{name} is {value}: expected " + ("0 to 1" if is_rate else "0 or more")
-                )
+        rates = [field.name for field in dataclasses.fields(GraphRates) if field.name != "eta"]
+        check_range(self, *rates, "crossover_rate", "zoom", least=0, most=1)
+        check_range(self, "eta", least=0)
 
 
 def activation_names(activations: str) -> list[str]:
