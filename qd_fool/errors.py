@@ -40,10 +40,10 @@ def check_range(
     below: Number | None = None,
     owner: str = "",
 ) -> None:
-    """Check that fields of a dataclass are finite numbers in a range; None is not checked.
+    """Check that fields of settings are finite numbers in a range; None is not checked.
 
     Args:
-      settings: The dataclass.
+      settings: Object that has the fields.
       *fields: Names of the fields.
       least: Lowest value that is allowed.
       above: Number that the value must exceed, in place of `least`.

@@ -1,6 +1,8 @@
 """Strict settings for all tests: four CPU devices, no silent rank promotion, shapes checked."""
 
+import importlib
 import os
+import pkgutil
 import shutil
 import tempfile
 import warnings
@@ -22,7 +24,12 @@ jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 with warnings.catch_warnings(), install_import_hook("qd_fool", "beartype.beartype"):
-    import qd_fool  # noqa: F401
+    import qd_fool
+
+    # Its faces hand names on lazily: what is to be checked is imported here, all but the command.
+    for module in pkgutil.walk_packages(qd_fool.__path__, "qd_fool."):
+        if not module.name.startswith(("qd_fool.cli", "qd_fool.commands")):
+            importlib.import_module(module.name)
 
 jax.devices()  # starts JAX with these settings, which a command under test then leaves alone
 

@@ -11,7 +11,7 @@ from qd_fool.commands.common.networks import OWN, load_networks
 from qd_fool.commands.transfer.sources import Source
 from qd_fool.errors import UserError
 from qd_fool.models import Scorer, load_scorer
-from qd_fool.models.entry import ZOO
+from qd_fool.models.zoo import ZOO
 
 FLAGS = ("--to", "--weights")
 
