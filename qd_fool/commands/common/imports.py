@@ -70,7 +70,7 @@ def import_file(path: Path) -> types.ModuleType:
         if getattr(module, "__file__", None) and Path(str(module.__file__)).resolve() == real:
             return module
     # Its own name, so that files that import it find it; unless that is another module's.
-    name = path.stem if path.stem.isidentifier() and not _is_taken(path.stem) else f"_file_{real}"
+    name = path.stem if _is_free(path.stem, real) else f"_file_{real}"
     spec = importlib.util.spec_from_file_location(name, real)
     if spec is None or spec.loader is None:
         raise UserError(f"--import {path}: expected a Python file, with a name that ends in .py")
@@ -94,11 +94,12 @@ def import_file(path: Path) -> types.ModuleType:
     return module
 
 
-def _is_taken(name: str) -> bool:
-    try:
-        return name in sys.modules or importlib.util.find_spec(name) is not None
-    except ValueError:  # a module without a spec
-        return True
+def _is_free(name: str, file: Path) -> bool:
+    """Whether `import NAME` finds the file, or nothing."""
+    if not name.isidentifier() or name in sys.modules:
+        return False
+    found = importlib.util.find_spec(name)
+    return found is None or found.origin == str(file)
 
 
 def _line_of(error: BaseException, file: Path) -> str:
