@@ -1,6 +1,5 @@
 """What README and the documentation show: their Python is run as it is shown."""
 
-import dataclasses
 import importlib.util
 import inspect
 import re
@@ -69,7 +68,7 @@ def call(check, **fixtures):
 
 OF_ENCODINGS = suite("encodings", "test_contract.py")
 OF_MODELS = suite("models", "test_contract.py")
-OF_EMITTERS = suite("test_emitters.py")
+OF_EMITTERS = suite("emitters", "test_contract.py")
 
 
 @pytest.fixture(scope="module")
@@ -101,15 +100,11 @@ def test_each_extension_is_under_30_lines_of_code():
 @pytest.fixture(scope="module")
 def encoding(added):
     """In colour; jitted, which makes the suite's checks cheap."""
-    plain = make_encoding("waves", (9, 14, 3))
-    functions = ("init", "vary", "render", "render_float")
-    return dataclasses.replace(plain, **{f: jax.jit(getattr(plain, f)) for f in functions})
+    return OF_ENCODINGS.jitted(make_encoding("waves", (9, 14, 3)))
 
 
 @pytest.mark.parametrize("check", checks(OF_ENCODINGS, "encoding", "image_shape"))
 def test_the_encoding_shown_keeps_the_contract(encoding, check):
-    if "jitted_or_not" in check.__name__:
-        pytest.skip("unjitted it takes longer than all else here")
     call(check, encoding=encoding, image_shape=encoding.image_shape)
 
 

@@ -113,7 +113,7 @@ def write_elites(
 
     # Packing pixels takes most of the time, and lets other threads run.
     with ThreadPoolExecutor() as pool:
-        read = list(pool.map(there_and_back, cells, names))
+        read = list(pool.map(there_and_back, cells.tolist(), names))
     # With no elites, one blank picture is scored for nothing, and no row is written.
     stack = np.stack(read) if read else images[:1]
     again = score(scorer.params, stack)
