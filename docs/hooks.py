@@ -1,5 +1,6 @@
 """What is not in `pages/`: the commands' help, the API, and the repository's files."""
 
+import ast
 import contextlib
 import functools
 import io
@@ -35,16 +36,11 @@ class SplitNames(griffe.Extension):
 def on_config(config: MkDocsConfig) -> None:
     """Give what is generated a place in the navigation."""
     tables = sorted(path.name for path in (ROOT / "benchmarks").glob("*.md"))
-    api: dict[str, list[Any]] = {}
-    for name in _modules():
-        package = _package(name)
-        title = name if name == package else name.removeprefix(f"{package}.")
-        api.setdefault(package, []).append({title: f"api/{name}.md"})
     config.nav += [
         {"Commands": "commands.md"},
         {"Reference archives": "archives/README.md"},
         {"Tables": [f"benchmarks/{name}" for name in tables]},
-        {"API": [{package: pages} for package, pages in api.items()]},
+        {"API": [{name: f"api/{name}.md"} for name in public_names()]},
         {"Changelog": "CHANGELOG.md"},
     ]
 
@@ -52,9 +48,10 @@ def on_config(config: MkDocsConfig) -> None:
 def on_files(files: Files, config: MkDocsConfig) -> None:
     """Add the pages that are made here, and the files of the repository that pages link to."""
     files.append(File.generated(config, "commands.md", content="\n".join(_commands())))
-    for name in _modules():
-        content = f"# `{name}`\n\n::: {name}\n"
-        files.append(File.generated(config, f"api/{name}.md", content=content))
+    for module, names in public_names().items():
+        shown = "\n".join(f"::: {module}.{name}\n" for name in names)
+        content = f"# `{module}`\n\n::: {module}\n    options: {{members: false}}\n\n{shown}"
+        files.append(File.generated(config, f"api/{module}.md", content=content))
     found = [ROOT / "CHANGELOG.md"]
     for folder in ("benchmarks", "archives"):
         found += [path for path in (ROOT / folder).rglob("*") if path.suffix in SHOWN]
@@ -69,20 +66,16 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 @functools.cache
-def _modules() -> list[str]:
-    """The public modules, by their dotted names."""
-    paths = (ROOT / "qd_fool").rglob("*.py")
-    names = (".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths)
-    return sorted(
-        name.removesuffix(".__init__")
-        for name in names
-        if "._" not in name or name.endswith("__init__")
-    )
-
-
-def _package(module: str) -> str:
-    folder = ROOT / module.replace(".", "/")
-    return module if folder.is_dir() else module.rpartition(".")[0]
+def public_names() -> dict[str, list[str]]:
+    """Names that users may rely on, by module: those that a module's `__all__` lists."""
+    found = {}
+    for path in sorted((ROOT / "qd_fool").rglob("*.py")):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            match node:
+                case ast.Assign(targets=[ast.Name(id="__all__")], value=names):
+                    found[module] = list(ast.literal_eval(names))
+    return found
 
 
 def _commands(*words: str) -> Iterator[str]:

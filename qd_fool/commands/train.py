@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 import jax
-import numpy as np
-import safetensors.numpy
 from rich.console import Console
 from rich.progress import track
 
 from qd_fool.data.mnist import load_mnist
 from qd_fool.errors import UserError
-from qd_fool.files import replacing
-from qd_fool.models.architectures.lenet import LeNet, flat_from_params
+from qd_fool.models.architectures.lenet import LeNet, save_lenet
 from qd_fool.training.lenet import RECIPES, accuracy, init_training, train_steps
 
 
@@ -82,9 +79,7 @@ def train_run(config: TrainConfig, *, console: Console) -> float:
     seconds = time.perf_counter() - started
     test_images, test_labels = jax.device_put(load_mnist("test", data_dir=data_dir))
     score = accuracy(state.params, test_images, test_labels, network=network)
-    flat = {name: np.ascontiguousarray(a) for name, a in flat_from_params(state.params).items()}
-    with replacing(config.out) as partial_path:
-        safetensors.numpy.save_file(flat, partial_path)
+    save_lenet(config.out, state.params)
     console.print(
         f"{config.out}: {score:.2%} on {len(test_labels):,} test images, "
         f"{recipe.steps:,} steps in {seconds:.0f} s, last loss {float(losses[-1]):.4f}",

@@ -7,6 +7,8 @@ from jaxtyping import Array, PyTree
 
 from qd_fool.errors import UserError
 
+__all__ = ["make_mesh"]
+
 AXIS = "batch"
 
 

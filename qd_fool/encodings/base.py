@@ -11,6 +11,8 @@ from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 from qd_fool.errors import UserError
 from qd_fool.registry import Registry
 
+__all__ = ["ENCODINGS", "Encoding", "Variables", "make_encoding", "register_encoding"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Variables:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
+__all__ = ["mann_whitney", "median_interval"]
+
 LEVEL = 0.95
 
 

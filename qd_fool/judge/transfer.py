@@ -1,7 +1,7 @@
 """Do pictures that fool one network fool another? The counts of the paper's section on transfer.
 
-Pure NumPy, from arrays of confidences: a row a picture, a column a network, each the confidence of
-that network in the class that the picture is after. NaN: the network was not asked.
+Pure NumPy, from arrays of confidences: one row per picture, one column per network. Each value is
+the confidence of a network in the target class of a picture; NaN where the network was not asked.
 """
 
 import dataclasses
@@ -9,24 +9,27 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+__all__ = ["SURE", "THRESHOLDS", "PairCounts", "fools_all", "fools_both", "pair_counts"]
+
 THRESHOLDS = (0.99, 0.9999)
-"""From which confidence on a picture counts as fooling; the paper speaks of both."""
+"""Confidences from which on a picture counts as fooling; the paper uses both."""
 
 
 SURE = THRESHOLDS[0]
+"""Threshold for counts at one threshold only."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PairCounts:
-    """How many pictures fool the network A that they are from, and another, B.
+    """How many pictures fool the network A that they were made against, and another, B.
 
     Attributes:
-      images: how many there are.
-      a: fool A, whatever B says.
-      b: fool B, whatever A says.
-      both: fool both.
-      a_only: fool A and not B.
-      b_only: fool B and not A.
+      images: All pictures.
+      a: Pictures that fool A, and perhaps B.
+      b: Pictures that fool B, and perhaps A.
+      both: Pictures that fool both.
+      a_only: Pictures that fool A and not B.
+      b_only: Pictures that fool B and not A.
     """
 
     images: int
@@ -43,19 +46,19 @@ def pair_counts(
     """Count the pictures that fool A, B and both.
 
     Args:
-      a: confidence of A in each picture's target.
-      b: that of B.
-      threshold: the confidence from which on, itself included, a network is fooled.
+      a: Confidence of A in each picture's target.
+      b: Confidence of B in each picture's target.
+      threshold: Least confidence at which a network counts as fooled.
 
     Raises:
-      ValueError: a confidence is NaN: what was not measured can't be counted.
+      ValueError: A confidence is NaN.
     """
     if np.isnan(a).any() or np.isnan(b).any():
         raise ValueError("confidences are NaN: expected those of networks that were asked")
     fools_a, fools_b = a >= threshold, b >= threshold
     both = int((fools_a & fools_b).sum())
     n_a, n_b = int(fools_a.sum()), int(fools_b.sum())
-    return PairCounts(len(a), n_a, n_b, both, n_a - both, n_b - both)
+    return PairCounts(images=len(a), a=n_a, b=n_b, both=both, a_only=n_a - both, b_only=n_b - both)
 
 
 def asked(confidence: Float[np.ndarray, "images networks"]) -> Bool[np.ndarray, " networks"]:
@@ -69,11 +72,11 @@ def fools_both(
     """How many pictures fool both of two networks; on the diagonal, how many fool the one.
 
     Args:
-      confidence: in each picture's target.
-      threshold: as in `pair_counts`.
+      confidence: Confidence in each picture's target.
+      threshold: Least confidence at which a network counts as fooled.
 
     Returns:
-      Counts, symmetric; -1 with a network that was not asked.
+      Counts, symmetric; -1 where one of the two networks was not asked.
     """
     fools = (confidence >= threshold).astype(np.int64)
     counts = fools.T @ fools
@@ -89,12 +92,13 @@ def fools_all(
     """Pictures by how well they fool every network that was asked.
 
     Args:
-      confidence: in each picture's target; NaN where the network was not shown this picture.
-      threshold: as in `pair_counts`.
+      confidence: Confidence in each picture's target; NaN where the network was not shown this
+        picture.
+      threshold: Least confidence at which a network counts as fooled.
 
     Returns:
-      The pictures, those with the highest least confidence first; that least confidence of each;
-      and how many, from the first on, reach the threshold with all networks.
+      Indices of the pictures, those with the highest least confidence first; the least confidence
+      of each; and how many, from the first on, fool all networks.
     """
     least = np.nanmin(confidence, axis=1)
     order = np.argsort(-least, kind="stable")

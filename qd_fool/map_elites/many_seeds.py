@@ -24,6 +24,8 @@ from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.models import Scorer
 from qd_fool.scoring.crops import check_crops
 
+__all__ = ["SeedRuns", "make_seed_evolution"]
+
 LOG_ODDS_99 = float(np.log(99.0))
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Int
 from qd_fool.errors import UserError
 from qd_fool.models import ZOO, Scorer
 from qd_fool.models.labels import imagenet_labels
-from qd_fool.models.retrained import NEW_CLASS
+from qd_fool.models.retrained import with_new_class
 
 FEW = 4
 """Classes that a sentence lists."""
@@ -121,23 +121,81 @@ def read_classes(text: str, scorer: Scorer) -> Int[np.ndarray, " classes"]:
     return np.asarray(sorted(found), np.int32)
 
 
+def label_set(class_names: Sequence[str], wnids: Sequence[str]) -> str | list[str]:
+    """Labels of a network's classes, as `run.json` says them: which set, or the names themselves.
+
+    Args:
+      class_names: One name per class of the network.
+      wnids: One WordNet identifier per class, or nothing.
+
+    Returns:
+      "imagenet" or "digits", also where the class of fooling images follows; else all names.
+    """
+    names = tuple(class_names)
+    for name, (known, identifiers) in _label_sets().items():
+        if (names, tuple(wnids)) in ((known, identifiers), with_new_class(known, identifiers)):
+            return name
+    return list(names)
+
+
 def class_labels(
     run: Mapping[str, Any], labels: Mapping[int, str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """A name for every class of a run; and WNIDs, where these are the classes of ImageNet.
+    """One name per class of a run; and WNIDs, where the classes are those of ImageNet.
+
+    `run.json` says it under "labels". Runs of older versions say nothing: there the names follow
+    from the network, or from the labels in `elites.csv`.
 
     Args:
-      run: its `run.json`.
-      labels: names of the classes that have an elite, from `elites.csv`.
+      run: Contents of `run.json`.
+      labels: Names of the classes that have an elite, from `elites.csv`.
+
+    Raises:
+      UserError: "labels" in `run.json` is damaged, or does not fit the number of classes.
     """
+    stated = run.get("labels")
+    if stated is None:
+        return _inferred_labels(run, labels)
+    classes = int(run["classes"])
+    if isinstance(stated, str) and stated in _label_sets():
+        names, wnids = _labels_in(stated, classes=classes)
+        if len(names) == classes:
+            return names, wnids
+    listed = isinstance(stated, list) and all(isinstance(name, str) for name in stated)
+    if listed and len(stated) == classes:
+        return tuple(stated), ()
+    shown = stated if isinstance(stated, str) else f"a {type(stated).__name__}"
+    raise UserError(
+        f"run.json: labels is {shown}, expected {' or '.join(_label_sets())} or the names of all "
+        f"{classes} classes"
+    )
+
+
+def _inferred_labels(
+    run: Mapping[str, Any], labels: Mapping[int, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and WNIDs of a run whose `run.json` does not say them."""
     classes, model = int(run["classes"]), run["config"].get("model")
-    own = [ZOO[model].imagenet] if isinstance(model, str) and model in ZOO else []
-    # Labels alone tell ImageNet, too: networks that are not in the zoo.
-    for imagenet in [*own, True] if labels else own:
-        wnids, names = imagenet_labels() if imagenet else ((), tuple("0123456789"))
-        if classes == len(names) + 1:  # after retraining
-            names += (NEW_CLASS,)
-            wnids += (NEW_CLASS,) if wnids else ()
+    candidates = []
+    if isinstance(model, str) and model in ZOO:
+        candidates.append("imagenet" if ZOO[model].imagenet else "digits")
+    # A network outside the zoo: the labels of the elites alone may be those of ImageNet.
+    if labels:
+        candidates.append("imagenet")
+    for candidate in candidates:
+        names, wnids = _labels_in(candidate, classes=classes)
         if classes == len(names) and labels.items() <= dict(enumerate(names)).items():
             return names, wnids
     return tuple(labels.get(k, f"class {k}") for k in range(classes)), ()
+
+
+def _label_sets() -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Names and WNIDs of the sets of classes that `run.json` calls by name."""
+    wnids, names = imagenet_labels()
+    return {"imagenet": (names, wnids), "digits": (tuple("0123456789"), ())}
+
+
+def _labels_in(name: str, *, classes: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and WNIDs of a set; with the class of fooling images, if a run has one class more."""
+    names, wnids = _label_sets()[name]
+    return with_new_class(names, wnids) if classes == len(names) + 1 else (names, wnids)

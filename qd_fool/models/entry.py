@@ -10,6 +10,8 @@ from qd_fool.models.origin import Origin
 from qd_fool.models.preprocessing import Preprocess
 from qd_fool.registry import Registry
 
+__all__ = ["ZOO", "ZooEntry"]
+
 
 @dataclasses.dataclass(frozen=True)
 class ZooEntry:

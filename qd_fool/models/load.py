@@ -95,8 +95,7 @@ def make_scorer(
     else:
         params = entry.params_from_flat(flat, source=source, **more)
     if retrained.has_new_class(params, classes=len(names)):
-        names += (retrained.NEW_CLASS,)
-        wnids += (retrained.NEW_CLASS,) if wnids else ()
+        names, wnids = retrained.with_new_class(names, wnids)
     apply = entry.apply
     if precision not in get_args(Precision):
         raise UserError(

@@ -6,6 +6,8 @@ import numpy as np
 
 from qd_fool.errors import UserError
 
+__all__ = ["conv_kernel", "dense_kernel", "take_arrays"]
+
 Shapes = Mapping[str, tuple[int, ...]]
 """The arrays of an architecture by name, in the layout of Caffe and PyTorch (OIHW, out x in)."""
 

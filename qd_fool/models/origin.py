@@ -9,6 +9,8 @@ from pathlib import Path
 from qd_fool.errors import UserError
 from qd_fool.models.fetch import RemoteFile, fetch
 
+__all__ = ["ByHand", "FromPackage", "Shipped"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Shipped:

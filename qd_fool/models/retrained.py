@@ -1,10 +1,14 @@
-"""Networks that have learnt a class more, "fooling image": their heads, and the files they are in.
+"""Networks with one more class, "fooling image": their last layer, and the files that hold them.
 
 A file is safetensors. Its arrays are named by their path in the parameters ("params/conv10/kernel")
 and laid out as the network uses them; batch normalisation is folded in already, so that no name of
 the file that the training began with would fit.
+
+All retraining writes this format. (Older versions wrote a LeNet of eleven classes under the names
+of an ordinary LeNet: `architectures.lenet.params_from_flat` still reads such files.)
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,11 +25,23 @@ NEW_CLASS = "fooling image"
 """The name of class n + 1, which comes last."""
 
 NEW_BIAS = 1.0
-"""The new class's logit before training, whatever is shown: as improbable as most of the others.
+"""Logit of the new class before training, for every picture: as improbable as most other classes.
 
-Above 0, since SqueezeNet takes a ReLU of its logits, and what is below has no gradient."""
+Above 0, since SqueezeNet applies a ReLU to its logits, and values below 0 have no gradient."""
 
 _MEAN = "mean"
+
+
+def with_new_class(
+    names: tuple[str, ...], wnids: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and WNIDs of classes, and behind them those of the class of fooling images.
+
+    Args:
+      names: One name per class.
+      wnids: One WordNet identifier per class, or nothing.
+    """
+    return (*names, NEW_CLASS), (*wnids, NEW_CLASS) if wnids else ()
 
 
 def name_leaves(params: PyTree[Array]) -> dict[str, Array]:
@@ -44,10 +60,10 @@ def _name(path: tuple) -> str:
 
 
 def head_of(params: PyTree[Array], *, classes: int) -> tuple[str, str]:
-    """The names of the last layer's kernel and bias, told by the number of classes.
+    """Names of the last layer's kernel and bias: the one layer with as many outputs as classes.
 
     Raises:
-      UserError: there is not exactly one such layer.
+      UserError: There is not exactly one such layer.
     """
     leaves = name_leaves(params)
     found = [
@@ -67,7 +83,7 @@ def head_of(params: PyTree[Array], *, classes: int) -> tuple[str, str]:
 
 
 def has_new_class(params: PyTree[Array], *, classes: int) -> bool:
-    """Whether the last layer has a class more than `classes`."""
+    """Whether the last layer has one class more than `classes`."""
     try:
         head_of(params, classes=classes + 1)
     except UserError:
@@ -76,14 +92,14 @@ def has_new_class(params: PyTree[Array], *, classes: int) -> bool:
 
 
 def add_class(params: PyTree[Array], *, classes: int) -> PyTree[Array]:
-    """The same network with a class more, whose weights are zero and whose bias is `NEW_BIAS`.
+    """The same network with one more class, whose weights are zero and whose bias is `NEW_BIAS`.
 
     Args:
-      params: of a network of `classes` classes.
-      classes: so many.
+      params: Parameters of the network.
+      classes: How many classes the network has.
 
     Raises:
-      UserError: it has no last layer that can be told.
+      UserError: The last layer can't be found.
     """
     kernel, bias = head_of(params, classes=classes)
     fill = {kernel: 0.0, bias: NEW_BIAS}
@@ -98,13 +114,13 @@ def add_class(params: PyTree[Array], *, classes: int) -> PyTree[Array]:
 
 
 def save_retrained(path: Path, params: PyTree[Array], *, model: str, classes: int) -> None:
-    """Write a network with a class more, whole or not at all.
+    """Write a network with one more class, whole or not at all. Same network, same bytes.
 
     Args:
-      path: a safetensors file.
-      params: of the network.
-      model: its name in the zoo.
-      classes: it told apart at first.
+      path: Where to write; a safetensors file.
+      params: Parameters of the network.
+      model: Name of the network in the zoo.
+      classes: How many classes the network has without the new one.
     """
     flat = {
         name: np.ascontiguousarray(np.asarray(leaf, np.float32))
@@ -112,11 +128,24 @@ def save_retrained(path: Path, params: PyTree[Array], *, model: str, classes: in
     }
     facts = {"model": model, "classes": str(classes + 1), "class_name": NEW_CLASS}
     with replacing(path) as partial:
-        safetensors.numpy.save_file(flat, partial, metadata=facts)
+        partial.write_bytes(_with_sorted_facts(safetensors.numpy.save(flat, metadata=facts)))
+
+
+def _with_sorted_facts(data: bytes) -> bytes:
+    """A safetensors file with its metadata in alphabetical order.
+
+    The library writes metadata in an order that differs from call to call; the digest of a weights
+    file is to depend on the network alone. The arrays stay where they are.
+    """
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    return data[:8] + text.ljust(size) + data[8 + size :]
 
 
 def is_retrained(flat: Mapping[str, np.ndarray]) -> bool:
-    """Whether arrays of a weights file are named as `save_retrained` names them."""
+    """Whether arrays of a weights file have names that `save_retrained` gives them."""
     return any(name.endswith("/kernel") for name in flat)
 
 
@@ -124,7 +153,7 @@ def mean_of(flat: Mapping[str, np.ndarray], *, size: int, source: str) -> np.nda
     """The mean that a retrained network subtracts, BGR: `(3,)`, or `(size, size, 3)`.
 
     Raises:
-      UserError: it has none, or one of another shape.
+      UserError: The file has no mean, or one of another shape.
     """
     if _MEAN not in flat:
         raise UserError(f"{source}: no array 'mean', which a network trained by Caffe subtracts")
@@ -149,15 +178,15 @@ def params_from_flat(
     """The parameters in a file of `save_retrained`.
 
     Args:
-      flat: arrays by name.
-      like: parameters of the architecture with its usual classes; whatever their values, except
-        for "mean", which is taken from here.
-      classes: so many.
-      model: the architecture's name, for errors.
-      source: the file's name, for errors.
+      flat: Arrays by name.
+      like: Parameters of the architecture with its usual classes. Only their shapes matter, except
+        for "mean", whose values are kept.
+      classes: How many classes `like` has.
+      model: Name of the architecture, for errors.
+      source: Name of the file, for errors.
 
     Raises:
-      UserError: an array is missing, surplus, of another shape, or not of finite numbers.
+      UserError: An array is missing, surplus, of another shape, or not of finite numbers.
     """
     wanted = name_leaves(like)
     head = head_of(like, classes=classes)

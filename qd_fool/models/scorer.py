@@ -6,6 +6,8 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Float, PyTree
 
+__all__ = ["Scorer", "default_chunk"]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scorer:

@@ -12,6 +12,8 @@ from matplotlib.patches import FancyArrowPatch
 from qd_fool.files import replacing
 from qd_fool.report.graph_layout import places_of, reaching_outputs
 
+__all__ = ["write_graph_svg"]
+
 COLORS = {
     "input": "#dddddd",
     "sine": "#8ecae6",

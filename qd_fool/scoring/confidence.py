@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["confidence_of", "percent"]
+
 
 def confidence_of(fitness: Any) -> Any:  # an array of one value comes back as a number
     """Log-odds to confidence in [0, 1], in float64, where it goes on past float32's 1."""

@@ -13,6 +13,8 @@ from qd_fool.models import Scorer
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.log_odds import evaluate
 
+__all__ = ["ScoreFunction", "score_function", "score_images", "top_classes"]
+
 ScoreFunction = Callable[[PyTree[Array], np.ndarray], np.ndarray]
 """`(params, images (n, height, width, channels) uint8) -> log-odds (n, classes)`."""
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 import qd_fool
 from qd_fool.errors import UserError
-from qd_fool.models.class_names import class_labels
+from qd_fool.models.class_names import class_labels, label_set
 from qd_fool.models.labels import imagenet_labels
 from qd_fool.models.retrained import NEW_CLASS
 
@@ -29,7 +29,7 @@ def cppn():
 
 @pytest.fixture(scope="module")
 def frame(cppn):
-    return qd_fool.runs.frame(cppn)
+    return qd_fool.archive_frame(cppn)
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_two_files_are_enough(tmp_path):
     nothing = (archive.elites, archive.metrics, archive.events, archive.genomes)
     assert nothing == (None, None, None, None)
     assert archive.class_names == tuple("0123456789")
-    frame = qd_fool.runs.frame(archive)
+    frame = qd_fool.archive_frame(archive)
     assert not {"top_class", "ancestors", "nodes", "wnid"} & set(frame)
     assert frame.confidence.tolist() == [float(row["confidence"]) for row in rows_of(DIRECT)]
     with pytest.raises(UserError, match=r"has no lineage.npz"):
@@ -151,7 +151,7 @@ def test_two_files_are_enough(tmp_path):
 
 def test_classes_of_imagenet_have_names_and_wnids():
     archive = qd_fool.load_archive(IMAGENET)
-    frame = qd_fool.runs.frame(archive)
+    frame = qd_fool.archive_frame(archive)
     assert (len(frame), frame.wnid[291]) == (1000, "n02129165")
     assert frame.label[291].startswith("lion")
     assert archive.encoding.image_shape == (256, 256, 3)
@@ -173,7 +173,7 @@ def test_an_empty_cell_knows_nothing(copied):
     )
     rows = (copied / "elites.csv").read_text().splitlines(keepends=True)
     (copied / "elites.csv").write_text("".join(rows[:5] + rows[6:]))
-    row = qd_fool.runs.frame(qd_fool.load_archive(copied)).loc[4]
+    row = qd_fool.archive_frame(qd_fool.load_archive(copied)).loc[4]
     assert (row.label, row.confidence, row.fitness, row.cells_held) == ("4", 0.0, -np.inf, 0)
     unknown = ["parent_label", "goal_switch", "top_class", "top_label", "ancestors", "switches"]
     assert row[unknown].isna().all()
@@ -239,7 +239,7 @@ def test_a_damaged_csv_is_refused(copied, old, new, message):
     assert old in text
     (copied / "elites.csv").write_text(text.replace(old, new, 1))
     with pytest.raises(UserError, match=message):
-        qd_fool.runs.frame(qd_fool.load_archive(copied))
+        qd_fool.archive_frame(qd_fool.load_archive(copied))
 
 
 def test_names_of_classes_come_from_the_network_or_the_labels():
@@ -256,9 +256,32 @@ def test_names_of_classes_come_from_the_network_or_the_labels():
     assert labels("mine", 3, {1: "cat"}) == (("class 0", "cat", "class 2"), ())
 
 
+def test_run_json_says_the_names_of_classes():
+    wnids, names = imagenet_labels()
+
+    def labels(stated, classes):
+        run = {"classes": classes, "config": {"model": "mine"}, "labels": stated}
+        return class_labels(run, {1: "another"})
+
+    for stated_names, stated_wnids in (
+        (names, wnids),
+        ((*names, NEW_CLASS), (*wnids, NEW_CLASS)),
+        (tuple("0123456789"), ()),
+        ((*"0123456789", NEW_CLASS), ()),
+        (("cat", "dog"), ()),
+        (names, ()),  # ImageNet's names without identifiers are names like others
+    ):
+        stated = json.loads(json.dumps(label_set(stated_names, stated_wnids)))
+        assert labels(stated, len(stated_names)) == (stated_names, stated_wnids)
+    assert label_set((*names, NEW_CLASS), (*wnids, NEW_CLASS)) == "imagenet"
+    for stated, classes in (("imagenet", 10), ("flowers", 10), (["cat"], 2), ([1, 2], 2), (3, 3)):
+        with pytest.raises(UserError, match=r"run.json: labels is .*, expected imagenet or digits"):
+            labels(stated, classes)
+
+
 def test_an_ascent_is_an_archive_without_parents():
     archive = qd_fool.load_archive(ASCENT)
-    frame = qd_fool.runs.frame(archive)
+    frame = qd_fool.archive_frame(archive)
     assert archive.run["kind"] == "ascent"
     assert frame.confidence.tolist() == [float(row["confidence"]) for row in rows_of(ASCENT)]
     assert frame.goal_switch.isna().all()
@@ -268,6 +291,6 @@ def test_an_ascent_is_an_archive_without_parents():
 
 def test_without_pandas_it_says_what_to_install(cppn, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    for table in (qd_fool.runs.frame, lambda archive: qd_fool.ancestor_frame(archive, 3)):
+    for table in (qd_fool.archive_frame, lambda archive: qd_fool.ancestor_frame(archive, 3)):
         with pytest.raises(UserError, match=r'pip install "qd-fool\[notebooks\]"'):
             table(cppn)

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.files import write_json
 from qd_fool.map_elites.state import EvolutionState
+from qd_fool.models.class_names import label_set
 from qd_fool.report.page.write import write_report
 from qd_fool.runs.archive_npz import write_archive
 from qd_fool.runs.directory import SCHEMA, read_run
@@ -30,6 +31,7 @@ def run_record(planned: EvolvePlan, mesh: Mesh) -> dict[str, Any]:
         "encoding_settings": dataclasses.asdict(planned.encoding.settings),
         "image_shape": planned.encoding.image_shape,
         "classes": len(planned.scorer.class_names),
+        "labels": label_set(planned.scorer.class_names, planned.scorer.wnids),
         "weights": planned.scorer.weights,
         "versions": {
             "python": platform.python_version(),

@@ -1,12 +1,13 @@
-"""The paper's experiments on ImageNet: their commands, and what is read from their results."""
+"""The paper's experiments on ImageNet: commands, and rows of the summary from their results."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from qd_fool.commands.reproduce.ascent import ascent_rows
+from qd_fool.commands.reproduce.config import ReproduceConfig
 from qd_fool.commands.reproduce.steps import Step, confidences, evaluations, json_of, named
 from qd_fool.commands.reproduce.summary import Row, median_row, p_value, percent, plot_runs
 from qd_fool.commands.reproduce.transfer import transfer_rows
@@ -19,20 +20,24 @@ KINDS = {
     "direct-gradient": ("direct", "fast", 0.7),
     "cppn-joint": ("cppn", "fast", 0.5),
 }
-"""Encoding, preset, and the share of the budget: plain pixels gain too little to wait for, those
-that climb gradients need no more, and a picture for two networks costs two forward passes."""
+"""Encoding, preset, and share of the budget, by kind of run.
+
+Evolved pixels gain too little to wait for; pixels that climb gradients need no more; and a picture
+for two networks costs two forward passes."""
 
 
 RETRAINED = 0.5
-"""The share of it for evolution against the retrained network; both are read at that many."""
+"""Share of the budget for evolution against the retrained network.
+
+Both evolutions are compared at that many evaluations."""
 
 
-def imagenet_steps(config: Any, out: Path) -> list[Step]:
+def imagenet_steps(config: ReproduceConfig, out: Path) -> list[Step]:
     """The commands, in order.
 
     Args:
-      config: a `ReproduceConfig`.
-      out: where they write.
+      config: Settings of the reproduction.
+      out: Directory that the commands write to.
     """
     networks = [text.partition("=")[::2] for text in config.networks]
     first, second = networks[:2]
@@ -53,6 +58,7 @@ def imagenet_steps(config: Any, out: Path) -> list[Step]:
             str(round(config.budget * share)), "--seed", str(seed),
         )  # fmt: skip
 
+    # Evolutions, ascents, their pictures shown to all networks, and retraining.
     for kind in KINDS:
         for seed in seeds:
             evolve(kind, [first, second] if kind == "cppn-joint" else [first], seed)
@@ -76,21 +82,27 @@ def imagenet_steps(config: Any, out: Path) -> list[Step]:
 
 
 def _networks(flag: str, networks: Sequence[tuple[str, str]]) -> list[str]:
-    """Flags that name networks, and their weights where one of them has other than its own."""
+    """Flags that name networks; and their weights, if a network has others than its own."""
     words = [word for name, _ in networks for word in (flag, name)]
     if any(file for _, file in networks):
         words += [word for _, file in networks for word in ("--weights", file or "own")]
     return words
 
 
-def imagenet_rows(config: Any, out: Path, steps: Sequence[Step]) -> list[Row]:
-    """What came of them; writes the plot of confidence over evaluations, too."""
+def imagenet_rows(config: ReproduceConfig, out: Path, steps: Sequence[Step]) -> list[Row]:
+    """Rows of the summary. Writes the plot of confidence over evaluations, too.
+
+    Args:
+      config: Settings of the reproduction.
+      out: Directory that the commands wrote to.
+      steps: Commands, all done.
+    """
     rows = []
     runs: dict[str, list[Path]] = {}
     for kind in KINDS:
-        mine = [step for step in steps if step.name.startswith(f"{kind}/")]
-        runs[kind] = [step.result for step in mine]
-        rows += _evolution(kind, mine)
+        of_kind = [step for step in steps if step.name.startswith(f"{kind}/")]
+        runs[kind] = [step.result for step in of_kind]
+        rows += _evolution(kind, of_kind)
     plot_runs(out / "confidence.png", runs, title="Median over the 1000 classes")
     rows += _between(runs, named(steps, "cppn-paper/seed0"))
     rows += ascent_rows(
@@ -108,25 +120,37 @@ def imagenet_rows(config: Any, out: Path, steps: Sequence[Step]) -> list[Row]:
 
 
 def _evolution(kind: str, steps: Sequence[Step]) -> list[Row]:
+    """Rows on evolutions of one kind that differ in their seed."""
     encoding, preset, _ = KINDS[kind]
     words = "paper's settings" if preset == "paper" else f"preset {preset}"
     if kind == "cppn-joint":
         words += ", two networks at once (confidence: the lesser)"
     everything = np.concatenate([confidences(step.result) for step in steps])
     count = evaluations(steps[0].result)
-    told: dict[str, Any] = {"experiment": f"evolution, {encoding}, {words}", "step": steps[0]}
-    told["seeds"] = ", ".join(str(i) for i in range(len(steps)))
+    experiment, seeds = f"evolution, {encoding}, {words}", ", ".join(map(str, range(len(steps))))
     paper = f"imagenet {encoding}" if preset == "paper" else ""
     sure = [int((confidences(step.result) >= 0.99).sum()) for step in steps]
     return [
         median_row(
-            everything, figure=f"median confidence after {count:,} evaluations", paper=paper, **told
+            everything,
+            experiment=experiment,
+            figure=f"median confidence after {count:,} evaluations",
+            step=steps[0],
+            paper=paper,
+            seeds=seeds,
         ),
-        Row(figure="cells >= 99%, a seed", ours=", ".join(map(str, sure)), **told),
+        Row(
+            experiment=experiment,
+            figure="cells >= 99%, by seed",
+            ours=", ".join(map(str, sure)),
+            step=steps[0],
+            seeds=seeds,
+        ),
     ]
 
 
 def _between(runs: dict[str, list[Path]], step: Step) -> list[Row]:
+    """A row that compares the two encodings."""
     direct, cppn = (
         np.concatenate([confidences(run) for run in runs[kind]])
         for kind in ("direct-paper", "cppn-paper")
@@ -135,56 +159,53 @@ def _between(runs: dict[str, list[Path]], step: Step) -> list[Row]:
     share = KINDS["direct-paper"][2]
     return [
         Row(
-            "CPPN against direct, paper's settings",
-            f"a CPPN elite is the more confident one (Mann-Whitney; direct had {share:.0%} of the "
-            "evaluations)",
-            f"{test['effect']:.0%} of pairs, p {p_value(test['p'])}",
-            step,
+            experiment="CPPN against direct, paper's settings",
+            figure="a CPPN elite is the more confident one (Mann-Whitney; direct had "
+            f"{share:.0%} of the evaluations)",
+            ours=f"{test['effect']:.0%} of pairs, p {p_value(test['p'])}",
+            step=step,
         )
     ]
 
 
 def _retraining(step: Step) -> list[Row]:
-    """Before and after a class of fooling images, at the same evaluations."""
-    first, *later = json_of(step.result)["rows"]
+    """Rows on evolution before and after retraining, at the same evaluations."""
+    table = json_of(step.result)["rows"]
+    first = table[0]
+    figure_row = functools.partial(
+        Row, experiment="retraining with a class of fooling images", step=step
+    )
     rows = []
-    for i, row in enumerate([first, *later]):
-        told: dict[str, Any] = {
-            "experiment": "retraining with a class of fooling images",
-            "step": step,
-        }
-        who = f"against {row['network']}, {row['evaluations']:,} evaluations"
+    for i, row in enumerate(table):
+        network = f"against {row['network']}, {row['evaluations']:,} evaluations"
         rows.append(
-            Row(
-                figure=f"median confidence {who}",
+            figure_row(
+                figure=f"median confidence {network}",
                 ours=percent(row["median"]),
                 interval=f"{percent(row['median_low'])} to {percent(row['median_high'])}",
                 paper=f"retrain imagenet, {'after' if i else 'before'}",
-                **told,
             )
         )
         accuracy = f"{row['top1']:.1%} / {row['top5']:.1%}"
         if i:
             change = [row[name] - first[name] for name in ("top1", "top5")]
             accuracy += f" ({change[0]:+.1%} / {change[1]:+.1%})"
-        rows.append(Row(figure="top-1 / top-5 on photographs held out", ours=accuracy, **told))
+        rows.append(figure_row(figure="top-1 / top-5 on photographs held out", ours=accuracy))
         if i:
             rows.append(
-                Row(
+                figure_row(
                     figure="a picture against the first network is the more confident one "
                     "(Mann-Whitney)",
                     ours=f"{row['first_is_larger']:.0%} of pairs, "
                     f"p {p_value(row['mann_whitney_p'])}",
-                    **told,
                 )
             )
             rows.append(
-                Row(
+                figure_row(
                     figure="fooling images caught: trained on / held out; photographs taken for "
                     "them",
                     ours=f"{row['caught_trained']:.1%} / {row['caught_held_out']:.1%}; "
                     f"{row['taken']:.1%}",
-                    **told,
                 )
             )
     return rows

@@ -1,12 +1,13 @@
-"""The paper's experiments on MNIST: their commands, and what is read from their results."""
+"""The paper's experiments on MNIST: commands, and rows of the summary from their results."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from qd_fool.commands.reproduce.ascent import ascent_rows
+from qd_fool.commands.reproduce.config import ReproduceConfig
 from qd_fool.commands.reproduce.steps import Step, confidences, json_of, named, rows_of
 from qd_fool.commands.reproduce.summary import Row, median_row, p_value, percent, plot_runs
 from qd_fool.commands.reproduce.transfer import transfer_rows
@@ -22,15 +23,16 @@ NETWORKS = ("lenet", "lenet-b", "lenet-c")
 
 
 GENERATIONS = {"paper": {"direct": 200, "cppn": 1000}, "fast": {"direct": 200, "cppn": 3000}}
-"""Of the paper, or the original code; as many evaluations at least for the fast presets."""
+"""Generations by preset and encoding: those of the paper or the original code; the fast presets
+get at least as many evaluations."""
 
 
-def mnist_steps(config: Any, out: Path) -> list[Step]:
+def mnist_steps(config: ReproduceConfig, out: Path) -> list[Step]:
     """The commands, in order.
 
     Args:
-      config: a `ReproduceConfig`.
-      out: where they write.
+      config: Settings of the reproduction.
+      out: Directory that the commands write to.
     """
     data = () if config.data_dir is None else ("--data-dir", str(config.data_dir))
     seeds = range(config.seeds or 5)
@@ -84,14 +86,20 @@ def mnist_steps(config: Any, out: Path) -> list[Step]:
     return steps
 
 
-def mnist_rows(config: Any, out: Path, steps: Sequence[Step]) -> list[Row]:
-    """What came of them; writes the plot of confidence over evaluations, too."""
+def mnist_rows(config: ReproduceConfig, out: Path, steps: Sequence[Step]) -> list[Row]:
+    """Rows of the summary. Writes the plot of confidence over evaluations, too.
+
+    Args:
+      config: Settings of the reproduction.
+      out: Directory that the commands wrote to.
+      steps: Commands, all done.
+    """
     rows = []
     runs: dict[str, list[Path]] = {}
     for kind in ("direct-paper", "cppn-paper", "direct-fast", "cppn-fast"):
-        mine = [step for step in steps if step.name.startswith(f"{kind}/")]
-        runs[kind] = [step.result for step in mine]
-        rows += evolution_rows(kind, mine)
+        of_kind = [step for step in steps if step.name.startswith(f"{kind}/")]
+        runs[kind] = [step.result for step in of_kind]
+        rows += evolution_rows(kind, of_kind)
     rows += _between(runs, steps)
     plot_runs(out / "confidence.png", runs, title="LeNet: median over the ten digits")
     rows += ascent_rows(
@@ -112,71 +120,78 @@ def mnist_rows(config: Any, out: Path, steps: Sequence[Step]) -> list[Row]:
 
 
 def _seeds(steps: Sequence[Step]) -> str:
+    """Seeds of some steps, such as "0 to 4"."""
     last = len(steps) - 1
     return "0" if last == 0 else f"0 to {last}"
 
 
 def evolution_rows(kind: str, steps: Sequence[Step]) -> list[Row]:
-    """Of evolutions that differ in their seed; `kind` is encoding-preset."""
+    """Rows on evolutions that differ in their seed.
+
+    Args:
+      kind: Encoding and preset, such as "direct-paper".
+      steps: Commands of the evolutions.
+    """
     encoding, preset = kind.split("-")
     settings = "paper's settings" if preset == "paper" else f"preset {preset}"
     experiment = f"evolution, {encoding}, {settings}"
-    told: dict[str, Any] = {"experiment": experiment, "step": steps[0], "seeds": _seeds(steps)}
-    told["paper"] = f"mnist {encoding}" if preset == "paper" else ""
+    row = functools.partial(Row, experiment=experiment, step=steps[0], seeds=_seeds(steps))
     medians = np.asarray([np.median(confidences(step.result)) for step in steps])
     everything = np.concatenate([confidences(step.result) for step in steps])
     logs = [rows_of(step.result / "metrics.csv") for step in steps]
     last = int(logs[0][-1]["evaluations"])
     rows = [
         median_row(
-            everything, figure=f"median confidence after {last:,} evaluations a seed", **told
+            everything,
+            experiment=experiment,
+            figure=f"median confidence after {last:,} evaluations per seed",
+            step=steps[0],
+            seeds=_seeds(steps),
+            paper=f"mnist {encoding}" if preset == "paper" else "",
         ),
-        Row(
-            figure="least median of a seed",
-            ours=percent(float(medians.min())),
-            **{**told, "paper": ""},
-        ),
+        row(figure="least median of a seed", ours=percent(float(medians.min()))),
     ]
-    for column, what in (("median_confidence", "median"), ("min_confidence", "all ten")):
+    # Evaluations until the median, or every cell, had 99.99%.
+    for column, name in (("median_confidence", "median"), ("min_confidence", "all ten")):
         times = [_first(log, column) for log in logs]
         reached = [t for t in times if t is not None]
         ours = f"{min(reached):,} to {max(reached):,} evaluations" if reached else "never"
         if reached and len(reached) < len(times):
             ours += f" in {len(reached)} of {len(times)} seeds, never in the others"
         key = "mnist direct, all" if column == "min_confidence" and kind == "direct-paper" else ""
-        rows.append(Row(figure=f"{what} >= 99.99%", ours=ours, **{**told, "paper": key}))
+        rows.append(row(figure=f"{name} >= 99.99%", ours=ours, paper=key))
     return rows
 
 
 def _first(log: Sequence[dict[str, str]], column: str) -> int | None:
+    """Evaluations until a column of `metrics.csv` had 99.99%; None if it never had."""
     return next((int(row["evaluations"]) for row in log if float(row[column]) >= 0.9999), None)
 
 
 def _between(runs: dict[str, list[Path]], steps: Sequence[Step]) -> list[Row]:
+    """A row that compares the two encodings."""
     pooled = {
         kind: np.concatenate([confidences(run) for run in runs[kind]])
         for kind in ("direct-paper", "cppn-paper")
     }
     test = mann_whitney(pooled["direct-paper"], pooled["cppn-paper"])
-    mine = [step for step in steps if step.name.startswith("cppn-paper/")]
+    cppn_steps = [step for step in steps if step.name.startswith("cppn-paper/")]
     return [
         Row(
-            "direct against CPPN, paper's settings",
-            "a direct elite is the more confident one (Mann-Whitney)",
-            f"{test['effect']:.0%} of pairs, p {p_value(test['p'])}",
-            mine[0],
-            seeds=_seeds(mine),
+            experiment="direct against CPPN, paper's settings",
+            figure="a direct elite is the more confident one (Mann-Whitney)",
+            ours=f"{test['effect']:.0%} of pairs, p {p_value(test['p'])}",
+            step=cppn_steps[0],
+            seeds=_seeds(cppn_steps),
         )
     ]
 
 
 def _retraining(step: Step) -> list[Row]:
-    """The extremes over the rounds; the whole table is the run's own."""
+    """Rows on the extremes over all rounds; the summary shows the whole table, too."""
     table = json_of(step.result / "table.json")["rows"]
-    told: dict[str, Any] = {
-        "experiment": f"retraining, {len(table)} rounds, {step.name.partition('-')[2]}",
-        "step": step,
-    }
+    experiment = f"retraining, {len(table)} rounds, {step.name.partition('-')[2]}"
+    figure_row = functools.partial(Row, experiment=experiment, step=step)
     errors = [row["test_error"] for row in table]
     medians = [row["median_confidence"] for row in table]
 
@@ -185,28 +200,24 @@ def _retraining(step: Step) -> list[Row]:
         return f"{min(values):.1%} to {max(values):.1%}" if values else "-"
 
     return [
-        Row(
+        figure_row(
             figure=f"test error on {table[0]['test_images']:,} real digits, least to largest",
             ours=f"{min(errors):.2%} to {max(errors):.2%}",
             paper="retrain mnist, error",
-            **told,
         ),
-        Row(
+        figure_row(
             figure="median confidence of the pictures evolved against DNN_1, and the last",
             ours=f"{percent(medians[0])}, {percent(medians[-1])}",
             paper="retrain mnist",
-            **told,
         ),
-        Row(
+        figure_row(
             figure="the same, least of all rounds",
             ours=f"{percent(min(medians))} (DNN_{int(np.argmin(medians)) + 1})",
-            **told,
         ),
-        Row(
+        figure_row(
             figure="the next network catches, of those it was trained on",
             ours=spread("caught"),
-            **told,
         ),
-        Row(figure="of other seeds", ours=spread("caught_held_out"), **told),
-        Row(figure="of the other encoding", ours=spread("caught_other"), **told),
+        figure_row(figure="of other seeds", ours=spread("caught_held_out")),
+        figure_row(figure="of the other encoding", ours=spread("caught_other")),
     ]

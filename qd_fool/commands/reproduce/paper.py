@@ -1,17 +1,18 @@
-"""The paper's figures that experiments are laid beside, and how well each is sourced.
+"""Figures of the paper to compare experiments with, and how well each is sourced.
 
 A: the paper's text, or a verbatim quotation of it, was seen. B: an independent paraphrase was.
 R: recalled only, not verified.
 """
 
-from typing import NamedTuple
+import dataclasses
 
 
-class Told(NamedTuple):
-    """A figure of the paper's.
+@dataclasses.dataclass(frozen=True)
+class PaperFigure:
+    """A figure of the paper.
 
     Attributes:
-      figure: as people write it.
+      figure: Value, as people write it.
       mark: "A", "B" or "R".
     """
 
@@ -26,18 +27,18 @@ MARKS = {
 }
 
 
-PAPER: dict[str, Told] = {
-    "lenet error": Told("0.94%", "B"),
-    "mnist direct": Told("99.99% by 200 generations", "A"),
-    "mnist direct, all": Told(">= 99.99% on all digits in < 50 generations, every run", "A"),
-    "mnist cppn": Told("99.99% too", "B"),
-    "ascent": Told("99.99%", "A"),
-    "transfer": Told("some images fool both networks, some only the first", "B"),
-    "retrain mnist": Told("still fooled after many rounds", "B"),
-    "retrain mnist, error": Told("0.75 to 1.02% over 15 rounds", "R"),
-    "imagenet direct": Told("21.59% (20,000 generations)", "B"),
-    "imagenet cppn": Told("88.11% (5000 generations)", "R"),
-    "retrain imagenet, before": Told("88.1%", "R"),
-    "retrain imagenet, after": Told("11.7%", "R"),
+PAPER: dict[str, PaperFigure] = {
+    "lenet error": PaperFigure("0.94%", "B"),
+    "mnist direct": PaperFigure("99.99% by 200 generations", "A"),
+    "mnist direct, all": PaperFigure(">= 99.99% on all digits in < 50 generations, every run", "A"),
+    "mnist cppn": PaperFigure("99.99% too", "B"),
+    "ascent": PaperFigure("99.99%", "A"),
+    "transfer": PaperFigure("some images fool both networks, some only the first", "B"),
+    "retrain mnist": PaperFigure("still fooled after many rounds", "B"),
+    "retrain mnist, error": PaperFigure("0.75 to 1.02% over 15 rounds", "R"),
+    "imagenet direct": PaperFigure("21.59% (20,000 generations)", "B"),
+    "imagenet cppn": PaperFigure("88.11% (5000 generations)", "R"),
+    "retrain imagenet, before": PaperFigure("88.1%", "R"),
+    "retrain imagenet, after": PaperFigure("11.7%", "R"),
 }
-"""By what is measured."""
+"""Figures of the paper, by what is measured."""

@@ -1,24 +1,26 @@
-"""A command that reproduces something, and how to tell that it is done."""
+"""A command of a reproduction, and whether it is done; and readers of its results."""
 
 import csv
+import dataclasses
 import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from qd_fool.runs.directory import read_run
 
 
-class Step(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Step:
     """A command of `qd-fool` and its result.
 
     Attributes:
-      name: short, unique among the steps.
-      words: after `qd-fool`.
-      result: a run directory, or a file, that is there once it is done.
+      name: Short name, unique among the steps.
+      words: Words of the command after `qd-fool`.
+      result: Run directory, or file, that is there once the command is done.
     """
 
     name: str
@@ -27,11 +29,11 @@ class Step(NamedTuple):
 
     @property
     def command(self) -> str:
-        """As people type it."""
+        """The command as people type it."""
         return shlex.join(["qd-fool", *self.words])
 
     def finished(self) -> bool:
-        """Whether its result is there, and whole."""
+        """Whether the result is there, and whole."""
         if self.result.suffix:
             return self.result.is_file()
         run = self.result / "run.json"
@@ -39,7 +41,7 @@ class Step(NamedTuple):
 
 
 def read_run_status(path: Path) -> str | None:
-    """What a `run.json` says of itself; None where it is not whole."""
+    """The status in a `run.json`; None where the file is not whole."""
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
@@ -59,21 +61,21 @@ def named(steps: Sequence[Step], name: str) -> Step:
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
-    """A CSV file, a dictionary a row."""
+    """The rows of a CSV file, one dictionary per row."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def confidences(run_dir: Path) -> np.ndarray:
-    """Of a run's elites, `(elites,)`."""
+    """Confidence of each elite of a run, `(elites,)`."""
     return np.asarray([float(row["confidence"]) for row in rows_of(run_dir / "elites.csv")])
 
 
 def evaluations(run_dir: Path) -> int:
-    """Counted, of a run."""
+    """Counted evaluations of a run."""
     return int(read_run(run_dir)["evaluations"])
 
 
 def json_of(path: Path) -> Any:
-    """A JSON file's value."""
+    """The value in a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))

@@ -1,13 +1,13 @@
 """The summary of a reproduction: our figures, the paper's, and the command behind each."""
 
 import csv
+import dataclasses
 import datetime
 import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import matplotlib.pyplot as plt
@@ -19,17 +19,18 @@ from qd_fool.files import replacing
 from qd_fool.judge.statistics import median_interval
 
 
-class Row(NamedTuple):
-    """A figure of ours beside the paper's.
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A figure of ours, to be shown beside that of the paper.
 
     Attributes:
-      experiment: what was done.
-      figure: what was measured.
-      ours: the value, as people write it.
-      step: the command that made it.
-      paper: key of `PAPER`; "" where the paper says nothing comparable.
-      interval: bootstrap interval (95%) of a median, or what else belongs beside the value.
-      seeds: which were run.
+      experiment: Name of the experiment.
+      figure: Name of the measured figure.
+      ours: Value, as people write it.
+      step: Command that made the value.
+      paper: Key of `PAPER`; "" where the paper has no comparable figure.
+      interval: Bootstrap interval (95%) of a median, or another note beside the value.
+      seeds: Seeds that were run.
     """
 
     experiment: str
@@ -45,7 +46,7 @@ COLUMNS = ("experiment", "figure", "ours", "95% interval", "seeds", "paper", "ma
 
 
 def percent(value: float) -> str:
-    """A confidence with as many digits as tell it from certainty, and never certainty."""
+    """A confidence with as many digits as distinguish it from certainty, and never certainty."""
     if np.isnan(value):
         return "-"
     if value >= 0.999999:
@@ -54,39 +55,48 @@ def percent(value: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """`= 0.012`; below what a test can tell, `< 1e-300`."""
+    """A p-value such as `= 0.012`, or `< 1e-300`."""
     return f"= {p:.2g}" if p >= 1e-300 else "< 1e-300"
 
 
 def median_row(values: np.ndarray, *, experiment: str, figure: str, step: Step, **more: str) -> Row:
-    """A row of a median, with its interval."""
+    """A row with the median of some confidences, and its interval.
+
+    Args:
+      values: Confidences.
+      experiment: Name of the experiment.
+      figure: Name of the figure.
+      step: Command that made the values.
+      more: Further fields of the row.
+    """
     middle, low, high = median_interval(values)
     return Row(
-        experiment,
-        figure,
-        percent(middle),
-        step,
+        experiment=experiment,
+        figure=figure,
+        ours=percent(middle),
+        step=step,
         interval=f"{percent(low)} to {percent(high)}",
         **more,
     )
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    told = PAPER.get(row.paper)
+    """Cells of a row, by `COLUMNS`."""
+    paper = PAPER.get(row.paper)
     return (
         row.experiment,
         row.figure,
         row.ours,
         row.interval,
         row.seeds,
-        told.figure if told else "",
-        told.mark if told else "",
+        paper.figure if paper else "",
+        paper.mark if paper else "",
         row.step.command,
     )
 
 
 def machine() -> str:
-    """What the figures were made on, in words."""
+    """The machine and the versions that made the figures, in words."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     kinds = {device.device_kind for device in jax.devices()}
     return (
@@ -101,11 +111,11 @@ def write_summary(
     """Write `summary.csv` and `summary.md` into a directory.
 
     Args:
-      out: where the steps wrote.
-      rows: in order.
-      steps: all of them, for the list of commands with their times.
-      title: of the page.
-      command: that made it all.
+      out: Directory that the steps wrote to.
+      rows: Rows, in order.
+      steps: All steps, for the list of commands with their times.
+      title: Title of the page.
+      command: Command that reproduces everything.
     """
     with (
         replacing(out / "summary.csv") as partial,
@@ -114,6 +124,8 @@ def write_summary(
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(_cells(row) for row in rows)
+
+    # How it was made, and how to read the figures.
     seconds = load_seconds(out)
     total = sum(seconds.get(step.command, 0.0) for step in steps)
     number = {step.command: i + 1 for i, step in enumerate(steps)}
@@ -128,12 +140,14 @@ def write_summary(
         "",
         f"How well the paper's figures are sourced: {marks}.",
         "",
-        "Intervals and tests are over pictures. Those of one run share ancestors, so that they say "
-        "how sure a figure is of these runs, and too much of others.",
+        "Intervals and tests are over pictures. Pictures of one run share ancestors: intervals say "
+        "how certain a figure is for these runs, and are too narrow for others.",
         "",
         "| experiment | figure | ours | 95% interval | seeds | paper | mark | command |",
         "|---|---|---|---|---|---|---|---|",
     ]
+
+    # The rows; an experiment is named in the first of several rows.
     before = ""
     for row in rows:
         cells = list(_cells(row))
@@ -141,6 +155,8 @@ def write_summary(
         cells[-1] = str(number[row.step.command])
         before = row.experiment
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+
+    # Whole tables of retraining, plots, and the commands with their times.
     for step in steps:
         for name in TABLES:
             page = step.result.parent / name if step.result.suffix else step.result / name
@@ -162,7 +178,7 @@ def write_summary(
 
 
 TABLES = ("table.md", "retrain.md")
-"""Whose tables the page repeats whole: those of retraining."""
+"""Pages whose tables the summary repeats whole: those of retraining."""
 
 
 SHOWN = (
@@ -174,20 +190,20 @@ SHOWN = (
     "retrain_curves.png",
     "retrain_pictures.png",
 )
-"""Pictures that the page shows; others stay in their directories."""
+"""Pictures that the summary shows; others stay in their directories."""
 
 
 SHOWN_BETWEEN = (1e-6, 1 - 1e-7)
-"""Confidences beyond are drawn there: float32 has few of them."""
+"""Least and largest confidence on the axis; float32 has few values beyond."""
 
 
 def plot_runs(path: Path, runs: Mapping[str, Sequence[Path]], *, title: str) -> None:
-    """Median confidence over counted evaluations; a colour a kind of run, a line a seed.
+    """Plot median confidence over counted evaluations: one colour per kind, one line per seed.
 
     Args:
-      path: of the PNG.
-      runs: run directories, by kind.
-      title: of the plot.
+      path: PNG file to write.
+      runs: Run directories, by kind.
+      title: Title of the plot.
     """
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
     for k, (kind, directories) in enumerate(runs.items()):

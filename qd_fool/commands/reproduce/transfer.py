@@ -1,4 +1,4 @@
-"""What is read from `transfer.json` for a summary."""
+"""Rows of the summary on transfer, from `transfer.json` and `transfer.csv`."""
 
 from typing import Any
 
@@ -7,32 +7,32 @@ import numpy as np
 from qd_fool.commands.reproduce.steps import Step, json_of, rows_of
 from qd_fool.commands.reproduce.summary import Row, p_value, percent
 from qd_fool.judge.statistics import mann_whitney
+from qd_fool.judge.transfer import PairCounts
 
 
 def transfer_rows(single: Step, joint: Step | None = None, *, experiment: str) -> list[Row]:
-    """Counts of pictures of one network on others, and of pictures of two on those held out.
+    """Rows on pictures of one network shown to others, and of two networks shown to a third.
 
     Args:
-      single: a transfer of runs against one network, A.
-      joint: a transfer of runs against A and another; those that neither was made against are held
-        out.
-      experiment: name of the rows.
+      single: Transfer of runs against one network, A.
+      joint: Transfer of runs against A and another network. All other networks are held out.
+      experiment: Name of the experiment.
     """
     transfer = json_of(single.result)
     source = transfer["sources"][0]["networks"][0]
     rows = []
     for other, at in _counts(transfer).items():
-        told = "; ".join(
-            f"{counts['both']} both, {counts['a_only']} only {source} at >= {float(t):.2%}"
+        counted = "; ".join(
+            f"{counts.both} both, {counts.a_only} only {source} at >= {float(t):.2%}"
             for t, counts in at.items()
         )
-        images = next(iter(at.values()))["images"]
+        images = next(iter(at.values())).images
         rows.append(
             Row(
-                experiment,
-                f"of {images} pictures evolved against {source}, fool {source} and {other}",
-                told,
-                single,
+                experiment=experiment,
+                figure=f"of {images} pictures evolved against {source}, fool {source} and {other}",
+                ours=counted,
+                step=single,
                 paper="transfer",
                 seeds=_seeds(single),
             )
@@ -49,38 +49,45 @@ def transfer_rows(single: Step, joint: Step | None = None, *, experiment: str) -
 
 
 def _joint_row(single: Step, joint: Step, other: str, *, experiment: str) -> Row:
-    """Confidence of a held-out network in pictures of one network, and of two."""
-    ours = {step.name: _confidence(step, other) for step in (single, joint)}
-    alone, both = ours[single.name], ours[joint.name]
+    """A row on the confidence of a held-out network in pictures of one network, and of two."""
+    alone, both = _confidence(single, other), _confidence(joint, other)
+    medians = ", ".join(percent(float(np.median(values))) for values in (alone, both))
     test = mann_whitney(both, alone)
     return Row(
-        experiment,
-        f"confidence of {other}, held out: pictures of one network, of two",
-        f"{percent(float(np.median(alone)))}, {percent(float(np.median(both)))} in the median; "
+        experiment=experiment,
+        figure=f"confidence of {other}, held out: pictures of one network, of two",
+        ours=f"{medians} in the median; "
         f"{(alone >= 0.99).mean():.1%}, {(both >= 0.99).mean():.1%} at >= 99%; Mann-Whitney "
         f"{test['effect']:.0%}, p {p_value(test['p'])}",
-        joint,
+        step=joint,
         seeds=f"{_seeds(single)}; {_seeds(joint)}",
     )
 
 
 def _confidence(step: Step, network: str) -> np.ndarray:
+    """Confidence of a network in each picture of a transfer."""
     rows = rows_of(step.result.with_name("transfer.csv"))
     return np.asarray([float(row["confidence"]) for row in rows if row["network"] == network])
 
 
-def _counts(transfer: dict[str, Any]) -> dict[str, dict[str, dict[str, int]]]:
-    """By the other network and threshold, added up over the runs."""
-    total: dict[str, dict[str, dict[str, int]]] = {}
+def _counts(transfer: dict[str, Any]) -> dict[str, dict[str, PairCounts]]:
+    """Counts by the other network and the threshold, added up over the runs."""
+    total: dict[str, dict[str, PairCounts]] = {}
     for source in transfer["sources"]:
         for pair in source["pairs"]:
-            for threshold, counts in pair["at"].items():
-                sums = total.setdefault(pair["b"], {}).setdefault(threshold, {})
-                for name, count in counts.items():
-                    sums[name] = sums.get(name, 0) + count
+            at = total.setdefault(pair["b"], {})
+            for threshold, stored in pair["at"].items():
+                counts = PairCounts(**stored)
+                at[threshold] = _added(at[threshold], counts) if threshold in at else counts
     return total
 
 
+def _added(a: PairCounts, b: PairCounts) -> PairCounts:
+    """The sums of two tables of counts."""
+    return PairCounts(*(m + n for m, n in zip(vars(a).values(), vars(b).values(), strict=True)))
+
+
 def _seeds(step: Step) -> str:
+    """Seeds of the runs of a transfer."""
     seeds = [source.get("seed") for source in json_of(step.result)["sources"]]
     return ", ".join(str(seed) for seed in seeds if seed is not None)

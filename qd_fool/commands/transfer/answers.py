@@ -1,4 +1,4 @@
-"""Showing pictures to networks: what each says of a picture's target, and what it sees itself."""
+"""Answers of networks to pictures: the confidence in each picture's target, and the top class."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -21,12 +21,12 @@ Shape = tuple[int, int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """What networks said of pictures; NaN, and class -1, where one was not asked.
+    """Answers of networks to pictures; NaN, and class -1, where a network was not asked.
 
     Attributes:
-      log_odds: of the target class.
-      argmax: the class that the network is most confident about.
-      argmax_log_odds: of that class.
+      log_odds: Log-odds of the target class.
+      argmax: Top class: the class that the network is most confident about.
+      argmax_log_odds: Log-odds of the top class.
     """
 
     log_odds: Float[np.ndarray, "images *networks"]
@@ -35,12 +35,12 @@ class Answers:
 
 
 def is_small(scorer: Scorer, shape: Shape) -> bool:
-    """Whether pictures of this shape must be enlarged to fill the network's input."""
+    """Whether pictures of this shape are smaller than the network's input."""
     return min(shape[:2]) < scorer.input_size
 
 
 def shown_shape(scorer: Scorer, shape: Shape) -> Shape:
-    """The shape in which pictures reach the network's crops: their own, unless they are small."""
+    """The shape of pictures before they are cropped: unchanged, unless they must be enlarged."""
     if not is_small(scorer, shape):
         return shape
     side = min(scorer.image_shape[:2])
@@ -50,10 +50,16 @@ def shown_shape(scorer: Scorer, shape: Shape) -> Shape:
 def check_shapes(
     scorer: Scorer, paths: Sequence[Path], shapes: Sequence[Shape], *, crops: int
 ) -> None:
-    """See, before anything is scored, that a network can take all pictures.
+    """Check, before anything is scored, that a network can take all pictures.
+
+    Args:
+      scorer: Network.
+      paths: Files of the pictures.
+      shapes: Shape of each picture, as it lies on disk.
+      crops: Crops per picture: 1 or 10.
 
     Raises:
-      UserError: it can't take that many crops of one of them.
+      UserError: The network can't take that many crops of a picture.
     """
     for shape, path in dict(zip(reversed(shapes), reversed(paths), strict=True)).items():
         try:
@@ -63,9 +69,9 @@ def check_shapes(
 
 
 def show(scorer: Scorer, path: Path, *, crops: int) -> UInt8[np.ndarray, "height width channels"]:
-    """A picture as a network is shown it: pixel for pixel, or enlarged as photographs are.
+    """A picture as it is shown to a network: pixel for pixel, or enlarged as photographs are.
 
-    With one crop it is cut here already, so that pictures of all sizes are scored by one program.
+    With one crop, the picture is cropped here already, so that one program scores all sizes.
     """
     channels, size = scorer.image_shape[2], scorer.input_size
     pixels = read_image(path, channels=channels)
@@ -82,49 +88,51 @@ def show(scorer: Scorer, path: Path, *, crops: int) -> UInt8[np.ndarray, "height
 def ask(
     scorer: Scorer,
     paths: Sequence[Path],
+    *,
     shapes: Sequence[Shape],
     targets: Int[np.ndarray, " images"],
-    *,
     crops: int,
     count: Callable[[int], None] = lambda _: None,
 ) -> Answers:
     """Score pictures with one network.
 
     Args:
-      scorer: the network.
-      paths: of the pictures.
-      shapes: of each, as it lies on disk.
-      targets: class of each; -1 for that which this network is most confident about.
-      crops: 1 (centre) or 10.
-      count: told how many pictures have been scored since it was called last.
+      scorer: Network.
+      paths: Files of the pictures.
+      shapes: Shape of each picture, as it lies on disk.
+      targets: Target class of each picture; -1 stands for the network's top class.
+      crops: Crops per picture: 1 (centre) or 10.
+      count: Function to call with the number of pictures scored since the last call.
 
     Returns:
       Answers `(images,)`.
 
     Raises:
-      UserError: the network gives NaN or infinite scores, or a picture can't be read any more.
+      UserError: The network gives NaN or infinite scores, or a picture can't be read any more.
     """
     score = score_function(scorer, crops=crops, chunk=default_chunk(scorer))
     n = len(paths)
     log_odds, best = np.empty(n), np.empty(n)
     argmax = np.empty(n, np.int64)
+    # Pictures of one shape are scored together.
     groups: dict[Shape | None, list[int]] = {}
     for i, shape in enumerate(shapes):
         key = None if crops == 1 else shown_shape(scorer, shape)
         groups.setdefault(key, []).append(i)
     for members in groups.values():
-        # Batches of one size: one program scores them all.
+        # All batches have one size: one program scores them all.
         size = -(-len(members) // -(-len(members) // SCORE_AT_ONCE))
         for start in range(0, len(members), size):
-            some = np.asarray(members[start : start + size])
-            images = np.stack([show(scorer, paths[i], crops=crops) for i in some])
-            filled = np.concatenate([images, images[:1].repeat(size - len(some), axis=0)])
-            odds = score(scorer.params, filled)[: len(some)]
+            batch = np.asarray(members[start : start + size])
+            images = np.stack([show(scorer, paths[i], crops=crops) for i in batch])
+            filled = np.concatenate([images, images[:1].repeat(size - len(batch), axis=0)])
+            odds = score(scorer.params, filled)[: len(batch)]
             if not np.isfinite(odds).all():
                 raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
-            rows = np.arange(len(some))
-            argmax[some] = odds.argmax(axis=1)
-            best[some] = odds[rows, argmax[some]]
-            log_odds[some] = odds[rows, np.where(targets[some] < 0, argmax[some], targets[some])]
-            count(len(some))
+            rows = np.arange(len(batch))
+            argmax[batch] = odds.argmax(axis=1)
+            best[batch] = odds[rows, argmax[batch]]
+            wanted = np.where(targets[batch] < 0, argmax[batch], targets[batch])
+            log_odds[batch] = odds[rows, wanted]
+            count(len(batch))
     return Answers(log_odds, argmax, best)

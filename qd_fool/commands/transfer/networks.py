@@ -1,10 +1,9 @@
-"""The networks of a transfer: those that runs were evolved against, then those of `--to`."""
+"""The networks of a transfer: first those that runs were evolved against, then those of `--to`."""
 
 import dataclasses
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -19,13 +18,13 @@ FLAGS = ("--to", "--weights")
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """What makes two networks the same one, wherever their files lie.
+    """Identity of a network: networks with the same identity are one, wherever their files lie.
 
     Attributes:
-      model: of the zoo.
-      weights_sha256: of the weights file.
-      mean_sha256: of a mean image given by hand; else empty.
-      precision: of the arithmetic.
+      model: Name in the zoo.
+      weights_sha256: Digest of the weights file.
+      mean_sha256: Digest of a mean image given by hand; else empty.
+      precision: Precision of the arithmetic.
     """
 
     model: str
@@ -39,10 +38,11 @@ class Network:
     """A column of the matrix.
 
     Attributes:
-      name: for people; no two networks have the same.
-      identity: the network.
-      weights: the file's name, for people.
-      scorer: None where it could not be loaded: what its run wrote down stands in.
+      name: Name for people; no two networks have the same.
+      identity: Identity of the network.
+      weights: Name of the weights file, for people.
+      scorer: The loaded network; None where it can't be loaded. Then the confidences that its run
+        wrote down stand in.
     """
 
     name: str
@@ -51,11 +51,27 @@ class Network:
     scorer: Scorer | None
 
 
+@dataclasses.dataclass(frozen=True)
+class _RecordedNetwork:
+    """A network that a run was evolved against, as `run.json` describes it.
+
+    Attributes:
+      identity: Identity of the network.
+      weights: Weights file; None for the network's own.
+      mean: Mean image given by hand, if any.
+    """
+
+    identity: Identity
+    weights: str | None
+    mean: str | None
+
+
 def load_targets(to: Sequence[str], weights: Sequence[Path], *, mean: Path | None) -> list[Network]:
-    """The networks of `--to`, in order, not yet named.
+    """The networks of `--to`, in order, under their models' names.
 
     Raises:
-      UserError: none, one twice, networks that can't be loaded, or of other classes or channels.
+      UserError: No network is given, one is given twice or can't be loaded, or networks differ in
+        classes or channels.
     """
     if not to:
         raise UserError("--to is missing: expected a model or more, see `qd-fool models`")
@@ -76,61 +92,67 @@ def load_targets(to: Sequence[str], weights: Sequence[Path], *, mean: Path | Non
 
 
 def check_alike(first: Scorer, other: Scorer) -> None:
-    """See that two networks tell the same classes apart, in pictures of the same channels.
+    """Check that two networks have the same classes, and take pictures of the same channels.
 
     Raises:
-      UserError: they don't.
+      UserError: The networks differ.
     """
     if (first.class_names, first.wnids) != (other.class_names, other.wnids):
         raise UserError(
             f"{first.name} has {len(first.class_names)} classes and {other.name} "
             f"{len(other.class_names)}: expected networks of the same classes"
         )
-    ours, theirs = first.image_shape[2], other.image_shape[2]
-    if ours != theirs:
+    channels, other_channels = first.image_shape[2], other.image_shape[2]
+    if channels != other_channels:
         raise UserError(
-            f"{first.name} sees {ours} channels and {other.name} {theirs}: expected the same"
+            f"{first.name} sees {channels} channels and {other.name} {other_channels}: expected "
+            "the same"
         )
 
 
 def all_networks(
     sources: Sequence[Source], targets: Sequence[Network], *, console: Console
 ) -> tuple[list[Network], list[list[int]]]:
-    """The networks that the runs were evolved against, then those others of `--to`.
+    """The networks that the runs were evolved against, then the other networks of `--to`.
 
     Args:
-      sources: runs and folders.
-      targets: of `load_targets`.
-      console: is told of networks that can't be loaded.
+      sources: Runs and folders.
+      targets: Networks of `--to`, from `load_targets`.
+      console: Console for warnings about networks that can't be loaded.
 
     Returns:
-      The networks, not yet named; and of each source the indices of those it was evolved against
-      (for a folder, that of the first target).
+      The networks, under their models' names; and for each source the indices of the networks that
+      it was evolved against (for a folder, the index of the first target).
 
     Raises:
-      UserError: a run was evolved against a network of other classes or channels.
+      UserError: A run was evolved against a network of other classes or channels.
     """
     known = {network.identity: network for network in targets}
     found: dict[Identity, Network] = {}
-    owned: list[list[Identity]] = []
+    made_against: list[list[Identity]] = []
     for source in sources:
-        its = _recorded_networks(source)
-        owned.append([identity for identity, _, _ in its])
-        for identity, file, mean in its:
+        recorded_networks = _recorded_networks(source)
+        made_against.append([recorded.identity for recorded in recorded_networks])
+        for recorded in recorded_networks:
+            identity = recorded.identity
             if identity in found:
                 continue
-            network = known.get(identity) or _load(source, identity, file, mean, console)
+            network = known.get(identity) or _load(source, recorded, console=console)
             if network.scorer is not None and targets[0].scorer is not None:
                 check_alike(targets[0].scorer, network.scorer)
             found[identity] = network
     networks = list((found | {i: n for i, n in known.items() if i not in found}).values())
     place = {network.identity: i for i, network in enumerate(networks)}
     first = place[targets[0].identity]
-    return networks, [[place[i] for i in its] or [first] for its in owned]
+    return networks, [[place[i] for i in identities] or [first] for identities in made_against]
 
 
-def _recorded_networks(source: Source) -> list[tuple[Identity, str | None, str | None]]:
-    """Networks that a run was evolved against: identity, weights file (None: its own) and mean."""
+def _recorded_networks(source: Source) -> list[_RecordedNetwork]:
+    """The networks that a run was evolved against; none for a folder.
+
+    Raises:
+      UserError: `run.json` has another number of digests than of models.
+    """
     if not source.run:
         return []
     config = source.run["config"]
@@ -144,24 +166,25 @@ def _recorded_networks(source: Source) -> list[tuple[Identity, str | None, str |
             f"{digests}: expected as many"
         )
     precision = str(config.get("precision", "float32"))
-    described = []
+    recorded = []
     for model, file, digest in zip(models, files, digests, strict=True):
-        takes = model in list(ZOO) and ZOO[model].mean is not None
-        mean = config.get("mean") if takes else None
-        subtracts = str(config.get("mean_sha256")) if mean else ""
-        own = file is None or file == OWN
-        identity = Identity(str(model), digest, subtracts, precision)
-        described.append((identity, None if own else str(file), mean))
-    return described
+        subtracts_mean = model in list(ZOO) and ZOO[model].mean is not None
+        mean = config.get("mean") if subtracts_mean else None
+        mean_sha256 = str(config.get("mean_sha256")) if mean else ""
+        weights = None if file is None or file == OWN else str(file)
+        identity = Identity(str(model), digest, mean_sha256, precision)
+        recorded.append(_RecordedNetwork(identity, weights, mean))
+    return recorded
 
 
-def _load(
-    source: Source, wanted: Identity, file: str | None, mean: str | None, console: Console
-) -> Network:
-    """A run's network as the run had it; without a scorer, and a line said, where it is not so."""
-    label = Path(file).name if file else "its own weights"
+def _load(source: Source, recorded: _RecordedNetwork, *, console: Console) -> Network:
+    """A run's network, as the run had it. If it can't be loaded: a warning, and no scorer."""
+    wanted, mean = recorded.identity, recorded.mean
+    label = Path(recorded.weights).name if recorded.weights else "its own weights"
     try:
-        scorer = load_scorer(wanted.model, weights=file, mean=mean, precision=wanted.precision)
+        scorer = load_scorer(
+            wanted.model, weights=recorded.weights, mean=mean, precision=wanted.precision
+        )
         if scorer.weights_sha256 != wanted.weights_sha256:
             raise UserError(
                 f"{scorer.weights} has sha256 {scorer.weights_sha256[:12]}..., the run "
@@ -188,15 +211,16 @@ def _load(
 def named(
     networks: Sequence[Network], targets: Sequence[Network], names: Sequence[str]
 ) -> list[Network]:
-    """The networks with names that tell them apart.
+    """The networks, each with a name that no other has.
 
     Args:
-      networks: all of them.
-      targets: those of `--to`.
-      names: of these, in order; none: by model, and weights where a model occurs twice.
+      networks: All networks.
+      targets: Networks of `--to`.
+      names: Names of the targets, in order. Without them a network is named by its model, and by
+        its weights where a model occurs twice.
 
     Raises:
-      UserError: another number of names than of `--to`, or a name that occurs twice.
+      UserError: There is another number of names than of targets, or a name occurs twice.
     """
     if names and len(names) != len(targets):
         raise UserError(
@@ -213,15 +237,15 @@ def named(
             return model
         if files.count((model, stem)) == 1:
             return f"{model} ({stem})"
-        facts: dict[str, Any] = vars(network.identity)
-        rest = (facts["weights_sha256"][:8], facts["mean_sha256"][:8], facts["precision"])
+        identity = network.identity
+        rest = (identity.weights_sha256[:8], identity.mean_sha256[:8], identity.precision)
         return f"{model} ({', '.join((stem, *(fact for fact in rest if fact)))})"
 
-    told = [given.get(network.identity) or automatic(network) for network in networks]
-    for name in told:
-        if told.count(name) > 1:
+    unique = [given.get(network.identity) or automatic(network) for network in networks]
+    for name in unique:
+        if unique.count(name) > 1:
             raise UserError(f"--names: two networks are called {name!r}, expected other names")
     return [
         dataclasses.replace(network, name=name)
-        for network, name in zip(networks, told, strict=True)
+        for network, name in zip(networks, unique, strict=True)
     ]

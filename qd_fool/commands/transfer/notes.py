@@ -1,15 +1,15 @@
-"""What `qd-fool transfer` says besides its figures."""
+"""Notes of `qd-fool transfer`: sentences beside the figures."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from qd_fool.commands.transfer.answers import Shape, is_small
+from qd_fool.commands.transfer.figures import PairRow
 from qd_fool.commands.transfer.networks import Network
 from qd_fool.commands.transfer.summary import Transfer
 
 
 def enlarged(network: Network, shapes: Sequence[Shape]) -> tuple[int, int]:
-    """How many pictures a network was shown enlarged, and to which side; 0, 0 for none."""
+    """How many pictures are enlarged for a network, and to which side; 0, 0 for none."""
     scorer = network.scorer
     if scorer is None:
         return 0, 0
@@ -18,7 +18,12 @@ def enlarged(network: Network, shapes: Sequence[Shape]) -> tuple[int, int]:
 
 
 def notes_on(transfer: Transfer, first: int) -> list[str]:
-    """Sentences on what a reader of the figures must know."""
+    """Sentences that a reader of the figures needs.
+
+    Args:
+      transfer: Pictures, networks and answers.
+      first: Index of the first network of `--to`.
+    """
     names = [network.name for network in transfer.networks]
     notes = []
     for j, network in enumerate(transfer.networks):
@@ -52,11 +57,11 @@ def notes_on(transfer: Transfer, first: int) -> list[str]:
     return notes
 
 
-def pair_line(source: str, pair: dict[str, Any]) -> str:
-    """The counts of the paper, of one pair of networks."""
-    told = [
-        f"at >= {threshold} {counts['both']} fool both, {counts['a_only']} only the first, "
-        f"{counts['b_only']} only the second"
-        for threshold, counts in pair["at"].items()
+def pair_line(source: str, pair: PairRow) -> str:
+    """The paper's counts for one pair of networks, in one line."""
+    counted = [
+        f"at >= {threshold} {counts.both} fool both, {counts.a_only} only the first, "
+        f"{counts.b_only} only the second"
+        for threshold, counts in pair.at.items()
     ]
-    return f"{source}: {pair['a']} and {pair['b']}: {'; '.join(told)}"
+    return f"{source}: {pair.a} and {pair.b}: {'; '.join(counted)}"

@@ -1,13 +1,15 @@
-"""`transfer.md`: what a transfer came to, for people; from the figures of `transfer.json` alone."""
+"""`transfer.md`: the figures of a transfer, for people."""
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from qd_fool.commands.transfer.figures import SourceRow, Summary
 from qd_fool.files import replacing
+from qd_fool.judge.transfer import SURE
 
-TELLS = {
+TARGET_FROM = {
     "run": "the run",
     "index": "the number in its name",
     "wnid": "the WNID in its name or its folder's",
@@ -15,27 +17,32 @@ TELLS = {
 }
 
 
-def write_page(path: Path, figures: dict[str, Any]) -> None:
-    """Write the page."""
+def write_page(path: Path, summary: Summary) -> None:
+    """Write the page.
+
+    Args:
+      path: Where to write.
+      summary: All figures.
+    """
     parts = [
         "# Transfer",
-        f"{figures['images']} pictures, {len(figures['networks'])} networks, "
-        f"{figures['classes']} classes: at random a network is {figures['chance']:g} confident in "
+        f"{summary.images} pictures, {len(summary.networks)} networks, "
+        f"{summary.classes} classes: at random a network is {summary.chance:g} confident in "
         "a picture's target, and its most confident class is the target as often. A network is "
         "*fooled* by a picture if its confidence in the picture's target is at least the "
         "threshold. Brackets are bootstrap intervals (95%) of the median.",
-        f"```\n{figures['command']}\n```",
-        *[f"- Note: {note}." for note in figures["notes"]],
+        f"```\n{summary.command}\n```",
+        *[f"- Note: {note}." for note in summary.notes],
         "## Networks",
-        _networks(figures),
+        _networks(summary),
     ]
-    if len(figures["sources"]) > 1:
-        parts += ["## All sources", _overview(figures)]
-    for source in figures["sources"]:
-        parts += _of_source(source, figures)
+    if len(summary.sources) > 1:
+        parts += ["## All sources", _overview(summary)]
+    for source in summary.sources:
+        parts += _source_section(source, summary.names)
     parts += [
         "## Pictures that fool all",
-        f"{len(figures['fool_all'])} of {figures['images']} pictures fool every network that was "
+        f"{len(summary.fool_all)} of {summary.images} pictures fool every network that was "
         "asked at >= 0.99; see `fool_all.png`. They are listed in `transfer.json`; every answer is "
         "in `transfer.csv`.",
     ]
@@ -44,8 +51,8 @@ def write_page(path: Path, figures: dict[str, Any]) -> None:
 
 
 def floored(value: float, digits: int) -> str:
-    """`0.9999`: never rounded up, least of all to 1."""
-    # A hair more first: 0.9 is a little less than nine tenths.
+    """A confidence with some digits, such as `0.9999`: never rounded up, least of all to 1."""
+    # The float 0.9 is a little less than nine tenths: add a hair first.
     return f"{math.floor(value * 10**digits + 1e-9) / 10**digits:.{digits}f}"
 
 
@@ -56,101 +63,112 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     )
 
 
-def _networks(figures: dict[str, Any]) -> str:
+def _networks(summary: Summary) -> str:
+    """A table of the networks."""
     rows = []
-    for network in figures["networks"]:
-        size = network["input_size"]
-        enlarged = network["images_enlarged"]
+    for network in summary.networks:
+        size, enlarged = network.input_size, network.images_enlarged
         rows.append(
             (
-                network["name"],
-                network["model"],
-                network["weights"],
-                network["weights_sha256"][:12],
+                network.name,
+                network.model,
+                network.weights,
+                network.weights_sha256[:12],
                 f"{size}x{size}" if size else "not loaded",
-                f"{enlarged}, to {network['enlarged_to']}" if enlarged else "none",
+                f"{enlarged}, to {network.enlarged_to}" if enlarged else "none",
             )
         )
     head = ("network", "model", "weights", "sha256", "input", "pictures enlarged")
     return _table(head, rows)
 
 
-def _overview(figures: dict[str, Any]) -> str:
-    names = [network["name"] for network in figures["networks"]]
+def _overview(summary: Summary) -> str:
+    """A table of all sources and networks."""
     rows = []
-    for source in figures["sources"]:
+    for source in summary.sources:
         cells = []
-        for name in names:
-            its = source["networks_fooled"][name]
-            own = "\\*" if name in source["networks"] else ""
-            cells.append(
-                f"{floored(its['median_confidence'], 4)}{own} ({its['fooled']['0.99']})"
-                if its
-                else "-"
-            )
-        rows.append((source["name"], source["images"], *cells))
+        for name in summary.names:
+            fooled = source.networks_fooled[name]
+            if fooled is None:
+                cells.append("-")
+                continue
+            star = "\\*" if name in source.networks else ""
+            median, count = floored(fooled.median_confidence, 4), fooled.fooled[str(SURE)]
+            cells.append(f"{median}{star} ({count})")
+        rows.append((source.name, source.images, *cells))
     return (
         "Median confidence in the target, and in parentheses how many pictures fool the network at "
         ">= 0.99; \\*: the network that they were made against. `matrix.png` shows the same.\n\n"
-        + _table(("source", "pictures", *names), rows)
+        + _table(("source", "pictures", *summary.names), rows)
     )
 
 
-def _of_source(source: dict[str, Any], figures: dict[str, Any]) -> list[str]:
-    """A section on a run or a folder."""
-    told = "; ".join(f"{n} by {TELLS[way]}" for way, n in source["targets_told_by"].items())
-    facts = [f"{source['images']} pictures of `{source['path']}` ({source['kind']})"]
-    if source["networks"]:
-        facts.append(f"made against {' and '.join(source['networks'])}")
-    if source["evaluations"]:
-        facts.append(f"{source['evaluations']:,} counted evaluations")
-    if source.get("seed") is not None:
-        facts.append(f"seed {source['seed']}")
-    facts.append(f"targets told: {told}")
-    if (difference := source["scores_differ_from_recorded_by"]) is not None:
+def _source_section(source: SourceRow, names: Sequence[str]) -> list[str]:
+    """The section on a run or a folder.
+
+    Args:
+      source: Figures of the source.
+      names: Names of all networks, in order.
+    """
+    # Facts of the source, in one sentence.
+    found = "; ".join(f"{n} by {TARGET_FROM[way]}" for way, n in source.targets_told_by.items())
+    facts = [f"{source.images} pictures of `{source.path}` ({source.kind})"]
+    if source.networks:
+        facts.append(f"made against {' and '.join(source.networks)}")
+    if source.run and source.run.evaluations:
+        facts.append(f"{source.run.evaluations:,} counted evaluations")
+    if source.run and source.run.seed is not None:
+        facts.append(f"seed {source.run.seed}")
+    facts.append(f"targets told: {found}")
+    if (difference := source.scores_differ_from_recorded_by) is not None:
         facts.append(f"confidences differ from those that the run wrote down by {difference:.1g}")
-    parts = [f"## {source['name']}", "; ".join(facts) + ".", _columns(source)]
-    if source["pairs"]:
-        a = source["pairs"][0]["a"]
-        why = "which they were made against" if source["networks"] else "the first of --to"
-        parts += [f"A is {a}, {why}; B another network:", _pairs(source)]
-    names = [network["name"] for network in figures["networks"]]
-    matrix = zip(names, source["fool_both_at_99"], strict=True)
+    parts = [f"## {source.name}", "; ".join(facts) + ".", _fooled_table(source)]
+
+    # Pairs with the network that the pictures were made against.
+    if source.pairs:
+        a = source.pairs[0].a
+        why = "which they were made against" if source.networks else "the first of --to"
+        parts += [f"A is {a}, {why}; B another network:", _pairs_table(source)]
+
+    # Every pair of networks.
+    matrix = zip(names, source.fool_both_at_99, strict=True)
     rows = [(name, *("-" if n is None else n for n in row)) for name, row in matrix]
     parts += [
         "Pictures that fool both of two networks at >= 0.99 (on the diagonal: the one):",
         _table(("", *names), rows),
-        f"All that were asked: {source['fool_all_at_99']}.",
+        f"All that were asked: {source.fool_all_at_99}.",
     ]
     return parts
 
 
-def _columns(source: dict[str, Any]) -> str:
+def _fooled_table(source: SourceRow) -> str:
+    """A table of the networks: how far the pictures of the source fool each."""
     rows = []
-    for name, its in source["networks_fooled"].items():
-        own = " (its own)" if name in source["networks"] else ""
-        if its is None:
-            rows.append((name + own, *["-"] * 4))
+    for name, fooled in source.networks_fooled.items():
+        label = f"{name} (its own)" if name in source.networks else name
+        if fooled is None:
+            rows.append((label, *["-"] * 4))
             continue
-        low, high = its["interval_95"]
+        low, high = (floored(value, 6) for value in fooled.interval_95)
         rows.append(
             (
-                name + own,
-                f"{floored(its['median_confidence'], 6)} [{floored(low, 6)}, {floored(high, 6)}]",
-                *its["fooled"].values(),
-                f"{its['argmax_is_target']:.1%}",
+                label,
+                f"{floored(fooled.median_confidence, 6)} [{low}, {high}]",
+                *map(str, fooled.fooled.values()),
+                f"{fooled.argmax_is_target:.1%}",
             )
         )
     head = ("network", "median confidence", ">= 0.99", ">= 0.9999", "target is its top class")
     return _table(head, rows)
 
 
-def _pairs(source: dict[str, Any]) -> str:
+def _pairs_table(source: SourceRow) -> str:
+    """A table of pairs: how many pictures fool both networks, or one alone."""
     head = ["B"]
-    for threshold in source["pairs"][0]["at"]:
+    for threshold in source.pairs[0].at:
         head += [f"fool both >= {threshold}", "A only", "B only"]
     rows = []
-    for pair in source["pairs"]:
-        counts = pair["at"].values()
-        rows.append((pair["b"], *(c[k] for c in counts for k in ("both", "a_only", "b_only"))))
+    for pair in source.pairs:
+        counts = pair.at.values()
+        rows.append((pair.b, *(n for c in counts for n in (c.both, c.a_only, c.b_only))))
     return _table(head, rows)

@@ -1,4 +1,4 @@
-"""Plots of a transfer: matrices, scatters, and a contact sheet of what fools all."""
+"""Plots of a transfer: matrices, scatters, and a contact sheet of pictures that fool all."""
 
 import math
 import re
@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.patches import Rectangle
 
+from qd_fool.commands.transfer.figures import SourceRow, Summary
 from qd_fool.commands.transfer.page import floored
 from qd_fool.commands.transfer.sheet import write_sheet
 from qd_fool.files import replacing
@@ -29,12 +30,12 @@ TICKS = {
     1 - 1e-8: "1 - 1e-8",
     1 - 1e-12: "1 - 1e-12",
 }
-"""Confidences that are marked on axes of log-odds."""
+"""Confidences to mark on axes of log-odds."""
 
 
 def write_plots(
     out: Path,
-    figures: dict[str, Any],
+    summary: Summary,
     *,
     log_odds: Float[np.ndarray, "images networks"],
     targets: Int[np.ndarray, " images"],
@@ -44,34 +45,33 @@ def write_plots(
     """Write all plots.
 
     Args:
-      out: the directory.
-      figures: of the transfer, as in `transfer.json`.
-      log_odds: of each image's target; NaN where a network was not asked.
-      targets: class of each image.
-      paths: of the images.
-      labels: of all classes.
+      out: Directory to write to.
+      summary: Figures of the transfer.
+      log_odds: Log-odds of each image's target; NaN where a network was not asked.
+      targets: Target class of each image.
+      paths: Files of the images.
+      labels: Labels of all classes.
 
     Returns:
       Names of the files.
     """
     written = ["matrix.png", "fool_both.png"]
     with matplotlib.rc_context({"text.parse_math": False, "font.size": 9}):
-        _save(_matrix(figures), out / "matrix.png")
-        _save(_both(figures), out / "fool_both.png")
+        _save(_matrix(summary), out / "matrix.png")
+        _save(_both(summary), out / "fool_both.png")
         start = 0
-        for i, source in enumerate(figures["sources"]):
-            rows = slice(start, start + source["images"])
+        for i, source in enumerate(summary.sources):
+            rows = slice(start, start + source.images)
             start = rows.stop
-            if not source["pairs"]:
+            if not source.pairs:
                 continue
-            slug = re.sub(r"[^\w.-]", "_", source["name"])
-            name = "scatter.png" if len(figures["sources"]) == 1 else f"scatter_{i}_{slug}.png"
-            names = [network["name"] for network in figures["networks"]]
-            _save(_scatter(source, names, log_odds[rows]), out / name)
+            slug = re.sub(r"[^\w.-]", "_", source.name)
+            name = "scatter.png" if len(summary.sources) == 1 else f"scatter_{i}_{slug}.png"
+            _save(_scatter(source, summary.names, log_odds[rows]), out / name)
             written.append(name)
     write_sheet(
         out / "fool_all.png",
-        figures,
+        networks=sum(network.scored for network in summary.networks),
         log_odds=log_odds,
         targets=targets,
         paths=paths,
@@ -81,15 +81,15 @@ def write_plots(
 
 
 def _save(figure: matplotlib.figure.Figure, path: Path) -> None:
+    """Write a figure, whole or not at all."""
     with replacing(path) as partial:
         figure.savefig(partial, dpi=130)
 
 
-def _matrix(figures: dict[str, Any]) -> matplotlib.figure.Figure:
-    """Rows: sources; columns: networks. Three matrices, one below the other."""
-    sources, networks = figures["sources"], figures["networks"]
-    names = [network["name"] for network in networks]
-    rows = [f"{source['name']} ({source['images']})" for source in sources]
+def _matrix(summary: Summary) -> matplotlib.figure.Figure:
+    """Three matrices, one below another: one row per source, one column per network."""
+    sources, names = summary.sources, summary.names
+    rows = [f"{source.name} ({source.images})" for source in sources]
     panels = (
         ("median confidence in the target", "median"),
         (f"pictures that fool, at >= {SURE}", "fooled"),
@@ -101,38 +101,38 @@ def _matrix(figures: dict[str, Any]) -> matplotlib.figure.Figure:
         layout="constrained",
     )
     grid = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
-    for axes, (title, what) in zip(grid, panels, strict=True):
+    for axes, (title, figure_name) in zip(grid, panels, strict=True):
+        # Shade and text of each cell.
         shades = np.full((len(rows), len(names)), np.nan)
         words = [["not asked"] * len(names) for _ in rows]
         for i, source in enumerate(sources):
             for j, name in enumerate(names):
-                if (its := source["networks_fooled"][name]) is None:
+                if (fooled := source.networks_fooled[name]) is None:
                     continue
-                count = its["fooled"][str(SURE)]
-                value = {
-                    "median": its["median_confidence"],
-                    "fooled": count,
-                    "argmax": its["argmax_is_target"],
-                }[what]
-                shades[i, j] = count / source["images"] if what == "fooled" else value
-                words[i][j] = str(count) if what == "fooled" else floored(value, 4)
+                if figure_name == "fooled":
+                    count = fooled.fooled[str(SURE)]
+                    shades[i, j], words[i][j] = count / source.images, str(count)
+                    continue
+                median = figure_name == "median"
+                value = fooled.median_confidence if median else fooled.argmax_is_target
+                shades[i, j], words[i][j] = value, floored(value, 4)
         _heat(axes, shades, words, rows=rows, columns=names)
         axes.set_title(title, fontsize=9, loc="left")
+        # A frame around the networks that each source was made against.
         for i, source in enumerate(sources):
-            for name in source["networks"]:
+            for name in source.networks:
                 corner = (names.index(name) - 0.47, i - 0.44)
                 axes.add_patch(
                     Rectangle(corner, 0.94, 0.88, fill=False, edgecolor="#f70", linewidth=2)
                 )
-    if any(source["networks"] for source in sources):
+    if any(source.networks for source in sources):
         figure.supxlabel("framed: the network that the pictures were made against", fontsize=8)
     return figure
 
 
-def _both(figures: dict[str, Any]) -> matplotlib.figure.Figure:
-    """Of each source a matrix of networks: how many pictures fool both."""
-    sources = figures["sources"]
-    names = [network["name"] for network in figures["networks"]]
+def _both(summary: Summary) -> matplotlib.figure.Figure:
+    """One matrix per source: how many pictures fool both of two networks."""
+    sources, names = summary.sources, summary.names
     across = min(len(sources), 3)
     down = math.ceil(len(sources) / across)
     width, height = _width(names, names), 0.4 + 0.34 * len(names) + _slant(names)
@@ -144,19 +144,20 @@ def _both(figures: dict[str, Any]) -> matplotlib.figure.Figure:
         axes.set_axis_off()
     for axes, source in zip(figure.axes, sources, strict=False):
         counts = np.asarray(
-            [[np.nan if n is None else n for n in row] for row in source["fool_both_at_99"]], float
+            [[np.nan if n is None else n for n in row] for row in source.fool_both_at_99], float
         )
         words = [["" if np.isnan(n) else f"{n:.0f}" for n in row] for row in counts]
-        # Against the most that is there: few fool two, and shades are to tell which.
+        # Shades are relative to the largest count: few pictures fool two networks.
         most = max(1.0, float(np.nanmax(counts, initial=0)))
         _heat(axes, counts / most, words, rows=names, columns=names)
-        title = f"{source['name']}: of {source['images']} pictures"
+        title = f"{source.name}: of {source.images} pictures"
         axes.set_title(title, fontsize=9, loc="left")
     figure.suptitle(f"pictures that fool both networks at >= {SURE}", fontsize=10)
     return figure
 
 
 def _width(rows: Sequence[str], columns: Sequence[str]) -> float:
+    """Width of a matrix, in inches."""
     return 1.0 + 0.075 * _longest(rows) + 0.8 * len(columns)
 
 
@@ -166,6 +167,7 @@ def _slant(names: Sequence[str]) -> float:
 
 
 def _longest(names: Sequence[str]) -> int:
+    """Length of the longest name."""
     return max(map(len, names))
 
 
@@ -197,10 +199,10 @@ def _heat(
 
 
 def _scatter(
-    source: dict[str, Any], names: Sequence[str], log_odds: Float[np.ndarray, "images networks"]
+    source: SourceRow, names: Sequence[str], log_odds: Float[np.ndarray, "images networks"]
 ) -> matplotlib.figure.Figure:
-    """Log-odds on A against those on B, a panel for each B."""
-    pairs = source["pairs"]
+    """Log-odds on network A against log-odds on network B, one panel per B."""
+    pairs = source.pairs
     across = min(len(pairs), 3)
     down = math.ceil(len(pairs) / across)
     figure = matplotlib.figure.Figure(
@@ -211,7 +213,7 @@ def _scatter(
         axes.set_axis_off()
     size = 12 if len(log_odds) < 200 else 4
     for axes, pair in zip(grid, pairs, strict=False):
-        a, b = (log_odds[:, names.index(pair[key])] for key in ("a", "b"))
+        a, b = (log_odds[:, names.index(name)] for name in (pair.a, pair.b))
         for threshold, style in zip(THRESHOLDS, ("--", ":"), strict=True):
             edge = math.log(threshold / (1 - threshold))
             for line in (axes.axhline, axes.axvline):
@@ -220,12 +222,12 @@ def _scatter(
         _confidence_axis(axes.xaxis, a)
         _confidence_axis(axes.yaxis, b)
         axes.tick_params(labelsize=7.5, labelbottom=True)
-        axes.set_ylabel(pair["b"])
-        axes.set_xlabel(pair["a"])
-        both = pair["at"][str(SURE)]["both"]
+        axes.set_ylabel(pair.b)
+        axes.set_xlabel(pair.a)
+        both = pair.at[str(SURE)].both
         axes.set_title(f"{both} of {len(a)} fool both at >= {SURE}", fontsize=8.5)
     dashes = f"dashed: {THRESHOLDS[0]}, dotted: {THRESHOLDS[1]}"
-    figure.suptitle(f"{source['name']}: confidence in the target\n{dashes}", fontsize=9.5)
+    figure.suptitle(f"{source.name}: confidence in the target\n{dashes}", fontsize=9.5)
     return figure
 
 

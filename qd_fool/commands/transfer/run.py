@@ -1,4 +1,4 @@
-"""`qd-fool transfer`: do pictures that fool one network fool others? The paper's generalisation."""
+"""`qd-fool transfer`: do pictures that fool one network fool others? (Paper: generalization.)"""
 
 import dataclasses
 import datetime
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from qd_fool.commands.transfer.answers import Answers, Shape, ask, check_shapes
+from qd_fool.commands.transfer.figures import summary_json
 from qd_fool.commands.transfer.networks import Network, all_networks, load_targets, named
 from qd_fool.commands.transfer.notes import enlarged, notes_on, pair_line
 from qd_fool.commands.transfer.page import write_page
@@ -63,71 +64,75 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
     """Score all pictures with all networks, and write tables and plots.
 
     Args:
-      config: what to show to whom.
-      console: for progress and what is worth knowing.
+      config: Pictures, and networks to show them to.
+      console: Console for progress and notes.
 
     Returns:
-      The directory: `transfer.csv`, `transfer.json`, `transfer.md` and plots.
+      The directory, with `transfer.csv`, `transfer.json`, `transfer.md` and plots.
 
     Raises:
-      UserError: nothing to score, a network or picture that can't be had or does not fit, or a
-        directory that holds something else. Nothing is overwritten.
+      UserError: There is nothing to score; a network or a picture can't be read or does not fit;
+        or the directory holds something else. Nothing is overwritten.
     """
     say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
     if not config.runs:
         raise UserError("transfer needs at least one run or folder of pictures")
+
+    # Networks and pictures; nothing is scored yet.
     out = _directory(config)
     former = _former_files(out)
     to = load_targets(config.to, config.weights, mean=config.mean)
     like = to[0].scorer
     assert like is not None  # noqa: S101  # of --to, all are loaded
     sources = read_sources(config.runs, like)
-    networks, owned = all_networks(sources, to, console=console)
+    networks, made_against = all_networks(sources, to, console=console)
     networks = named(networks, to, config.names)
     shapes = read_shapes(sources, channels=like.image_shape[2])
     paths = [path for source in sources for path in source.paths]
     for network in networks:
         if network.scorer is not None:
             check_shapes(network.scorer, paths, shapes, crops=config.crops)
+
+    # Scores.
     first = next(j for j, network in enumerate(networks) if network.identity == to[0].identity)
-    targets, answers = _ask_all(networks, sources, owned, shapes, first, config, console)
-    transfer = Transfer(
-        sources,
-        networks,
-        owned,
-        targets,
-        answers,
-        [enlarged(network, shapes) for network in networks],
-        like.class_names,
-        config.crops,
+    targets, answers = _ask_all(
+        networks, sources, shapes=shapes, first=first, crops=config.crops, console=console
     )
-    figures = summarise(transfer) | {
-        "notes": notes_on(transfer, first),
-        "command": _command(config),
-    }
-    for note in figures["notes"]:
+    _stand_in(answers, networks, sources=sources, made_against=made_against)
+    transfer = Transfer(
+        sources=sources,
+        networks=networks,
+        made_against=made_against,
+        targets=targets,
+        answers=answers,
+        enlarged=[enlarged(network, shapes) for network in networks],
+        class_names=like.class_names,
+        crops=config.crops,
+    )
+    summary = summarise(transfer, notes=notes_on(transfer, first), command=_command(config))
+
+    # Files, and the counts for people.
+    for note in summary.notes:
         say(f"note: {note}")
     make_run_dir(out, flag="--out")
     plots = write_plots(
         out,
-        figures,
+        summary,
         log_odds=transfer.answers.log_odds,
         targets=targets,
         paths=paths,
         labels=like.class_names,
     )
     write_csv(out / "transfer.csv", transfer)
-    figures["files"] = ["transfer.csv", "transfer.md", *plots]
-    write_page(out / "transfer.md", figures)
-    write_json(out / RESULT, figures)
-    for name in former - set(figures["files"]):
+    summary = dataclasses.replace(summary, files=("transfer.csv", "transfer.md", *plots))
+    write_page(out / "transfer.md", summary)
+    write_json(out / RESULT, summary_json(summary))
+    for name in former - set(summary.files):
         (out / name).unlink(missing_ok=True)
-    for source in figures["sources"]:
-        for pair in source["pairs"]:
-            say(pair_line(source["name"], pair))
-    say(
-        f"{len(figures['fool_all'])} of {len(paths)} pictures fool all that were asked at >= {SURE}"
-    )
+    for source in summary.sources:
+        for pair in source.pairs:
+            say(pair_line(source.name, pair))
+    say(f"{len(summary.fool_all)} of {len(paths)} pictures fool all that were asked at >= {SURE}")
     say(f"look at {out / 'transfer.md'}")
     return out
 
@@ -142,10 +147,10 @@ def _directory(config: TransferConfig) -> Path:
 
 
 def _former_files(out: Path) -> set[str]:
-    """What a former transfer left in the directory, which this one may overwrite.
+    """Names of the files that a former transfer left in the directory; they may be overwritten.
 
     Raises:
-      UserError: there is something else in it.
+      UserError: The directory holds something else.
     """
     if not out.exists():
         return set()
@@ -169,15 +174,27 @@ def _former_files(out: Path) -> set[str]:
 def _ask_all(
     networks: Sequence[Network],
     sources: Sequence[Source],
-    owned: Sequence[Sequence[int]],
+    *,
     shapes: Sequence[Shape],
     first: int,
-    config: TransferConfig,
+    crops: int,
     console: Console,
 ) -> tuple[Int[np.ndarray, " images"], Answers]:
     """Targets `(images,)`, and the answers of all networks `(images, networks)`.
 
-    The first of `--to` is asked first: what it sees is the target of pictures that have none.
+    The first network of `--to` is asked first: its top class is the target of a picture whose name
+    states none.
+
+    Args:
+      networks: Networks, in order.
+      sources: Sources, in order.
+      shapes: Shape of each picture.
+      first: Index of the first network of `--to`.
+      crops: Crops per picture: 1 or 10.
+      console: Console for progress.
+
+    Raises:
+      UserError: As in `ask`.
     """
     paths = [path for source in sources for path in source.paths]
     targets = np.concatenate([source.targets for source in sources])
@@ -190,12 +207,18 @@ def _ask_all(
             continue
         begun = time.perf_counter()
         with _counting(console, network.name, total=len(paths)) as count:
-            its = ask(
-                network.scorer, paths, shapes, targets, crops=config.crops, count=count.advance
+            found = ask(
+                network.scorer,
+                paths,
+                shapes=shapes,
+                targets=targets,
+                crops=crops,
+                count=count.advance,
             )
-        log_odds[:, j], argmax[:, j], best[:, j] = its.log_odds, its.argmax, its.argmax_log_odds
-        targets = np.where(targets < 0, its.argmax, targets)
-        confidence = confidence_of(its.log_odds)
+        log_odds[:, j], argmax[:, j] = found.log_odds, found.argmax
+        best[:, j] = found.argmax_log_odds
+        targets = np.where(targets < 0, found.argmax, targets)
+        confidence = confidence_of(found.log_odds)
         console.print(
             f"{network.name} ({network.weights}): {len(paths)} pictures in "
             f"{time.perf_counter() - begun:.1f} s; median confidence "
@@ -204,31 +227,37 @@ def _ask_all(
             soft_wrap=True,
             markup=False,
         )
-    answers = Answers(log_odds, argmax, best)
-    _stand_in(answers, networks, sources, owned)
-    return targets, answers
+    return targets, Answers(log_odds, argmax, best)
 
 
 def _stand_in(
     answers: Answers,
     networks: Sequence[Network],
+    *,
     sources: Sequence[Source],
-    owned: Sequence[Sequence[int]],
+    made_against: Sequence[Sequence[int]],
 ) -> None:
-    """Put what runs wrote down where their network could not be asked, in place."""
+    """Fill in, in place, the recorded answers of runs whose network could not be asked.
+
+    Args:
+      answers: Answers of all networks.
+      networks: Networks, in order.
+      sources: Sources, in order.
+      made_against: Indices of the networks that each source was made against.
+    """
     start = 0
-    for source, own in zip(sources, owned, strict=True):
+    for source, indices in zip(sources, made_against, strict=True):
         rows = slice(start, start + len(source.paths))
         start = rows.stop
         recorded = source.recorded
-        # A joint run's confidences are those of no one network.
-        if recorded is None or source.kind == "joint" or networks[own[0]].scorer is not None:
+        # The confidences of a joint run belong to no single network.
+        if recorded is None or source.kind == "joint" or networks[indices[0]].scorer is not None:
             continue
-        answers.log_odds[rows, own[0]] = recorded.log_odds
-        answers.argmax[rows, own[0]] = recorded.argmax
+        answers.log_odds[rows, indices[0]] = recorded.log_odds
+        answers.argmax[rows, indices[0]] = recorded.argmax
         with np.errstate(divide="ignore"):
             p = recorded.argmax_confidence
-            answers.argmax_log_odds[rows, own[0]] = np.log(p) - np.log1p(-p)
+            answers.argmax_log_odds[rows, indices[0]] = np.log(p) - np.log1p(-p)
 
 
 class _counting:

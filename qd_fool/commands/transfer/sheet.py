@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,43 +13,43 @@ from qd_fool.judge.transfer import SURE, fools_all
 from qd_fool.scoring.confidence import confidence_of, percent
 
 MOST = 100
-
+"""Most pictures on the sheet."""
 
 FEW = 12
-
+"""Pictures on the sheet when none fools all networks."""
 
 CELL, MARGIN, CAPTION = 112, 10, 32
+"""Sides in pixels: a thumbnail, the space between two, the caption's height."""
 
 
 def write_sheet(
     path: Path,
-    figures: dict[str, Any],
     *,
+    networks: int,
     log_odds: Float[np.ndarray, "images networks"],
     targets: Int[np.ndarray, " images"],
     paths: Sequence[Path],
     labels: Sequence[str],
 ) -> None:
-    """Write the sheet: those that fool all, or the best dozen where none does, and a title.
+    """Write a title and the pictures that fool all networks; or the best dozen, if none does.
 
     Args:
-      path: of the PNG.
-      figures: of the transfer, as in `transfer.json`.
-      log_odds: of each image's target; NaN where a network was not asked.
-      targets: class of each image.
-      paths: of the images.
-      labels: of all classes.
+      path: PNG file to write.
+      networks: How many networks scored the pictures.
+      log_odds: Log-odds of each image's target; NaN where a network was not asked.
+      targets: Target class of each image.
+      paths: Files of the images.
+      labels: Labels of all classes.
     """
     order, least, count = fools_all(confidence_of(log_odds))
-    networks = sum(network["scored"] for network in figures["networks"])
-    told = f"all {networks} networks" if networks > 1 else "the one network"
+    fooled = f"all {networks} networks" if networks > 1 else "the one network"
     if count:
         shown = min(count, MOST)
-        title = f"{count} of {len(order)} pictures fool {told} at >= {SURE}"
+        title = f"{count} of {len(order)} pictures fool {fooled} at >= {SURE}"
         title += "" if shown == count else f"; the {shown} of the highest least confidence"
     else:
         shown = min(len(order), FEW)
-        title = f"no picture of {len(order)} fools {told} at >= {SURE}: the nearest {shown}"
+        title = f"no picture of {len(order)} fools {fooled} at >= {SURE}: the nearest {shown}"
     captions = [
         f"{labels[targets[i]].split(',')[0]}\n{percent(float(p))}"
         for i, p in zip(order[:shown], least[:shown], strict=True)

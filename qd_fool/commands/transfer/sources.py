@@ -1,4 +1,4 @@
-"""What `qd-fool transfer` scores: the elites of runs, and plain folders of pictures."""
+"""Pictures that `qd-fool transfer` scores: the elites of runs, and plain folders of pictures."""
 
 import dataclasses
 import json
@@ -27,13 +27,13 @@ NAMED_BY_WNID = re.compile(r"(?<![0-9A-Za-z])n\d{8}(?!\d)")
 
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """What a run wrote down about its pictures, arrays `(images,)`.
+    """Scores that a run wrote down about its pictures, arrays `(images,)`.
 
     Attributes:
-      confidence: in the target class.
-      log_odds: likewise.
-      argmax: the class that the network was most confident about; -1 where it is not written down.
-      argmax_confidence: its confidence; NaN likewise.
+      confidence: Confidence in the target class.
+      log_odds: Log-odds of the target class.
+      argmax: Top class: the class that the network was most confident about.
+      argmax_confidence: Confidence in the top class.
     """
 
     confidence: Float[np.ndarray, " images"]
@@ -47,14 +47,14 @@ class Source:
     """A run, or a folder, and its pictures.
 
     Attributes:
-      name: for people; no two sources have the same.
-      path: as it was given.
+      name: Name for people; no two sources have the same.
+      path: Path as it was given.
       kind: "evolution", "ascent", "joint" (evolved against several networks) or "pictures".
-      run: contents of `run.json`; empty for pictures.
-      paths: of the pictures.
-      targets: class of each, -1 where it is not known.
-      told_by: how many targets were told by what: "run", "index", "wnid", "nothing".
-      recorded: of a run.
+      run: Contents of `run.json`; empty for pictures.
+      paths: Files of the pictures.
+      targets: Target class of each picture, -1 where it is not known.
+      told_by: How many targets come from which source: "run", "index", "wnid", "nothing".
+      recorded: Scores that a run wrote down; None for pictures.
     """
 
     name: str
@@ -68,18 +68,18 @@ class Source:
 
 
 def read_sources(paths: Sequence[Path], like: Scorer) -> list[Source]:
-    """Runs and folders in order; nothing of their pictures is decoded yet.
+    """Runs and folders, in order; no picture is decoded yet.
 
     Args:
-      paths: of directories, each with a `run.json` and `elites.csv`, or with pictures.
-      like: a network with the classes that all are to have.
+      paths: Directories, each with a `run.json` and `elites.csv`, or with pictures.
+      like: Network whose classes all sources must have.
 
     Raises:
-      UserError: a directory without either, given twice, or of other classes.
+      UserError: A directory holds neither, is given twice, or has other classes.
     """
     real = [path.resolve() for path in paths]
-    for path, its in zip(paths, real, strict=True):
-        if real.count(its) > 1:
+    for path, resolved in zip(paths, real, strict=True):
+        if real.count(resolved) > 1:
             raise UserError(f"{path} is given more than once: expected different runs")
         if not path.is_dir():
             raise UserError(f"{path}: no such directory, expected a run or a folder of pictures")
@@ -94,6 +94,7 @@ def read_sources(paths: Sequence[Path], like: Scorer) -> list[Source]:
 
 
 def _read_run_source(path: Path, name: str, like: Scorer) -> Source:
+    """A run, with its elites as pictures."""
     run, classes = read_run(path), len(like.class_names)
     if run["classes"] != classes:
         raise UserError(
@@ -120,18 +121,19 @@ def _read_run_source(path: Path, name: str, like: Scorer) -> Source:
         raise UserError(f"{path / 'elites.csv'}: class_index goes beyond 0..{classes - 1}")
     kind = "joint" if run["config"].get("also") else str(run.get("kind", "evolution"))
     return Source(
-        name,
-        path,
-        kind,
-        run,
-        tuple(path / row["png"] for row in rows),
-        targets,
-        {"run": len(rows)},
-        recorded,
+        name=name,
+        path=path,
+        kind=kind,
+        run=run,
+        paths=tuple(path / row["png"] for row in rows),
+        targets=targets,
+        told_by={"run": len(rows)},
+        recorded=recorded,
     )
 
 
 def _read_folder(path: Path, name: str, like: Scorer) -> Source:
+    """A folder of pictures, and of pictures one level below."""
     paths = sorted(
         file
         for pattern in ("*", "*/*")
@@ -139,7 +141,7 @@ def _read_folder(path: Path, name: str, like: Scorer) -> Source:
         if file.suffix.lower() in SUFFIXES
         and not file.name.startswith(".")
         and file.is_file()
-        # The plots of a former transfer, which lie in a folder below unless told otherwise.
+        # Not the plots of a former transfer, which lie in a folder below by default.
         and not (file.parent / "transfer.json").exists()
     )
     if not paths:
@@ -148,21 +150,21 @@ def _read_folder(path: Path, name: str, like: Scorer) -> Source:
             f"{', '.join(sorted(SUFFIXES))}, there or one directory below"
         )
     wnids = {wnid: k for k, wnid in enumerate(like.wnids)}
-    told = [_target(file, wnids, classes=len(like.class_names)) for file in paths]
-    ways = [way for _, way in told]
+    targets = [_target(file, wnids, classes=len(like.class_names)) for file in paths]
+    ways = [way for _, way in targets]
     return Source(
-        name,
-        path,
-        "pictures",
-        {},
-        tuple(paths),
-        np.asarray([target for target, _ in told]),
-        {way: ways.count(way) for way in dict.fromkeys(ways)},
+        name=name,
+        path=path,
+        kind="pictures",
+        run={},
+        paths=tuple(paths),
+        targets=np.asarray([target for target, _ in targets]),
+        told_by={way: ways.count(way) for way in dict.fromkeys(ways)},
     )
 
 
 def _target(path: Path, wnids: dict[str, int], *, classes: int) -> tuple[int, str]:
-    """The class that a picture's name tells, or its folder's, and by what; -1 and "nothing"."""
+    """The class in the name of a picture or its folder, and what names it; -1 and "nothing"."""
     for text in (path.stem, path.parent.name):
         for wnid in NAMED_BY_WNID.findall(text):
             if wnid in wnids:
@@ -174,10 +176,10 @@ def _target(path: Path, wnids: dict[str, int], *, classes: int) -> tuple[int, st
 
 
 def read_shapes(sources: Sequence[Source], *, channels: int) -> list[tuple[int, int, int]]:
-    """The shape of every picture, those of all sources in a row; each is decoded once, and dropped.
+    """The shape of every picture, one source after another. Each is decoded once, and dropped.
 
     Raises:
-      UserError: one that can't be read, or has other channels.
+      UserError: A picture can't be read, or has other channels.
     """
     shapes = []
     for source in sources:

@@ -11,14 +11,17 @@ boundary. Nothing here holds state between calls, which is what nnx would make e
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import safetensors.numpy
 from jaxtyping import Array, Float, PyTree
 
+from qd_fool.files import replacing
 from qd_fool.models.name_map import conv_kernel, dense_kernel, take_arrays
 
 SHAPES: dict[str, tuple[int, ...]] = {
@@ -158,14 +161,15 @@ def params_from_flat(flat: Mapping[str, np.ndarray], *, source: str) -> PyTree[A
     """The network's parameters from arrays named and laid out as in `SHAPES`.
 
     Arrays may carry leading axes of length 1, as old Caffe files do (`1 x 1 x 500 x 800`). Files
-    of a retrained network have eleven rows in ip2: the last is the class of fooling images.
+    that older versions wrote of a retrained network have eleven rows in ip2; the last row is the
+    class of fooling images.
 
     Args:
-      flat: arrays by name; others than those of `SHAPES` are ignored (Caffe's data layers).
-      source: the file's name, for errors.
+      flat: Arrays by name; names that `SHAPES` lacks are ignored (Caffe's data layers).
+      source: Name of the file, for errors.
 
     Raises:
-      UserError: an array is missing, or has the wrong shape.
+      UserError: An array is missing, or has the wrong shape.
     """
     shapes = SHAPES
     if "ip2.weight" in flat and flat["ip2.weight"].shape[-2:] == (11, 500):
@@ -199,3 +203,15 @@ def flat_from_params(params: PyTree[Array]) -> dict[str, np.ndarray]:
     }
     flat = {f"{layer}.weight": np.ascontiguousarray(w) for layer, w in weights.items()}
     return flat | {f"{layer}.bias": np.asarray(layers[layer]["bias"]) for layer in layers}
+
+
+def save_lenet(path: Path, params: PyTree[Array]) -> None:
+    """Write a LeNet of ten classes as safetensors, whole or not at all.
+
+    Args:
+      path: Where to write.
+      params: Parameters of the network.
+    """
+    flat = {name: np.ascontiguousarray(a) for name, a in flat_from_params(params).items()}
+    with replacing(path) as partial:
+        safetensors.numpy.save_file(flat, partial)

@@ -8,6 +8,8 @@ from jaxtyping import Float, Int
 
 from qd_fool.runs.families import is_switch
 
+__all__ = ["confidences_at"]
+
 QUANTILES = (0.1, 0.25, 0.75, 0.9)
 
 

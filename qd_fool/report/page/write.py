@@ -121,7 +121,7 @@ def _write(
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True,
-        loader=jinja2.PackageLoader("qd_fool", "report"),
+        loader=jinja2.PackageLoader("qd_fool", "report/page"),
         trim_blocks=True,
         lstrip_blocks=True,
     )

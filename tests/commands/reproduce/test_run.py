@@ -148,7 +148,7 @@ def test_the_summary_lays_figures_beside_the_papers_and_their_sources(tmp_path):
 
 
 def test_each_of_the_papers_figures_is_marked():
-    assert {told.mark for told in PAPER.values()} <= set(MARKS)
+    assert {figure.mark for figure in PAPER.values()} <= set(MARKS)
 
 
 def test_bad_input_is_refused(capsys, tmp_path):

@@ -1,11 +1,11 @@
 """Retraining on ImageNet: a class of fooling images for a trained network, and evolution again.
 
-Each step leaves its result in the run directory and is skipped where that is there already:
+Each step writes its result to the run directory, and is skipped if the result is there already:
 
-settings.json           what is done, compared on resume
+settings.json           settings, compared on resume
 before/                 evolution against the first network, unless --evolved names one
-held_out/               another, of another seed and a quarter of the evaluations: never trained on
-round_1/training.csv    a row a step of training
+held_out/               evolution with another seed and a quarter of the evaluations; for tests only
+round_1/training.csv    one row per step of training
 round_1/network.safetensors
 round_1/after/          evolution against that network
 retrain.json, .csv, .md, retrain_curves.png, retrain_pictures.png
@@ -37,7 +37,12 @@ from qd_fool.commands.retrain.imagenet.tables import (
     row_of,
     write_tables,
 )
-from qd_fool.commands.retrain.imagenet.training import judge, recipe_of, train_round, what_learns
+from qd_fool.commands.retrain.imagenet.training import (
+    accuracies,
+    recipe_of,
+    train_round,
+    what_learns,
+)
 from qd_fool.data.photograph_sets import PhotographSet, load_photograph_set
 from qd_fool.errors import UserError
 from qd_fool.files import write_json
@@ -50,14 +55,13 @@ from qd_fool.runs.elites import open_elite, read_elites
 from qd_fool.scoring.score import score_function
 
 EVALUATIONS = 40_000
-
+"""Counted evaluations of an evolution, where none are given."""
 
 HELD_OUT_SHARE = 4
-"""The evolution that is held out has this part of the evaluations."""
-
+"""The held-out evolution has one part in so many of the evaluations."""
 
 HELD_OUT_SEED = 1000
-"""Its seed is so much larger."""
+"""Difference between the seed of the held-out evolution and that of the first."""
 
 
 # What may differ when a run goes on.
@@ -65,10 +69,15 @@ _FREE = ("run_dir", "resume", "rounds", "data_dir")
 
 
 def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) -> RetrainResult:
-    """Evolve, teach, evolve again; or go on with it, until all is done or Ctrl-C.
+    """Evolve, train, evolve again; or continue, until all is done or Ctrl-C.
+
+    Args:
+      config: Settings of the retraining.
+      run_dir: Where to write.
+      console: Console for progress and results.
 
     Raises:
-      UserError: bad settings, a directory in use, photographs that can't be read. Nothing is
+      UserError: Bad settings, a directory in use, or photographs that can't be read. Nothing is
         overwritten.
     """
     say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
@@ -88,6 +97,8 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
     write_json(run_dir / "settings.json", settings)
     say(photographs.words)
     say(CAVEAT)
+
+    # Evolution against the first network: to train on, and held out.
     before, held_out = config.evolved or run_dir / "before", run_dir / "held_out"
     quarter = dataclasses.replace(
         _with_evaluations(evolution, _spent(evolution) // HELD_OUT_SHARE),
@@ -95,7 +106,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
     )
     rows: list[dict[str, Any]] = []
     for name, path, wanted in (("first", before, evolution), ("held out", held_out, quarter)):
-        if path != config.evolved and _evolve(wanted, path, console=console, what=name):
+        if path != config.evolved and _evolve(wanted, path, console=console, name=name):
             return RetrainResult(run_dir, rows, interrupted=True)
     runs = [before]
     facts = settings | {
@@ -104,20 +115,29 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
         "held_out_evaluations": evaluations_of(held_out),
         "command": _command(config, run_dir),
     }
-    judged = [_judge(scorer, photographs, {})]
+    measured = [_accuracies(scorer, photographs, {})]
+
+    # Each round trains the first network on all pictures so far, and evolves against the new one.
     for i in range(1, (config.rounds or 1) + 1):
         folder = run_dir / f"round_{i}"
         evolved = np.concatenate([_pictures(run, scorer) for run in runs])
-        train_round(scorer, photographs, evolved, config, folder, console=console)
+        train_round(
+            scorer,
+            config,
+            photographs=photographs,
+            evolved=evolved,
+            folder=folder,
+            console=console,
+        )
         network = folder / "network.safetensors"
-        taught = load_scorer(config.model, weights=network)
+        retrained = load_scorer(config.model, weights=network)
         fooling = {"trained": evolved, "held_out": _pictures(held_out, scorer)}
-        judged.append(_judge(taught, photographs, fooling))
+        measured.append(_accuracies(retrained, photographs, fooling))
         again = dataclasses.replace(evolution, weights=network, mean=None)
         runs.append(folder / "after")
-        if _evolve(again, runs[-1], console=console, what=f"round {i}"):
+        if _evolve(again, runs[-1], console=console, name=f"round {i}"):
             return RetrainResult(run_dir, rows, interrupted=True)
-        rows = _rows(runs, judged, classes=len(scorer.class_names))
+        rows = _rows(runs, measured, classes=len(scorer.class_names))
         write_tables(
             run_dir, rows, runs,
             classes=len(scorer.class_names),
@@ -130,7 +150,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
 
 
 def _check(config: RetrainConfig, scorer: Scorer) -> None:
-    """Refuse what this experiment can't do; before anything is written."""
+    """Refuse networks and settings that can't be retrained, before anything is written."""
     if not scorer.wnids:
         raise UserError(f"--model {config.model} is no network of ImageNet")
     if scorer.class_names[-1] == NEW_CLASS:
@@ -147,13 +167,21 @@ def _check(config: RetrainConfig, scorer: Scorer) -> None:
 
 
 def _evolution(config: RetrainConfig, scorer: Scorer) -> EvolveConfig:
-    """Evolution against the first network: as in the run that is given, or as flags say."""
+    """Settings of the evolution against the first network.
+
+    They are those of the run that `--evolved` names, or else those of the flags.
+
+    Raises:
+      UserError: The run is no finished evolution against this network.
+    """
     if config.evolved is None:
-        made = with_preset(config.preset, model=config.model, encoding=config.encoding)
-        made = dataclasses.replace(
-            made, seed=config.seed, weights=config.weights, mean=config.mean, generations=1
+        preset = with_preset(config.preset, model=config.model, encoding=config.encoding)
+        evolution = dataclasses.replace(
+            preset, seed=config.seed, weights=config.weights, mean=config.mean, generations=1
         )
-        return _with_evaluations(made, config.evaluations or EVALUATIONS)
+        return _with_evaluations(evolution, config.evaluations or EVALUATIONS)
+
+    # The run must be a whole evolution, from nothing, against the same network.
     run = read_run(config.evolved)
     sha256, status = run["config"].get("weights_sha256"), run.get("status")
     if run.get("kind", "evolution") != "evolution" or status not in ("finished", "paused"):
@@ -168,31 +196,35 @@ def _evolution(config: RetrainConfig, scorer: Scorer) -> EvolveConfig:
         )
     if run["config"].get("init_from") is not None:
         raise UserError(f"--evolved {config.evolved}: it began with another run's elites")
-    made = dataclasses.replace(
+
+    # All evolutions are counted in generations, so that they have equally many.
+    evolution = dataclasses.replace(
         stored_config(config.evolved),
         weights=config.weights,
         mean=config.mean,
         minutes=None,
-        evaluations=None,  # counted in generations here, so that both evolutions have as many
+        evaluations=None,
     )
     if config.evaluations is not None:
-        return _with_evaluations(made, config.evaluations)
-    return dataclasses.replace(made, generations=int(run["generations_done"]))
+        return _with_evaluations(evolution, config.evaluations)
+    return dataclasses.replace(evolution, generations=int(run["generations_done"]))
 
 
 def _with_evaluations(config: EvolveConfig, evaluations: int) -> EvolveConfig:
-    """As many generations as fit into so many counted evaluations; one at least."""
+    """The settings with as many generations as fit into the evaluations, and at least one."""
     planned = plan(dataclasses.replace(config, generations=1))
     affordable = generations_for(planned.map_elites, evaluations, encoding=planned.encoding)
     return dataclasses.replace(config, generations=affordable)
 
 
 def _spent(config: EvolveConfig) -> int:
+    """Counted evaluations of an evolution."""
     planned = plan(config)
     return planned.evaluations(planned.generations)
 
 
 def _settings(config: RetrainConfig, scorer: Scorer, evolution: EvolveConfig) -> dict[str, Any]:
+    """Contents of `settings.json`."""
     plain = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in vars(config).items()
@@ -202,7 +234,7 @@ def _settings(config: RetrainConfig, scorer: Scorer, evolution: EvolveConfig) ->
 
 
 def _check_resumable(run_dir: Path, settings: dict[str, Any], *, resume: bool) -> None:
-    """Refuse to go on where it wasn't asked for, or with other settings."""
+    """Refuse to continue without --resume, or with other settings."""
     path = run_dir / "settings.json"
     if not path.exists():
         return
@@ -224,29 +256,30 @@ def _check_resumable(run_dir: Path, settings: dict[str, Any], *, resume: bool) -
         raise UserError(f"cannot resume {run_dir}: {'; '.join(different)}")
 
 
-def _evolve(config: EvolveConfig, run_dir: Path, *, console: Console, what: str) -> bool:
-    """Evolve into a directory, unless that is done; whether it was interrupted."""
+def _evolve(config: EvolveConfig, run_dir: Path, *, console: Console, name: str) -> bool:
+    """Evolve into a directory, unless that is done; True if the evolution was interrupted."""
     started = (run_dir / "run.json").exists()
     if started:
         run = read_run(run_dir)
         if (run.get("status"), run.get("generations_done")) == ("finished", config.generations):
             console.print(f"{run_dir} is there already", highlight=False, soft_wrap=True)
             return False
-    console.print(f"evolution, {what}", highlight=False)
+    console.print(f"evolution, {name}", highlight=False)
     wanted = dataclasses.replace(config, run_dir=run_dir, resume=started)
     return evolve_run(wanted, console=console).interrupted
 
 
 def _pictures(run_dir: Path, scorer: Scorer) -> UInt8[np.ndarray, "n height width 3"]:
-    """A run's elites of the classes of photographs, as saved; each picture once.
+    """Saved elites of a run in the classes of photographs; each picture once.
 
     Raises:
-      UserError: a picture is missing, or of another size than the network's.
+      UserError: A picture is missing, or has another size than the network expects.
     """
     chosen: dict[str, str] = {}
     for row in read_elites(run_dir):
         if int(row["class_index"]) < len(scorer.class_names):
-            chosen.setdefault(row["id"], row["png"])  # an elite may hold several cells
+            # An elite may hold several cells.
+            chosen.setdefault(row["id"], row["png"])
     if not chosen:
         raise UserError(f"{run_dir}: found no elites, expected pictures that fool")
     images = [np.asarray(open_elite(run_dir, png).convert("RGB")) for png in chosen.values()]
@@ -257,23 +290,26 @@ def _pictures(run_dir: Path, scorer: Scorer) -> UInt8[np.ndarray, "n height widt
     return np.stack(images)
 
 
-def _judge(
+def _accuracies(
     scorer: Scorer, photographs: PhotographSet, fooling: dict[str, np.ndarray]
 ) -> dict[str, float]:
+    """Accuracies of a network, as in `accuracies`."""
     score = score_function(scorer, crops=1, chunk=default_chunk(scorer))
     classes = len([name for name in scorer.class_names if name != NEW_CLASS])
-    return judge(score, scorer.params, photographs, fooling, classes=classes)
+    return accuracies(
+        score, scorer.params, photographs=photographs, fooling=fooling, classes=classes
+    )
 
 
 def _rows(
-    runs: list[Path], judged: list[dict[str, float]], *, classes: int
+    runs: list[Path], measured: list[dict[str, float]], *, classes: int
 ) -> list[dict[str, Any]]:
-    """A row a network, all at the evaluations that each of the runs has."""
+    """One row per network, all read at the evaluations that every run has."""
     evaluations = min(map(evaluations_of, runs))
     names = ["the first network", *(f"network {i}" for i in range(1, len(runs)))]
     return [
-        row_of(run, runs[0], evaluations=evaluations, classes=classes, network=name) | its
-        for run, name, its in zip(runs, names, judged, strict=True)
+        row_of(run, runs[0], evaluations=evaluations, classes=classes, network=name) | shares
+        for run, name, shares in zip(runs, names, measured, strict=True)
     ]
 
 
@@ -288,6 +324,7 @@ def _command(config: RetrainConfig, run_dir: Path) -> str:
 
 
 def _print(rows: list[dict[str, Any]], console: Console, *, classes: int) -> None:
+    """Print the table."""
     lines = [line.strip("|").split("|") for line in markdown_table(rows, classes=classes)]
     table = Table(box=None, pad_edge=False)
     for head in lines[0]:

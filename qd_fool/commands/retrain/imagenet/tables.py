@@ -1,6 +1,6 @@
-"""What retraining on ImageNet came to: the table, the curve and some pictures, before and after.
+"""Results of retraining on ImageNet: the table, the curves and some pictures, before and after.
 
-Two runs are compared at the same number of counted evaluations, read off their lineage.
+Two runs are compared at the same number of counted evaluations, which their lineage tells.
 """
 
 import math
@@ -27,18 +27,19 @@ CAVEAT = (
     "on those held out checks that nothing broke, and is no validation accuracy. Photographs are "
     "split by picture; where there is one a class, the classes held out have none to learn from, "
     "and are kept by distillation alone. How training is set was chosen with SqueezeNet 1.1 on the "
-    "held-out half of one such set: what is told of that half is a little too good."
+    "held-out half of one such set: the figures of that half are a little too good."
 )
 
 
 SHEET_CLASSES = 10
+"""Pictures per network on the sheet."""
 
 
 def evaluations_of(run_dir: Path) -> int:
-    """Counted in a run so far.
+    """Counted evaluations of a run so far.
 
     Raises:
-      UserError: no run there.
+      UserError: The directory holds no run.
     """
     return int(read_run(run_dir).get("evaluations") or 0)
 
@@ -48,24 +49,25 @@ def _events(run_dir: Path, *, classes: int) -> tuple[np.ndarray, np.ndarray, np.
     events, metrics = read_lineage(run_dir), read_metrics(run_dir)
     if events is None or not len(metrics["generation"]):
         raise UserError(f"{run_dir}: expected a run with lineage.npz and metrics.csv")
-    # Rows of some generations may be left out of the log; all cost the same.
+    # The log may leave out some generations; all generations cost the same.
     spent = np.interp(events["generation"], metrics["generation"], metrics["evaluations"])
-    ours = events["class_index"] < classes
-    return spent[ours], events["class_index"][ours], events["confidence"][ours]
+    reported = events["class_index"] < classes
+    return spent[reported], events["class_index"][reported], events["confidence"][reported]
 
 
 def confidences_at(
     run_dir: Path, evaluations: int, *, classes: int
 ) -> Float[np.ndarray, " classes"]:
-    """The confidence of each cell, 0 where it was empty, after so many evaluations.
+    """The confidence of each cell after some evaluations; 0 where a cell was empty.
 
     Args:
-      run_dir: of an evolution.
-      evaluations: counted.
-      classes: cells, the first of the archive; one of fooling images behind them is left out.
+      run_dir: Directory of an evolution.
+      evaluations: Counted evaluations.
+      classes: How many cells to read, the first of the archive. The cell of fooling images behind
+        them is left out.
 
     Raises:
-      UserError: no lineage there.
+      UserError: The directory holds no lineage.
     """
     spent, cell, confidence = _events(run_dir, classes=classes)
     best = np.zeros(classes)
@@ -77,10 +79,18 @@ def confidences_at(
 def median_curve(
     run_dir: Path, *, classes: int, points: int = 100
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
-    """Evaluations, and the median confidence over cells after them.
+    """The median confidence over cells, and the counted evaluations at which it is read.
+
+    Args:
+      run_dir: Directory of an evolution.
+      classes: How many cells to read, as in `confidences_at`.
+      points: How many points the curve has.
+
+    Returns:
+      Evaluations, and medians.
 
     Raises:
-      UserError: no lineage there.
+      UserError: The directory holds no lineage.
     """
     spent, cell, confidence = _events(run_dir, classes=classes)
     best = np.zeros(classes)
@@ -96,17 +106,17 @@ def median_curve(
 def row_of(
     run_dir: Path, first: Path, *, evaluations: int, classes: int, network: str
 ) -> dict[str, Any]:
-    """A row of the table: evolution against a network, beside evolution against the first one.
+    """A row of the table: evolution against a network, and its comparison with the first network.
 
     Args:
-      run_dir: of the run against `network`.
-      first: of the run against the first network.
-      evaluations: at which both are read.
-      classes: that are reported.
-      network: what it is called.
+      run_dir: Directory of the run against the network.
+      first: Directory of the run against the first network.
+      evaluations: Counted evaluations at which both runs are read.
+      classes: How many classes are reported.
+      network: Name of the network, for people.
 
     Raises:
-      UserError: no lineage in one of the two.
+      UserError: One of the two directories holds no lineage.
     """
     values = confidences_at(run_dir, evaluations, classes=classes)
     median, low, high = median_interval(values)
@@ -138,12 +148,12 @@ def write_tables(
     """Write `retrain.json`, `.csv`, `.md`, `retrain_curves.png` and `retrain_pictures.png`.
 
     Args:
-      run_dir: where to.
-      rows: of the networks, the first one's first; the later ones have more columns.
-      runs: the evolution against each network.
-      classes: that are reported.
-      title: for people.
-      facts: for `retrain.json`; `photographs`, a sentence, and `command` are shown.
+      run_dir: Directory to write to.
+      rows: One row per network, that of the first network first; later ones have more columns.
+      runs: Directory of the evolution against each network.
+      classes: How many classes are reported.
+      title: Title for people.
+      facts: Facts for `retrain.json`; the page shows `photographs`, a sentence, and `command`.
     """
     columns = list(dict.fromkeys(name for row in rows for name in row))
     write_json(run_dir / "retrain.json", facts | {"caveat": CAVEAT, "rows": list(rows)})
@@ -158,7 +168,7 @@ def write_tables(
 
 
 def markdown_table(rows: Sequence[dict[str, Any]], *, classes: int) -> list[str]:
-    """The rows for people."""
+    """Lines of a Markdown table for people."""
     heads = [
         "network",
         f"median confidence, {classes:,} classes (95%)",
@@ -170,8 +180,8 @@ def markdown_table(rows: Sequence[dict[str, Any]], *, classes: int) -> list[str]
     ]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for row in rows:
-        taught = "mann_whitney_p" in row
-        test = f"{row['mann_whitney_p']:.2g}, {row['first_is_larger']:.2f}" if taught else "-"
+        retrained = "mann_whitney_p" in row
+        test = f"{row['mann_whitney_p']:.2g}, {row['first_is_larger']:.2f}" if retrained else "-"
         caught = f"{row.get('caught_trained', 0):.1%} / {row.get('caught_held_out', 0):.1%}"
         cells = (
             row["network"],
@@ -179,8 +189,8 @@ def markdown_table(rows: Sequence[dict[str, Any]], *, classes: int) -> list[str]
             str(row["cells_over_99"]),
             test,
             f"{row['top1']:.1%} / {row['top5']:.1%}",
-            f"{row['taken']:.1%}" if taught else "-",
-            caught if taught else "-",
+            f"{row['taken']:.1%}" if retrained else "-",
+            caught if retrained else "-",
         )
         lines.append(f"| {' | '.join(cells)} |")
     return lines
@@ -194,6 +204,7 @@ def _write_curves(
     classes: int,
     title: str,
 ) -> None:
+    """Plot the median confidence over counted evaluations, one line per network."""
     figure = Figure(figsize=(6.4, 4), dpi=150, layout="constrained")
     axes = figure.subplots()
     for row, run in zip(rows, runs, strict=True):
@@ -213,11 +224,14 @@ def _write_curves(
 def _write_pictures(
     path: Path, rows: Sequence[dict[str, Any]], runs: Sequence[Path], *, classes: int
 ) -> None:
-    """A row of thumbnails a network: elites of the same classes, evenly spaced."""
+    """Draw one row of thumbnails per network: elites of the same classes, evenly spaced."""
+    # Classes that have an elite in every run.
     found = [{int(e["class_index"]): e for e in read_elites(run)} for run in runs]
     common = sorted(set.intersection(*map(set, found)) & set(range(classes)))
     count = min(len(common), SHEET_CLASSES)
     chosen = [common[math.floor((i + 0.5) * len(common) / count)] for i in range(count)]
+
+    # One row per run, below a line of words.
     side, margin, head, foot = 112, 8, 20, 34
     font = ImageFont.load_default(size=11)
     size = (count * (side + margin) + margin, len(runs) * (head + side + foot) + margin)

@@ -1,4 +1,4 @@
-"""A round's training: the class of fooling images, taught to the first network."""
+"""Training in one round: the first network learns the class of fooling images."""
 
 import time
 from collections.abc import Callable
@@ -31,31 +31,37 @@ from qd_fool.training.finetune import (
 )
 
 LAST_BLOCKS = ("/fire9/", "/head/", "/fc7/")
-"""What `--train blocks` trains besides the last layer: SqueezeNet's last fire module,
+"""Blocks that `--train blocks` trains besides the last layer: SqueezeNet's last fire module,
 EfficientNet-Lite's last convolution, AlexNet's last hidden layer."""
 
 
 RATE = 3e-3
-"""Adam's learning rate of the new class, where none is given."""
+"""Adam's learning rate for the new class, where none is given."""
 
 
 OTHERS_RATE = 1 / 30
-"""That of all else that `--train blocks` trains, as a share: what is known already is not to move
-far while the new class, which begins with nothing, grows."""
+"""Learning rate of everything else that `--train blocks` trains, as a share of the new class's.
+
+The new class begins with nothing and must move far; the layers that are trained already must not.
+"""
 
 
 STEPS_AT_ONCE = 5
-"""Steps whose pictures are on the devices together: 80 MB of 40 pictures a step."""
+"""Steps whose pictures are on the devices together: 80 MB with 40 pictures per step."""
 
 
-LOG = ("step", "seconds", "divergence", "cross_entropy", "agreement", "caught")
+COLUMNS = ("step", "seconds", "divergence", "cross_entropy", "agreement", "caught")
 
 
 def what_learns(scorer: Scorer, train: str) -> Callable[[str], bool]:
-    """Whether the array of a name learns.
+    """A function from the name of an array to whether the array is trained.
+
+    Args:
+      scorer: Network to train.
+      train: "head" for the last layer, "blocks" for the last layer and the block before it.
 
     Raises:
-      UserError: the network has no last layer that can be told, or no blocks to train.
+      UserError: The last layer can't be found, or the network has no such blocks.
     """
     learning = set(head_of(scorer.params, classes=len(scorer.class_names)))
     if train == "blocks":
@@ -71,9 +77,15 @@ def what_learns(scorer: Scorer, train: str) -> Callable[[str], bool]:
 
 
 def recipe_of(config: RetrainConfig, scorer: Scorer, *, pictures: int) -> FinetuneRecipe:
-    """How long and how fast: an epoch is as many steps as show each of `pictures` once.
+    """Recipe of a round. One epoch is as many steps as show each picture once.
 
-    Rounded up to whole blocks of `STEPS_AT_ONCE`, so that one program runs them all.
+    The number of steps is rounded up to a multiple of `STEPS_AT_ONCE`, so that one program runs
+    all of them.
+
+    Args:
+      config: Settings of the retraining.
+      scorer: Network to train.
+      pictures: How many photographs there are, or evolved pictures if there are more.
     """
     half = max(1, config.batch_size // 2)
     rate = RATE if config.learning_rate is None else config.learning_rate
@@ -82,32 +94,33 @@ def recipe_of(config: RetrainConfig, scorer: Scorer, *, pictures: int) -> Finetu
         batch_size=config.batch_size,
         learning_rate=rate,
         distillation=config.distillation,
-        # Two pictures at least: a photograph and an evolved one.
+        # A chunk has at least two pictures: a photograph and an evolved one.
         chunk=max(4, default_chunk(scorer)),
         others=0.0 if config.train == "head" else OTHERS_RATE,
     )
 
 
-def teach(
+def train_new_class(
     scorer: Scorer,
-    photographs: UInt8[np.ndarray, "photographs height width 3"],
-    evolved: UInt8[np.ndarray, "evolved height width 3"],
     config: RetrainConfig,
     *,
+    photographs: UInt8[np.ndarray, "photographs height width 3"],
+    evolved: UInt8[np.ndarray, "evolved height width 3"],
     console: Console,
 ) -> tuple[PyTree, list[dict[str, Any]]]:
-    """The first network with a class more that has been trained, and a row a step of training.
+    """The first network with one more, trained class; and one row per step of training.
 
     Args:
-      scorer: the first network.
-      photographs: to keep its answers on.
-      evolved: pictures that fooled it, or those that were trained after it.
-      config: how.
-      console: for progress.
+      scorer: First network.
+      config: Settings of the retraining.
+      photographs: Photographs on which the network is to keep its answers.
+      evolved: Pictures that fooled the first network, or one that was trained after it.
+      console: Console for progress.
 
     Raises:
-      UserError: as `what_learns`; or training that went to NaN.
+      UserError: As in `what_learns`; or training went to NaN.
     """
+    # The network with its new class, and the compiled steps, on all devices that share a batch.
     params = add_class(scorer.params, classes=len(scorer.class_names))
     recipe = recipe_of(config, scorer, pictures=max(len(photographs), len(evolved)))
     state = init_finetune(params, what_learns(scorer, config.train), recipe, seed=config.seed)
@@ -115,22 +128,24 @@ def teach(
     mesh = make_mesh(max(n for n in range(1, count + 1) if recipe.half % n == 0))
     steps = compile_steps(scorer, recipe, mesh)
     student, teacher = replicate(params, mesh), replicate(scorer.params, mesh)
+
+    # Several steps per call; one row of means per step.
     rows: list[dict[str, Any]] = []
-    started = told = time.perf_counter()
-    show = Progress(console=console, disable=not console.is_terminal)
-    with show:
-        task = show.add_task("training", total=recipe.steps)
+    started = last_line = time.perf_counter()
+    bar = Progress(console=console, disable=not console.is_terminal)
+    with bar:
+        task = bar.add_task("training", total=recipe.steps)
         for images in batches(photographs, evolved, recipe, steps=STEPS_AT_ONCE, seed=config.seed):
             state, log = steps(state, student, teacher, images)
             log = jax.device_get(log)
             seconds = round(time.perf_counter() - started, 1)
             for i in range(len(images)):
-                values = {name: float(getattr(log, name)[i]) for name in LOG[2:]}
+                values = {name: float(getattr(log, name)[i]) for name in COLUMNS[2:]}
                 rows.append({"step": len(rows), "seconds": seconds, **values})
-            show.update(task, completed=len(rows))
-            if not console.is_terminal and time.perf_counter() - told > LOG_SECONDS:
-                told = time.perf_counter()
-                means = ", ".join(f"{name} {rows[-1][name]:.3g}" for name in LOG[2:])
+            bar.update(task, completed=len(rows))
+            if not console.is_terminal and time.perf_counter() - last_line > LOG_SECONDS:
+                last_line = time.perf_counter()
+                means = ", ".join(f"{name} {rows[-1][name]:.3g}" for name in COLUMNS[2:])
                 console.print(f"step {len(rows)} of {recipe.steps}: {means}", highlight=False)
             if not np.isfinite([rows[-1]["divergence"], rows[-1]["cross_entropy"]]).all():
                 raise UserError(
@@ -143,25 +158,25 @@ def teach(
 
 def train_round(
     scorer: Scorer,
+    config: RetrainConfig,
+    *,
     photographs: PhotographSet,
     evolved: UInt8[np.ndarray, "evolved height width 3"],
-    config: RetrainConfig,
     folder: Path,
-    *,
     console: Console,
 ) -> None:
     """Write `training.csv` and then `network.safetensors`, unless they are there.
 
     Args:
-      scorer: the first network.
-      photographs: whose first part is learnt from.
-      evolved: pictures of the class of fooling images.
-      config: how.
-      folder: of the round.
-      console: for progress.
+      scorer: First network.
+      config: Settings of the retraining.
+      photographs: Photographs; the first part of the set is trained on.
+      evolved: Pictures of the class of fooling images.
+      folder: Folder of the round.
+      console: Console for progress.
 
     Raises:
-      UserError: as `teach`.
+      UserError: As in `train_new_class`.
     """
     path = folder / "network.safetensors"
     if path.exists():
@@ -174,8 +189,10 @@ def train_round(
         soft_wrap=True,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    params, rows = teach(scorer, photographs.train, evolved, config, console=console)
-    write_rows(folder / "training.csv", LOG, rows)
+    params, rows = train_new_class(
+        scorer, config, photographs=photographs.train, evolved=evolved, console=console
+    )
+    write_rows(folder / "training.csv", COLUMNS, rows)
     save_retrained(path, params, model=scorer.name, classes=len(scorer.class_names))
     last = rows[-len(rows) // 5 - 1 :]
     caught, agreed = (np.mean([row[name] for row in last]) for name in ("caught", "agreement"))
@@ -187,27 +204,29 @@ def train_round(
     )
 
 
-def judge(
+def accuracies(
     score: ScoreFunction,
     params: PyTree,
+    *,
     photographs: PhotographSet,
     fooling: dict[str, np.ndarray],
-    *,
     classes: int,
 ) -> dict[str, float]:
-    """What a network says of photographs held out and of fooling images.
+    """Shares of held-out photographs and of fooling images that a network classifies rightly.
 
     Args:
-      score: of the network.
-      params: its parameters.
-      photographs: whose second part is looked at.
-      fooling: fooling images `(n, height, width, 3)` by what they are called.
-      classes: of photographs; the class behind them, if there is one, is that of fooling images.
+      score: Score function of the network.
+      params: Parameters of the network.
+      photographs: Photographs; the second part of the set is held out.
+      fooling: Fooling images `(n, height, width, 3)`, by name.
+      classes: How many classes of photographs there are. The class behind them, if there is one,
+        is that of fooling images.
 
     Returns:
       `top1` and `top5`: shares of photographs whose class is the first choice, or among the first
-      five; `taken`: share taken for fooling images; `caught_<name>`: share of fooling images that
-      are. The class of fooling images takes part in all choices.
+      five; `taken`: share of photographs that are taken for fooling images; `caught_<name>`: share
+      of fooling images that are taken for fooling images. The class of fooling images takes part in
+      all choices.
     """
     odds = score(params, photographs.held_out)
     first = np.argsort(-odds, axis=1, kind="stable")[:, :5]

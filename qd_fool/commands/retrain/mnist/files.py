@@ -1,8 +1,8 @@
-"""A round of retraining on disk: a folder that is there whole, or not at all.
+"""A round of retraining on disk: a whole folder, or none.
 
 round_01/network.safetensors   the network, for `qd-fool evolve --model lenet --weights FILE`
-round_01/images.npz            pictures evolved against it: `Pictures`, an array a field
-round_01/row.json              its row of the table, and all seeds
+round_01/images.npz            pictures evolved against the network, by the fields of `Pictures`
+round_01/row.json              row of the table, and all seeds
 """
 
 import dataclasses
@@ -13,28 +13,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 from jaxtyping import Array, Float, Int, PyTree, Shaped, UInt8, UInt32
 
 from qd_fool.errors import UserError
 from qd_fool.files import read_npz, write_json
-from qd_fool.models.architectures.lenet import flat_from_params
+from qd_fool.models.architectures.lenet import save_lenet
+from qd_fool.models.retrained import has_new_class, save_retrained
+
+DIGITS = 10
+"""Classes of the first network; all later networks have one more."""
 
 EVOLVED, HELD_OUT, OTHER = "evolved", "held out", "other encoding"
-"""Groups of pictures: those that later networks are trained on, and those they are only shown."""
+"""Groups of pictures. Later networks are trained on the first, and only shown the others."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pictures:
-    """Elites of a round's evolutions, a row each, as 8-bit pictures.
+    """Elites of a round's evolutions as 8-bit pictures, one row per picture.
 
     Attributes:
-      images: exactly what was scored.
+      images: Exactly the pictures that were scored.
       group: `EVOLVED`, `HELD_OUT` or `OTHER`.
-      seed: of the evolution.
-      cell: the digit that it is taken for.
-      confidence: that the network it was evolved against has in it, scored again as it is here.
-      evaluations_to_99: counted evaluations after which the evolution had 0.99 in this cell; -1
+      seed: Seed of the evolution.
+      cell: Digit that the picture is taken for.
+      confidence: Confidence in that digit, of the network that the picture was evolved against;
+        scored again from the saved picture.
+      evaluations_to_99: Counted evaluations after which the evolution had 0.99 in this cell; -1
         for never.
     """
 
@@ -45,19 +49,19 @@ class Pictures:
     confidence: Float[np.ndarray, " n"]
     evaluations_to_99: Int[np.ndarray, " n"]
 
-    def of(self, group: str) -> "Pictures":
-        """Those of one group."""
-        mine = self.group == group
-        return Pictures(**{name: array[mine] for name, array in vars(self).items()})
+    def in_group(self, group: str) -> "Pictures":
+        """The pictures of one group."""
+        members = self.group == group
+        return Pictures(**{name: array[members] for name, array in vars(self).items()})
 
 
 def round_dir(run_dir: Path, number: int) -> Path:
-    """Where a round is, counted from 1."""
+    """Directory of a round; rounds are counted from 1."""
     return run_dir / f"round_{number:02d}"
 
 
 def finished_rounds(run_dir: Path) -> int:
-    """How many rounds are there, without a gap."""
+    """How many rounds are done, without a gap."""
     number = 0
     while round_dir(run_dir, number + 1).is_dir():
         number += 1
@@ -67,23 +71,43 @@ def finished_rounds(run_dir: Path) -> int:
 def write_round(
     run_dir: Path, number: int, *, params: PyTree[Array], pictures: Pictures, row: dict[str, Any]
 ) -> None:
-    """Write a round beside its place, then put it there."""
+    """Write a round beside its place, then move it there.
+
+    Args:
+      run_dir: Directory of the retraining.
+      number: Number of the round, from 1.
+      params: Parameters of the network.
+      pictures: Pictures that were evolved against the network.
+      row: Row of the table.
+    """
     place = round_dir(run_dir, number)
     partial = place.with_name(f".{place.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    flat = {name: np.ascontiguousarray(a) for name, a in flat_from_params(params).items()}
-    safetensors.numpy.save_file(flat, partial / "network.safetensors")
+    write_network(partial / "network.safetensors", params)
     np.savez_compressed(partial / "images.npz", **vars(pictures))
     write_json(partial / "row.json", row)
     os.replace(partial, place)
+
+
+def write_network(path: Path, params: PyTree[Array]) -> None:
+    """Write a LeNet: an ordinary weights file of ten classes, or one of a retrained network.
+
+    Args:
+      path: Where to write; a safetensors file.
+      params: Parameters of a network of ten classes, or eleven.
+    """
+    if has_new_class(params, classes=DIGITS):
+        save_retrained(path, params, model="lenet", classes=DIGITS)
+    else:
+        save_lenet(path, params)
 
 
 def read_pictures(run_dir: Path, number: int) -> Pictures:
     """The pictures of a round that is done.
 
     Raises:
-      UserError: they are missing or damaged.
+      UserError: The pictures are missing or damaged.
     """
     path = round_dir(run_dir, number) / "images.npz"
     arrays = read_npz(path)
@@ -94,10 +118,10 @@ def read_pictures(run_dir: Path, number: int) -> Pictures:
 
 
 def read_row(run_dir: Path, number: int) -> dict[str, Any]:
-    """A round's row of the table.
+    """The row of a round in the table.
 
     Raises:
-      UserError: it is missing or damaged.
+      UserError: The row is missing or damaged.
     """
     path = round_dir(run_dir, number) / "row.json"
     try:

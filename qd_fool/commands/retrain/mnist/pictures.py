@@ -1,4 +1,4 @@
-"""Pictures of a retraining on MNIST: its table as curves, and what fooled each network."""
+"""Pictures of a retraining on MNIST: the table as curves, and fooling images of each network."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,12 +23,12 @@ def write_pictures(run_dir: Path, rows: Sequence[dict[str, Any]], *, other: str)
     """Write `retrain.png` and `contact_sheet.png`.
 
     Args:
-      run_dir: of the retraining, for the pictures in its rounds.
-      rows: of the table.
-      other: the encoding that no network was trained on.
+      run_dir: Directory of the retraining, with the pictures of all rounds.
+      rows: Rows of the table.
+      other: Encoding whose pictures no network was trained on.
 
     Raises:
-      UserError: a round's pictures are missing or damaged.
+      UserError: The pictures of a round are missing or damaged.
     """
     with matplotlib.rc_context({"text.parse_math": False, "font.size": 9}):
         figure = _curves(rows, other=other)
@@ -39,14 +39,17 @@ def write_pictures(run_dir: Path, rows: Sequence[dict[str, Any]], *, other: str)
 
 
 def _curves(rows: Sequence[dict[str, Any]], *, other: str) -> matplotlib.figure.Figure:
+    """Three plots over the rounds: test error, confidence, and shares of caught pictures."""
     figure = matplotlib.figure.Figure(figsize=(7, 8), layout="constrained")
     errors, confidence, caught = figure.subplots(3, 1, sharex=True)
     numbers = np.asarray([row["round"] for row in rows])
 
+    # Test error on digits.
     errors.plot(numbers, [100 * row["test_error"] for row in rows], "o-", color="tab:gray")
     errors.set_ylim(0, 115 * max(row["test_error"] for row in rows) or 1)
     errors.set_ylabel("test error\non digits, %")
 
+    # Confidence in the pictures that were evolved against each network, on an axis of log-odds.
     def logit(name: str) -> np.ndarray:
         values = np.asarray([np.nan if row[name] is None else row[name] for row in rows], float)
         values = np.clip(values, 1e-9, 1 - 1e-9)
@@ -68,6 +71,7 @@ def _curves(rows: Sequence[dict[str, Any]], *, other: str) -> matplotlib.figure.
     confidence.set_ylim(least, most)
     confidence.set_ylabel("median confidence in\nwhat is evolved against it")
 
+    # Shares of the last round's pictures that are called fooling images.
     lines = {
         "caught": ("o-", "tab:blue", "trained on"),
         "caught_held_out": ("^--", "tab:green", "other seeds"),
@@ -90,7 +94,7 @@ def _curves(rows: Sequence[dict[str, Any]], *, other: str) -> matplotlib.figure.
 
 
 def _sheet(run_dir: Path, rows: Sequence[dict[str, Any]]) -> Image.Image:
-    """A row a network, a column a digit: the first seed's picture, and the confidence in it."""
+    """One row per network, one column per digit: the first seed's picture and its confidence."""
     margin, left, top, caption = 6, 64, 24, 16
     pitch_x, pitch_y = CELL + margin, CELL + margin + caption
     font, small = (ImageFont.load_default(size=size) for size in (13, 10))
@@ -104,7 +108,8 @@ def _sheet(run_dir: Path, rows: Sequence[dict[str, Any]]) -> Image.Image:
         y = top + i * pitch_y
         draw.text((margin, y + CELL // 2), row["network"], fill="black", font=font, anchor="lm")
         arrays = read_npz(run_dir / f"round_{row['round']:02d}" / "images.npz")
-        for k in range(10):  # those that are trained on come first, a seed's ten side by side
+        # The pictures to train on come first, the ten of a seed side by side.
+        for k in range(10):
             x = left + int(arrays["cell"][k]) * pitch_x
             image = Image.fromarray(arrays["images"][k, ..., 0])
             sheet.paste(image.resize((CELL, CELL), Image.Resampling.NEAREST), (x, y))

@@ -1,4 +1,4 @@
-"""What a retraining on MNIST is told, with names looked up and defaults filled in."""
+"""Settings of a retraining on MNIST, with names looked up and defaults filled in."""
 
 import dataclasses
 from pathlib import Path
@@ -21,15 +21,19 @@ ROUNDS = 15
 
 
 EVALUATIONS = {"direct": 2_000, "cppn": 4_000}
-"""Of an evolution with preset fast: the median against a first network was .99999 and more."""
+"""Counted evaluations of an evolution with preset fast, by encoding.
+
+With so many, the median confidence of a first network was .99999 or more."""
 
 
 PAPER_EVALUATIONS = 40_200
-"""With the paper's settings: 200 generations."""
+"""Counted evaluations of an evolution with the paper's settings: 200 generations."""
 
 
 GROUP = 10
-"""Seeds in one compiled call, at least: a few seconds, so that Ctrl-C is met soon."""
+"""Least number of seeds in one compiled call.
+
+A call takes a few seconds, so that the command soon responds to Ctrl-C."""
 
 
 # Free to differ between the parts of a resumed run: more rounds may be asked for.
@@ -41,13 +45,14 @@ class RetrainPlan:
     """A `RetrainConfig` with its names looked up.
 
     Attributes:
-      config: as given.
-      rounds: networks, the first included.
-      evolutions: by encoding: the one that is trained on first, then the other, if any is held out.
-      generations: of each, after generation 0.
-      recipe: of training.
-      at_once: seeds that a device evolves side by side.
-      record: plain values for `run.json`; those that decide the outcome are compared on resume.
+      config: Settings as given.
+      rounds: Number of networks, the first included.
+      evolutions: Evolutions by encoding: first that of the training pictures, then the other, if
+        any pictures are held out.
+      generations: Generations of each evolution after generation 0, by encoding.
+      recipe: Recipe of training.
+      at_once: Seeds that a device evolves side by side.
+      record: Plain values for `run.json`. A resumed run must have the same.
     """
 
     config: RetrainConfig
@@ -60,12 +65,12 @@ class RetrainPlan:
 
     @property
     def other_encoding(self) -> str:
-        """Whose pictures are only shown."""
+        """The encoding whose pictures are only shown."""
         return other_encoding(self.config.encoding)
 
 
 def other_encoding(name: str) -> str:
-    """The encoding whose pictures a network is shown that it was not trained on."""
+    """The encoding whose pictures no network is trained on."""
     return "direct" if name == "cppn" else "cppn"
 
 
@@ -73,7 +78,8 @@ def plan_mnist(config: RetrainConfig) -> RetrainPlan:
     """Look up names, fill in defaults.
 
     Raises:
-      UserError: unknown names, settings out of range, too few evaluations for a generation.
+      UserError: A name is unknown, a setting is out of range, or the evaluations are too few for
+        one generation.
     """
     names = [config.encoding]
     if config.held_out_seeds:
@@ -93,8 +99,8 @@ def plan_mnist(config: RetrainConfig) -> RetrainPlan:
             )
         evolutions[name] = planned
         generations[name] = (wanted - first) // (planned.evaluations(1) - first)
-    # One after the other is as fast on CPU, and gives the bits of a run of one seed; an accelerator
-    # would idle over batches so small.
+    # On a CPU, seeds one after another are as fast, and have the bits of runs of one seed. An
+    # accelerator would be idle most of the time with such small batches.
     at_once = 1 if jax.default_backend() == "cpu" else GROUP
     plain = {name: str(v) if isinstance(v, Path) else v for name, v in vars(config).items()}
     facts = {
@@ -119,7 +125,7 @@ def plan_mnist(config: RetrainConfig) -> RetrainPlan:
 
 
 def _settings(planned: EvolvePlan) -> dict[str, Any]:
-    """What decides an evolution, as plain values that survive JSON."""
+    """Settings that decide an evolution, as plain values that survive JSON."""
     config: MapElitesConfig = planned.map_elites
     return {
         "batch_size": config.batch_size,
@@ -130,10 +136,15 @@ def _settings(planned: EvolvePlan) -> dict[str, Any]:
 
 
 def check_stored(run_dir: Path, stored: dict[str, Any], wanted: RetrainPlan) -> None:
-    """See that a retraining can go on with these settings.
+    """Check that a retraining can continue with these settings.
+
+    Args:
+      run_dir: Directory of the retraining, for errors.
+      stored: Contents of `run.json`.
+      wanted: Settings to continue with.
 
     Raises:
-      UserError: it is no retraining, or was begun with others; names each difference.
+      UserError: The run is no retraining, or has other settings; the error names each difference.
     """
     kind = stored.get("kind", "evolution")
     if kind != "retraining":
@@ -149,13 +160,13 @@ def check_stored(run_dir: Path, stored: dict[str, Any], wanted: RetrainPlan) -> 
 
 @dataclasses.dataclass(frozen=True)
 class RoundSeeds:
-    """All different, and drawn from the retraining's seed and the round's number.
+    """Seeds of one round, all different; they follow from the retraining's seed and the round.
 
     Attributes:
-      training: of the network's first weights and the order of images.
-      evolved: of the evolutions that the next network is trained on.
-      held_out: of those that it is only shown.
-      other: of those of the other encoding, likewise.
+      training: Seed of the network's first weights and of the order of images.
+      evolved: Seeds of the evolutions that the next network is trained on.
+      held_out: Seeds of evolutions whose pictures are only shown to the next network.
+      other: Seeds of evolutions with the other encoding, whose pictures are only shown, too.
     """
 
     training: int
@@ -168,15 +179,14 @@ def round_seeds(seed: int, number: int, *, seeds: int, held_out: int) -> RoundSe
     """The seeds of a round: the first distinct words of NumPy's `SeedSequence([seed, round])`.
 
     Args:
-      seed: of the retraining.
-      number: of the round, from 1.
-      seeds: evolutions to train on.
-      held_out: evolutions to hold out, of each encoding.
+      seed: Seed of the retraining.
+      number: Number of the round, from 1.
+      seeds: How many evolutions to train on.
+      held_out: How many evolutions of each encoding to hold out.
     """
     wanted = 1 + seeds + 2 * held_out
     words = np.random.SeedSequence([seed, number]).generate_state(2 * wanted, np.uint32)
     first = np.sort(np.unique(words, return_index=True)[1])[:wanted]
-    some = words[first]
     ends = np.cumsum([1, seeds, held_out])
-    training, evolved, held, other = np.split(some, ends)
+    training, evolved, held, other = np.split(words[first], ends)
     return RoundSeeds(int(training[0]), evolved, held, other)

@@ -1,9 +1,10 @@
-"""Retraining on MNIST: networks trained from scratch on digits and on what fooled the ones before.
+"""Retraining on MNIST: networks trained from scratch on digits and on earlier fooling images.
 
 Source: paper, "Training networks to recognize fooling images": images evolved
 against DNN_1 become class n + 1 of DNN_2's training set, and so on.
 
-A round trains a network, measures it and evolves against it, and is a folder once it is done:
+A round trains a network, measures it, and evolves pictures against it. A finished round is a
+folder:
 
 run.json        settings, versions, status
 round_01/ ...   network.safetensors, images.npz, row.json
@@ -21,7 +22,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Array, Float, Int, PyTree, UInt8
 from rich.console import Console
 from rich.progress import Progress
 
@@ -29,6 +30,7 @@ from qd_fool.commands.common.signals import stop_on_signal
 from qd_fool.commands.evolve.results import run_record
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
 from qd_fool.commands.retrain.mnist.files import (
+    DIGITS,
     EVOLVED,
     HELD_OUT,
     OTHER,
@@ -47,7 +49,7 @@ from qd_fool.commands.retrain.mnist.plan import (
     round_seeds,
 )
 from qd_fool.commands.retrain.mnist.table import print_rows, words_of, write_tables
-from qd_fool.commands.retrain.mnist.tools import Tick, Tools, make_tools
+from qd_fool.commands.retrain.mnist.tools import Tick, Tools, TrainingSet, make_tools
 from qd_fool.data.mnist import load_mnist
 from qd_fool.devices.mesh import make_mesh
 from qd_fool.errors import UserError
@@ -55,8 +57,6 @@ from qd_fool.files import write_json
 from qd_fool.judge.statistics import median_interval
 from qd_fool.runs.directory import make_run_dir, names_in, read_run, sole_user
 from qd_fool.scoring.confidence import confidence_of
-
-DIGITS = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,11 +69,31 @@ class _Digits:
     test_labels: Int[np.ndarray, " m"]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Round:
+    """Outcome of a round.
+
+    Attributes:
+      params: Parameters of the network.
+      pictures: Pictures that were evolved against the network.
+      row: Row of the table.
+    """
+
+    params: PyTree[Array]
+    pictures: Pictures
+    row: dict[str, Any]
+
+
 def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> RetrainResult:
-    """Train, evolve, train on what was evolved, or go on with it, until all is done or Ctrl-C.
+    """Train, evolve and train again; or continue, until all rounds are done or Ctrl-C.
+
+    Args:
+      config: Settings of the retraining.
+      run_dir: Where to write.
+      console: Console for progress and results.
 
     Raises:
-      UserError: bad settings, a directory in use, no MNIST. Nothing is overwritten.
+      UserError: Bad settings, a directory in use, or no MNIST. Nothing is overwritten.
     """
     say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
     resuming = _is_resumable(run_dir, resume=config.resume)
@@ -96,7 +116,7 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
             "classes": DIGITS + 1,
         }
         write_json(run_dir / "run.json", record)
-        interrupted = _rounds(planned, digits, run_dir, console)
+        interrupted = _rounds(planned, digits, run_dir=run_dir, console=console)
         rows = [read_row(run_dir, i + 1) for i in range(finished_rounds(run_dir))]
         status = "interrupted" if interrupted else "finished"
         write_json(run_dir / "run.json", record | {"status": status, "rounds": len(rows)})
@@ -124,8 +144,8 @@ def _is_resumable(run_dir: Path, *, resume: bool) -> bool:
     )
 
 
-def _rounds(planned: RetrainPlan, digits: _Digits, run_dir: Path, console: Console) -> bool:
-    """Rounds until all are done or a signal came; True if it did."""
+def _rounds(planned: RetrainPlan, digits: _Digits, *, run_dir: Path, console: Console) -> bool:
+    """Do rounds until all are done or a signal came; True if one came."""
     done = finished_rounds(run_dir)
     if done:
         console.print(f"{done} rounds are done already", highlight=False)
@@ -136,13 +156,14 @@ def _rounds(planned: RetrainPlan, digits: _Digits, run_dir: Path, console: Conso
     with stop_on_signal() as stop:
         for number in range(done + 1, planned.rounds + 1):
             with _progress(console, stop, number=number, total=tools.pieces) as tick:
-                made = _round(planned, tools, digits, earlier, number, tick)
-            if made is None:
+                done_round = _round(
+                    planned, tools, digits=digits, earlier=earlier, number=number, tick=tick
+                )
+            if done_round is None:
                 return True
-            params, pictures, row = made
-            write_round(run_dir, number, params=params, pictures=pictures, row=row)
-            earlier.append(pictures)
-            console.print(words_of(row), highlight=False, soft_wrap=True)
+            write_round(run_dir, number, **vars(done_round))
+            earlier.append(done_round.pictures)
+            console.print(words_of(done_round.row), highlight=False, soft_wrap=True)
             if stop and number < planned.rounds:
                 return True
     return False
@@ -164,37 +185,52 @@ def _progress(console: Console, stop: list[int], *, number: int, total: int) -> 
 def _round(
     planned: RetrainPlan,
     tools: Tools,
+    *,
     digits: _Digits,
     earlier: list[Pictures],
     number: int,
     tick: Tick,
-) -> tuple[Any, Pictures, dict[str, Any]] | None:
-    """Train a network, see what it makes of digits and earlier pictures, evolve against it.
+) -> _Round | None:
+    """Train a network, test it on digits and earlier pictures, and evolve pictures against it.
+
+    Args:
+      planned: Settings of the retraining.
+      tools: Compiled functions.
+      digits: MNIST.
+      earlier: Pictures of each earlier round.
+      number: Number of the round, from 1.
+      tick: Function to call after each piece of work.
 
     Returns:
-      Its parameters, the pictures and its row; None if it was stopped.
+      The round; None if it was stopped.
     """
     config = planned.config
     seeds = round_seeds(config.seed, number, seeds=config.seeds, held_out=config.held_out_seeds)
+
+    # Train on digits and on all that was evolved before.
     started = time.perf_counter()
-    images, labels, count = _training_set(planned, digits, earlier)
+    training_set = _training_set(planned, digits, earlier)
     classes = DIGITS if number == 1 else DIGITS + 1
-    params = tools.train(images, labels, count, classes, seeds.training, tick)
+    params = tools.train(training_set, classes=classes, seed=seeds.training, tick=tick)
     if params is None:
         return None
+
+    # Evolve against the new network.
     trained = time.perf_counter()
     guesses = tools.score(params, digits.test_images).argmax(axis=1)
-    pictures = _evolve(planned, tools, params, seeds, tick)
+    pictures = _evolve(planned, tools, params=params, seeds=seeds, tick=tick)
     if pictures is None:
         return None
+
+    # Measure both.
     row = {
         "network": f"DNN_{number}",
         "round": number,
         "test_error": float(np.mean(guesses != digits.test_labels)),
         "test_images": len(guesses),
-        "training_images": count,
+        "training_images": training_set.count,
         **_confidences(pictures),
-        **_caught(tools, params, earlier[-1] if earlier else None),
+        **_caught(tools, params, before=earlier[-1] if earlier else None),
         "training_seconds": round(trained - started, 1),
         "evolution_seconds": round(time.perf_counter() - trained, 1),
         "training_seed": seeds.training,
@@ -203,17 +239,15 @@ def _round(
             for name in ("evolved", "held_out", "other")
         },
     }
-    return params, pictures, row
+    return _Round(params, pictures, row)
 
 
-def _training_set(
-    planned: RetrainPlan, digits: _Digits, earlier: list[Pictures]
-) -> tuple[jax.Array, jax.Array, int]:
-    """Digits and all pictures so far, filled up to the size of the last round's set; and how many.
+def _training_set(planned: RetrainPlan, digits: _Digits, earlier: list[Pictures]) -> TrainingSet:
+    """Digits and all evolved pictures so far.
 
-    So that training compiles once.
+    Blank images fill the set up to the size of the last round's, so that training compiles once.
     """
-    more = [pictures.of(EVOLVED).images for pictures in earlier]
+    more = [pictures.in_group(EVOLVED).images for pictures in earlier]
     count = len(digits.images) + sum(map(len, more))
     each = planned.config.seeds * DIGITS
     room = max(count, len(digits.images) + (planned.rounds - 1) * each)
@@ -221,13 +255,14 @@ def _training_set(
     images[:count] = np.concatenate([digits.images, *more])
     labels = np.full(room, DIGITS, np.int32)
     labels[: len(digits.images)] = digits.labels
-    return *jax.device_put((images, labels)), count
+    images, labels = jax.device_put((images, labels))
+    return TrainingSet(images, labels, count)
 
 
 def _evolve(
-    planned: RetrainPlan, tools: Tools, params: Any, seeds: RoundSeeds, tick: Tick
+    planned: RetrainPlan, tools: Tools, *, params: PyTree[Array], seeds: RoundSeeds, tick: Tick
 ) -> Pictures | None:
-    """All evolutions against a network, their pictures scored again as they are saved."""
+    """Pictures of all evolutions against a network, scored again as saved; None if stopped."""
     encoding, other = planned.config.encoding, planned.other_encoding
     jobs = [
         (EVOLVED, encoding, seeds.evolved),
@@ -235,35 +270,34 @@ def _evolve(
         (OTHER, other, seeds.other),
     ]
     parts: list[tuple[Any, ...]] = []
-    for group, name, some in jobs:
-        if not len(some):
+    for group, name, group_seeds in jobs:
+        if not len(group_seeds):
             continue
-        made = tools.evolve(name, params, some, tick)
-        if made is None:
+        evolved = tools.evolve(name, params, seeds=group_seeds, tick=tick)
+        if evolved is None:
             return None
-        images, evaluations = made
-        cell = np.tile(np.arange(DIGITS), len(some))
+        images, evaluations = evolved
+        cell = np.tile(np.arange(DIGITS), len(group_seeds))
         flat = images.reshape(-1, *images.shape[2:])
         confidence = confidence_of(tools.score(params, flat))[np.arange(len(cell)), cell]
         names = np.full(len(cell), group, dtype=f"U{len(OTHER)}")
-        parts.append(
-            (flat, names, np.repeat(some, DIGITS), cell, confidence, evaluations.reshape(-1))
-        )
+        seed = np.repeat(group_seeds, DIGITS)
+        parts.append((flat, names, seed, cell, confidence, evaluations.reshape(-1)))
     return Pictures(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _confidences(pictures: Pictures) -> dict[str, Any]:
-    """What the network thinks of the pictures that were evolved against it."""
-    mine, other = pictures.of(EVOLVED), pictures.of(OTHER)
-    median, low, high = median_interval(mine.confidence)
-    times = np.where(mine.evaluations_to_99 < 0, np.inf, mine.evaluations_to_99)
+    """Columns on the network's confidence in the pictures that were evolved against it."""
+    evolved, other = pictures.in_group(EVOLVED), pictures.in_group(OTHER)
+    median, low, high = median_interval(evolved.confidence)
+    times = np.where(evolved.evaluations_to_99 < 0, np.inf, evolved.evaluations_to_99)
     middle = float(np.median(times))
     return {
-        "pictures": len(mine.confidence),
+        "pictures": len(evolved.confidence),
         "median_confidence": median,
         "median_low": low,
         "median_high": high,
-        "share_99": float(np.mean(mine.confidence >= 0.99)),
+        "share_99": float(np.mean(evolved.confidence >= 0.99)),
         "evaluations_to_99": int(middle) if np.isfinite(middle) else None,
         "other_median_confidence": median_interval(other.confidence)[0]
         if len(other.confidence)
@@ -271,12 +305,14 @@ def _confidences(pictures: Pictures) -> dict[str, Any]:
     }
 
 
-def _caught(tools: Tools, params: Any, before: Pictures | None) -> dict[str, float | None]:
-    """Shares of the pictures that fooled the network before which this one calls fooling images."""
+def _caught(
+    tools: Tools, params: PyTree[Array], *, before: Pictures | None
+) -> dict[str, float | None]:
+    """Columns on the last round's pictures: the shares that this network calls fooling images."""
     columns = {EVOLVED: "caught", HELD_OUT: "caught_held_out", OTHER: "caught_other"}
     shares: dict[str, float | None] = dict.fromkeys(columns.values())
     for group, column in columns.items():
-        images = before.of(group).images if before else np.zeros(0)
+        images = before.in_group(group).images if before else np.zeros(0)
         if len(images):
             guesses: Float[np.ndarray, " n"] = tools.score(params, images).argmax(axis=1)
             shares[column] = float(np.mean(guesses == DIGITS))

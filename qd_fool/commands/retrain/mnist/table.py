@@ -1,4 +1,4 @@
-"""The table of a retraining on MNIST: CSV, JSON, Markdown, and for the terminal."""
+"""The table of a retraining on MNIST: as CSV, JSON and Markdown, and on the terminal."""
 
 import math
 from collections.abc import Sequence
@@ -32,16 +32,16 @@ COLUMNS = (
     "evolution_seconds",
     "training_seed",
 )
-"""Of table.csv; table.json also lists the seeds of all evolutions."""
+"""Columns of table.csv; table.json also lists the seeds of all evolutions."""
 
 
 def write_tables(run_dir: Path, rows: Sequence[dict[str, Any]], planned: RetrainPlan) -> None:
     """Write `table.csv`, `table.json` (`{"rows": [...], ...}`) and `table.md`.
 
     Args:
-      run_dir: of the retraining.
-      rows: one a network.
-      planned: what was done.
+      run_dir: Directory of the retraining.
+      rows: One row per network.
+      planned: Settings of the retraining.
     """
     write_rows(run_dir / "table.csv", COLUMNS, rows)
     notes = notes_of(planned)
@@ -62,11 +62,11 @@ def write_tables(run_dir: Path, rows: Sequence[dict[str, Any]], planned: Retrain
 
 
 def notes_of(planned: RetrainPlan) -> list[str]:
-    """What one must know to read the table, a line each."""
+    """Notes on how to read the table, one line per note."""
     config, recipe = planned.config, planned.recipe
     runs = ", ".join(
-        f"{its.evaluations(planned.generations[name]):,} ({name})"
-        for name, its in planned.evolutions.items()
+        f"{evolution.evaluations(planned.generations[name]):,} ({name})"
+        for name, evolution in planned.evolutions.items()
     )
     return [
         f"Each network is trained from scratch ({recipe.steps:,} steps of {recipe.batch_size}) on "
@@ -89,8 +89,8 @@ def cells_of(rows: Sequence[dict[str, Any]], *, other: str) -> tuple[list[str], 
     """Heads and cells of the table for people.
 
     Args:
-      rows: one a network.
-      other: the encoding that none was trained on.
+      rows: One row per network.
+      other: Encoding whose pictures no network was trained on.
     """
     heads = [
         "network",
@@ -126,7 +126,7 @@ def cells_of(rows: Sequence[dict[str, Any]], *, other: str) -> tuple[list[str], 
 
 
 def _share(value: float | None) -> str:
-    """A share of pictures, rounded down: 100% is all of them."""
+    """A share of pictures in per cent, rounded down: 100% means all of them."""
     return "-" if value is None else f"{math.floor(value * 1000 + 1e-9) / 10:g}%"
 
 
@@ -135,7 +135,7 @@ def _confidence(value: float | None) -> str:
 
 
 def words_of(row: dict[str, Any]) -> str:
-    """A row as a line of a log."""
+    """A row as one line of a log."""
     caught = "" if row["caught"] is None else f", catches {_share(row['caught'])} of the last"
     return (
         f"{row['network']}: test error {row['test_error']:.2%}{caught}; fooled with "
@@ -145,7 +145,7 @@ def words_of(row: dict[str, Any]) -> str:
 
 
 def print_rows(console: Console, rows: Sequence[dict[str, Any]], *, other: str) -> None:
-    """The table on a terminal, without what would make it too wide for one."""
+    """Print the table, without the columns that would make it too wide for a terminal."""
     heads, body = cells_of(rows, other=other)
     table = Table(box=None, pad_edge=False)
     narrow = [0, 1, 2, 3, 6, 7, 8]

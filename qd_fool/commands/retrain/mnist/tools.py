@@ -1,26 +1,28 @@
-"""What a round of retraining is made with: training, evolution of many seeds, scoring.
+"""Compiled functions of a round of retraining: training, evolution of many seeds, scoring.
 
-Each is compiled once a number of classes: the first network has ten, all others eleven. It could
-have had eleven, too, and half as much to compile; but a class that nobody ever saw says something
-about every picture, and the first network is to be an ordinary one.
+Each function is compiled once for ten classes and once for eleven: the first network has ten
+classes, all others eleven. With eleven classes from the start there would be half as much to
+compile. But a class without training images would still receive confidence on every picture, and
+the first network is meant to be an ordinary one.
 """
 
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PyTree, UInt8, UInt32
 
+from qd_fool.commands.retrain.mnist.files import DIGITS
 from qd_fool.commands.retrain.mnist.plan import GROUP, RetrainPlan
 from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.map_elites.many_seeds import SeedEvolution, make_seed_evolution
 from qd_fool.map_elites.segments import raise_if_bad
 from qd_fool.models.architectures.lenet import LeNet
-from qd_fool.models.retrained import NEW_CLASS
+from qd_fool.models.retrained import with_new_class
 from qd_fool.scoring.score import ScoreFunction
 from qd_fool.training.lenet import init_training, train_steps
 
@@ -29,36 +31,69 @@ BLOCK = 100
 
 
 Tick = Callable[[], bool]
-"""Called when a piece is done, with whether to stop now as its answer."""
+"""Function to call after each piece of work; True asks to stop now."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Images to train on, on the device.
+
+    Attributes:
+      images: Images, and blank ones behind them, so that all rounds have one shape.
+      labels: Class of each image.
+      count: How many of the images to train on: the first so many.
+    """
+
+    images: UInt8[Array, "room 28 28 1"]
+    labels: Int[Array, " room"]
+    count: int
+
+
+class Train(Protocol):
+    """Function that trains a network from scratch; None if it was stopped."""
+
+    def __call__(
+        self, training_set: TrainingSet, *, classes: int, seed: int, tick: Tick
+    ) -> PyTree[Array] | None:
+        """Parameters of the trained network."""
+
+
+class Evolve(Protocol):
+    """Function that evolves pictures against a network; None if it was stopped."""
+
+    def __call__(
+        self, encoding: str, params: PyTree[Array], *, seeds: np.ndarray, tick: Tick
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Elites of the ten digits, and counted evaluations until each had 0.99, or -1.
+
+        Shapes: `(seeds, 10, height, width, channels)` and `(seeds, 10)`.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
 class Tools:
-    """What a round is made with.
+    """Functions of a round.
 
     Attributes:
-      train: `(images, labels, count, classes, seed, tick) -> params`, from scratch on the first
-        `count` images; None if it was stopped.
-      evolve: `(encoding, params, seeds, tick) -> (images, evaluations)` of the ten digits' elites,
-        `(seeds, 10, height, width, channels)` and `(seeds, 10)`, those to 0.99 or -1; None if it
-        was stopped.
-      score: `(params, images) -> log-odds (n, classes)`.
-      pieces: how often `tick` is called in a round.
+      train: Training.
+      evolve: Evolution.
+      score: Scoring, `(params, images) -> log-odds (n, classes)`.
+      pieces: How often `tick` is called in a round.
     """
 
-    train: Callable[[Array, Array, int, int, int, Tick], PyTree[Array] | None]
-    evolve: Callable[[str, PyTree[Array], np.ndarray, Tick], tuple[np.ndarray, np.ndarray] | None]
+    train: Train
+    evolve: Evolve
     score: ScoreFunction
     pieces: int
 
 
 def make_tools(planned: RetrainPlan) -> Tools:
-    """Those of a LeNet; nothing is compiled before it is used.
+    """Functions of a round with a LeNet. Each is compiled at its first call.
 
-    Raises:
-      UserError: while evolving, if the network gave NaN or infinite scores.
+    Their `evolve` raises UserError if the network gives NaN or infinite scores.
     """
     mesh, recipe, config = make_mesh(), planned.recipe, planned.config
+    # Seeds per call: a multiple of what all devices evolve side by side.
     devices = mesh.devices.size
     per_device = -(-max(1, -(-GROUP // devices)) // planned.at_once) * planned.at_once
     group = per_device * devices
@@ -72,13 +107,17 @@ def make_tools(planned: RetrainPlan) -> Tools:
         return jax.jit(run, static_argnames="steps", donate_argnums=0)
 
     def train(
-        images: Array, labels: Array, count: int, classes: int, seed: int, tick: Tick
+        training_set: TrainingSet, *, classes: int, seed: int, tick: Tick
     ) -> PyTree[Array] | None:
         state = init_training(LeNet(classes=classes, for_training=True), recipe, seed=seed)
         for start in range(0, recipe.steps, block):
             steps = min(block, recipe.steps - start)
             state, losses = training(classes)(
-                state, images, labels, steps=steps, count=jnp.int32(count)
+                state,
+                training_set.images,
+                training_set.labels,
+                steps=steps,
+                count=jnp.int32(training_set.count),
             )
             losses.block_until_ready()
             if tick():
@@ -87,36 +126,38 @@ def make_tools(planned: RetrainPlan) -> Tools:
 
     @functools.cache
     def evolution(encoding: str, classes: int) -> SeedEvolution:
-        its = planned.evolutions[encoding]
-        names = its.scorer.class_names[:10] + (NEW_CLASS,) * (classes - 10)
+        evolution_plan = planned.evolutions[encoding]
+        names = evolution_plan.scorer.class_names[:DIGITS]
+        if classes > DIGITS:
+            names, _ = with_new_class(names, ())
         return make_seed_evolution(
-            dataclasses.replace(its.scorer, class_names=names),
-            its.encoding,
-            its.map_elites,
+            dataclasses.replace(evolution_plan.scorer, class_names=names),
+            evolution_plan.encoding,
+            evolution_plan.map_elites,
             generations=planned.generations[encoding],
             mesh=mesh,
             at_once=planned.at_once,
         )
 
     def evolve(
-        encoding: str, params: PyTree[Array], seeds: UInt32[np.ndarray, " seeds"], tick: Tick
+        encoding: str, params: PyTree[Array], *, seeds: UInt32[np.ndarray, " seeds"], tick: Tick
     ) -> tuple[UInt8[np.ndarray, "seeds 10 height width 1"], Int[np.ndarray, "seeds 10"]] | None:
-        its = planned.evolutions[encoding]
+        evolution_plan = planned.evolutions[encoding]
         run = evolution(encoding, params["params"]["ip2"]["bias"].shape[0])
         everywhere = replicate(params, mesh)
-        costs = np.array(
-            [its.evaluations(g) for g in range(planned.generations[encoding] + 1)] + [-1]
-        )
+        # Counted evaluations by generation; the last entry is for cells that never had 0.99.
+        generations = planned.generations[encoding]
+        costs = np.array([evolution_plan.evaluations(g) for g in range(generations + 1)] + [-1])
         images, evaluations = [], []
         for start in range(0, len(seeds), group):
-            some = seeds[start : start + group]
+            called = seeds[start : start + group]
             # The last call is filled up with seeds whose pictures are dropped.
-            filled = np.resize(some, group)
+            filled = np.resize(called, group)
             result = jax.device_get(run(everywhere, jnp.asarray(filled)))
             bad = result.state.bad_generation
             raise_if_bad(jax.tree.map(lambda a, bad=bad: a[np.argmax(bad)], result.state))
-            images.append(result.images[: len(some), :10])
-            evaluations.append(costs[result.reached[: len(some), :10]])
+            images.append(result.images[: len(called), :DIGITS])
+            evaluations.append(costs[result.reached[: len(called), :DIGITS]])
             if tick():
                 return None
         return np.concatenate(images), np.concatenate(evaluations)

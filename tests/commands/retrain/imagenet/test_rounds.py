@@ -196,16 +196,16 @@ def test_ctrl_c_ends_it_and_the_rest_waits(tmp_path, config, monkeypatch):
 @pytest.fixture
 def nothing_new(finished, monkeypatch):
     """Trainings and evolutions are copies of the first round's; how they were called for."""
-    folder, calls = finished[0] / "round_1", []
+    first_round, calls = finished[0] / "round_1", []
 
-    def train(scorer, photographs, evolved, config, to, *, console):
+    def train(scorer, config, *, photographs, evolved, folder, console):
         calls.append(len(evolved))
-        to.mkdir(parents=True, exist_ok=True)
-        shutil.copy(folder / "network.safetensors", to)
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(first_round / "network.safetensors", folder)
 
     def evolve(config, *, console):
         calls.append(config)
-        shutil.copytree(folder / "after", config.run_dir)
+        shutil.copytree(first_round / "after", config.run_dir)
         return SimpleNamespace(interrupted=False)
 
     monkeypatch.setattr("qd_fool.commands.retrain.imagenet.rounds.train_round", train)

@@ -17,12 +17,15 @@ from qd_fool.commands.retrain.mnist import rounds as retrain_mnist
 from qd_fool.commands.retrain.mnist import tools as retrain_tools
 from qd_fool.commands.retrain.mnist.pictures import write_pictures
 from qd_fool.commands.retrain.mnist.plan import plan_mnist, round_seeds
-from qd_fool.commands.retrain.mnist.tools import Tools, make_tools
+from qd_fool.commands.retrain.mnist.tools import Tools, TrainingSet, make_tools
 from qd_fool.commands.retrain.run import retrain_run, stored_retrain
 from qd_fool.errors import UserError
 from qd_fool.files import read_npz
 from qd_fool.models import load_scorer
 from qd_fool.models.architectures.lenet import LeNet
+from qd_fool.models.class_names import class_labels
+from qd_fool.models.readers.read import read_weights
+from qd_fool.models.retrained import is_retrained
 from qd_fool.runs.directory import read_run
 from qd_fool.training.lenet import RECIPES
 
@@ -43,16 +46,17 @@ def stand_ins(monkeypatch):
     weights = jax.tree.map(lambda s: np.zeros(s.shape, np.float32), parameters)
 
     def make(planned):
-        def train(images, labels, count, classes, seed, tick):
-            fooling = np.asarray(labels[:count]) == 10
-            trained.append((count, int(fooling.sum()), classes, seed, len(images)))
+        def train(training_set, *, classes, seed, tick):
+            count = training_set.count
+            fooling = np.asarray(training_set.labels[:count]) == 10
+            trained.append((count, int(fooling.sum()), classes, seed, len(training_set.images)))
             params = jax.tree.map(np.copy, weights)
             ip2 = params["params"]["ip2"]
             params["params"]["ip2"] = {name: a[..., :classes] for name, a in ip2.items()}
             params["params"]["ip2"]["bias"][0] = seed % 1000
             return None if tick() else jax.tree.map(jnp.asarray, params)
 
-        def evolve(encoding, params, seeds, tick):
+        def evolve(encoding, params, *, seeds, tick):
             shape = (len(seeds), 10, 28, 28, 1)
             bright = 255 if encoding == "direct" else 100
             images = np.full(shape, bright, np.uint8)
@@ -141,6 +145,11 @@ def test_a_network_of_a_round_is_one_of_the_zoo(tmp_path, stand_ins):
     )
     assert len(first.class_names) == 10
     assert second.class_names[10] == "fooling image"
+    # Ten classes are an ordinary LeNet; eleven are in the format of all retrained networks.
+    flats = [read_weights(tmp_path / f"a/round_0{i}/network.safetensors")[0] for i in (1, 2)]
+    assert [is_retrained(flat) for flat in flats] == [False, True]
+    assert read_run(tmp_path / "a")["labels"] == "digits"
+    assert class_labels(read_run(tmp_path / "a"), {}) == (second.class_names, ())
 
 
 def test_seeds_differ_by_round_and_use(tmp_path, stand_ins):
@@ -167,12 +176,11 @@ def test_a_round_that_was_cut_off_is_done_again(tmp_path, stand_ins, monkeypatch
         tools = make(planned)
         calls = []
 
-        def cut(*arguments):
+        def cut(*arguments, **settings):
             calls.append(None)
-            *others, _ = arguments
             # As if Ctrl-C came: the piece is told to stop.
             second = len(calls) > (1 if stopped_in == "train" else 4)
-            return getattr(tools, stopped_in)(*others, lambda: second)
+            return getattr(tools, stopped_in)(*arguments, **settings | {"tick": lambda: second})
 
         return dataclasses.replace(tools, **{stopped_in: cut})
 
@@ -268,14 +276,18 @@ def test_tools_for_real(monkeypatch):
     )
     tools = make_tools(planned)
     assert tools.pieces == 1 + 2
-    images, labels = digits("train")
+    training_set = TrainingSet(*map(jnp.asarray, digits("train")), 30)
     ticks = []
-    params = tools.train(images, labels, 30, 11, 0, lambda: bool(ticks.append(None)))
+
+    def tick():
+        return bool(ticks.append(None))
+
+    params = tools.train(training_set, classes=11, seed=0, tick=tick)
     seeds = np.array([1, 2, 3, 4, 2], np.uint32)
-    found, evaluations = tools.evolve("direct", params, seeds, lambda: bool(ticks.append(None)))
+    found, evaluations = tools.evolve("direct", params, seeds=seeds, tick=tick)
     assert len(ticks) == tools.pieces
     assert found.shape == (5, 10, 28, 28, 1)
     np.testing.assert_array_equal(found[1], found[4])
     assert np.isin(evaluations, (-1, 200)).all()
     assert tools.score(params, found[0]).shape == (10, 11)
-    assert tools.train(images, labels, 30, 11, 0, lambda: True) is None
+    assert tools.train(training_set, classes=11, seed=0, tick=lambda: True) is None

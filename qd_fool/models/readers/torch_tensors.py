@@ -1,0 +1,140 @@
+"""From the tensors of a PyTorch file to arrays: which are there, and what their storages hold."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from qd_fool.models.readers.torch_pickle import (
+    LARGEST_COUNT,
+    STORAGE_TYPES,
+    RefusedError,
+    Storage,
+    Tensor,
+    quote,
+)
+
+ReadStorage = Callable[[Storage], bytes | memoryview]
+"""From a storage to its bytes."""
+
+LARGEST_GROWTH = 8
+"""Most bytes of arrays per byte of the file.
+
+Shared storages and strides of 0 make tensors larger than their file, but not by much."""
+
+_LARGEST_NDIM = 64  # NumPy's own
+
+
+def tensors_of(saved: object) -> dict[str, Tensor]:
+    """The tensors of a state dict, or of the one under "state_dict" or "model", by name.
+
+    Args:
+      saved: Value that the file's pickle describes.
+
+    Raises:
+      RefusedError: The value is no state dict, or holds something else beside tensors.
+    """
+    if not isinstance(saved, dict):
+        raise RefusedError(f"expected a state dict, found a {_kind(saved)}")
+    inner = next(
+        (saved[k] for k in ("state_dict", "model") if isinstance(saved.get(k), dict)), saved
+    )
+    tensors: dict[str, Tensor] = {}
+    for name, value in inner.items():
+        if isinstance(value, Tensor):
+            if not isinstance(name, str) or not name.isprintable():
+                raise RefusedError(f"a tensor's name is {quote(name)}, expected printable text")
+            tensors[name] = value
+        elif value is not None and not isinstance(value, (bool, int, float, str)):
+            raise RefusedError(
+                f"expected a state dict, found one whose {quote(name)} is a {_kind(value)}, "
+                "not a tensor"
+            )
+    if not tensors:
+        raise RefusedError(f"expected a state dict, found {len(inner)} entries and no tensor")
+    return tensors
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__.lower().removesuffix("type")
+
+
+def itemsize(storage: Storage) -> int:
+    """Bytes of one number in a storage."""
+    return np.dtype(STORAGE_TYPES[storage.kind]).itemsize
+
+
+def arrays_of(tensors: dict[str, Tensor], read: ReadStorage, room: int) -> dict[str, np.ndarray]:
+    """The numbers of tensors, as arrays that own their memory.
+
+    Args:
+      tensors: Tensors by name.
+      read: Function that reads a storage.
+      room: Most bytes that all arrays together may take.
+
+    Raises:
+      RefusedError: A tensor does not lie within its storage, or the arrays would take more bytes.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for name, tensor in tensors.items():
+        offset, size, strides = _extent(tensor, quote(name))
+        widened = 2 if tensor.storage.kind == "torch BFloat16Storage" else 1
+        room -= math.prod(size) * itemsize(tensor.storage) * widened
+        if room < 0:
+            raise RefusedError(
+                f"its tensors take more than {LARGEST_GROWTH} times the bytes of the file, from "
+                f"{quote(name)} on: not read"
+            )
+        stored = read(tensor.storage)
+        if len(stored) != tensor.storage.numel * itemsize(tensor.storage):
+            raise RefusedError(
+                f"a damaged PyTorch file (tensor {quote(name)} is of a storage of "
+                f"{tensor.storage.numel} numbers, found {len(stored)} bytes)"
+            )
+        arrays[name] = _array(tensor.storage.kind, stored, offset, size, strides)
+    return arrays
+
+
+def _extent(tensor: Tensor, name: str) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """Offset, size and strides, as numbers; every element lies within the storage."""
+    size, strides = tensor.size, tensor.stride
+    if not isinstance(size, tuple) or not isinstance(strides, tuple) or len(size) != len(strides):
+        raise RefusedError(f"a damaged PyTorch file (tensor {name} has no size and strides)")
+    numbers = [n for n in (tensor.offset, *size, *strides) if type(n) is int]
+    sane = len(numbers) == 1 + 2 * len(size) and len(size) <= _LARGEST_NDIM
+    sane = sane and all(0 <= n < LARGEST_COUNT for n in numbers)
+    # NumPy multiplies the other axes even where one is 0.
+    if not sane or math.prod(n or 1 for n in size) >= LARGEST_COUNT:
+        raise RefusedError(f"a damaged PyTorch file (tensor {name} has an impossible size)")
+    offset = numbers[0]
+    if 0 in size:
+        return 0, size, (0,) * len(size)
+    last = offset + sum((n - 1) * stride for n, stride in zip(size, strides, strict=True))
+    if last >= tensor.storage.numel:
+        raise RefusedError(
+            f"a damaged PyTorch file (tensor {name} reaches number {last} of a storage of "
+            f"{tensor.storage.numel})"
+        )
+    return offset, size, strides
+
+
+def _array(
+    kind: str,
+    stored: bytes | memoryview,
+    offset: int,
+    size: tuple[int, ...],
+    strides: tuple[int, ...],
+) -> np.ndarray:
+    """A copy of one tensor's numbers, from the bytes of its storage."""
+    dtype = np.dtype(STORAGE_TYPES[kind])
+    if 0 in size:
+        values = np.zeros(size, dtype)
+    else:  # NumPy checks the extent again
+        byte_strides = [dtype.itemsize * stride for stride in strides]
+        view = np.ndarray(size, dtype, stored, dtype.itemsize * offset, byte_strides)
+        values = np.array(view, dtype.newbyteorder("="), order="C")
+    if kind == "torch BoolStorage":
+        return values != 0
+    if kind == "torch BFloat16Storage":
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    return values
