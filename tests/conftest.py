@@ -1,10 +1,15 @@
 """Strict settings for all tests: four CPU devices, no silent rank promotion, shapes checked."""
 
+import importlib
 import os
+import pkgutil
 import shutil
 import tempfile
 import warnings
 from pathlib import Path
+
+import numpy as np
+import pytest
 
 # Many tests compile the same programs: those of one session, its workers' and its commands', are
 # kept for it. Set before JAX is imported, so that commands inherit it.
@@ -13,20 +18,59 @@ COMPILED = Path(tempfile.gettempdir()) / f"qd_fool-tests-{SESSION}"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
-import jax
-import numpy as np
-import pytest
-from jaxtyping import install_import_hook
-
-jax.config.update("jax_num_cpu_devices", 4)
-jax.config.update("jax_numpy_rank_promotion", "raise")
-
-with warnings.catch_warnings(), install_import_hook("qd_fool", "beartype.beartype"):
-    import qd_fool  # noqa: F401
-
-jax.devices()  # starts JAX with these settings, which a command under test then leaves alone
+CHECKED = (
+    "archive", "ascent", "devices", "emitters", "encodings", "map_elites", "models", "runs",
+    "scoring",
+)  # fmt: skip
+"""Parts of the package whose annotations are checked in each call, shapes included."""
 
 REQUIRE_DATA = os.environ.get("QD_FOOL_REQUIRE_DATA") == "1"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--costs", metavar="FILE", help="CPU seconds and compilations of each test")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start JAX, unless this process only hands tests to workers."""
+    worker = getattr(config, "workerinput", None)
+    if worker is None and config.getoption("dist", "no") != "no":
+        return
+    _start_jax()
+    if config.option.costs:
+        from costs import Costs
+
+        path = config.option.costs + (f".{worker['workerid']}" if worker else "")
+        config.pluginmanager.register(Costs(Path(path)), "costs")
+
+
+def _start_jax() -> None:
+    import jax
+    from jaxtyping import install_import_hook
+
+    jax.config.update("jax_num_cpu_devices", 4)
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+    install_import_hook([f"qd_fool.{name}" for name in CHECKED], "beartype.beartype")
+    with warnings.catch_warnings():
+        for name in CHECKED:
+            module = importlib.import_module(f"qd_fool.{name}")
+            for found in pkgutil.walk_packages(
+                getattr(module, "__path__", ()), f"{module.__name__}."
+            ):
+                importlib.import_module(found.name)
+    jax.devices()  # with these settings, which a command under test then leaves alone
+
+
+# Those that take longest come first, so that no worker begins one when the others are done.
+LONGEST: tuple[str, ...] = ()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take longest first; otherwise the order stays."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    root = Path(__file__).parent
+    items.sort(key=lambda item: order.get(str(item.path.relative_to(root)), len(order)))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

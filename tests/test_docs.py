@@ -114,9 +114,9 @@ def network(added):
         return inspect.unwrap(OF_MODELS.network)(types.SimpleNamespace(param="perceptron"))
 
 
-@pytest.mark.parametrize("check", checks(OF_MODELS, "network"))
+@pytest.mark.parametrize("check", checks(OF_MODELS, "network", "entry"))
 def test_the_model_shown_keeps_the_contract(network, check):
-    call(check, network=network)
+    call(check, network=network, entry=ZOO["perceptron"])
 
 
 def test_the_emitter_shown_keeps_the_contract(added):
