@@ -8,7 +8,7 @@ EXTRAS ?= imagenet$(if $(shell command -v nvidia-smi 2>/dev/null),$(shell echo ,
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run-mnist run-imagenet test check docs notebooks format train-lenet oracle check-faults benchmark benchmark-imagenet benchmark-efficiency benchmark-encodings benchmark-versus reproduce-mnist reproduce-imagenet clean
+.PHONY: help install run-mnist run-imagenet test check check-wheel docs notebooks format train-lenet oracle check-faults benchmark benchmark-imagenet benchmark-efficiency benchmark-encodings benchmark-versus reproduce-mnist reproduce-imagenet clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ check: $(VENV)/.dev ## check lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+check-wheel: $(VENV)/.dev ## build the wheel, install it into an empty environment, run it and open its page
+	$(BIN)/python tests/check_wheel.py
 
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: export JAX_PLATFORMS := cpu

@@ -17,8 +17,8 @@ from common import interleaved, median_ratio, report
 
 from qd_fool import load_scorer, make_encoding
 from qd_fool.ascent.blocks import ascend_block, block_size
-from qd_fool.ascent.climb import make_ascent
 from qd_fool.ascent.config import PRESETS
+from qd_fool.ascent.segments import make_ascent
 from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.scoring.score import score_function
 

@@ -87,11 +87,12 @@ def prepare(planned: EvolvePlan, *, afresh: bool) -> Callable[[int], dict[str, A
     them; `seconds` without `compile s`, which all seeds share; `curve`, of `[evaluations, median
     log-odds, cells >= .99]`.
     """
-    encoding = drawn_afresh(planned.encoding) if afresh else planned.encoding
-    cells, total, mesh = len(planned.scorer.class_names), planned.generations + 1, make_mesh()
+    scorer, encoding = planned.subject.scorer, planned.subject.encoding
+    encoding = drawn_afresh(encoding) if afresh else encoding
+    cells, total, mesh = len(scorer.class_names), planned.generations + 1, make_mesh()
     length = min(LENGTH, total)
-    segment = make_segment(planned.scorer, encoding, planned.map_elites, mesh=mesh, length=length)
-    params = replicate(planned.scorer.params, mesh)
+    segment = make_segment(scorer, encoding, planned.map_elites, mesh=mesh, length=length)
+    params = replicate(scorer.params, mesh)
     started = time.perf_counter()
     state = replicate(init(encoding, cells, seed=0), mesh)
     program = segment.lower(state, params, np.int32(length)).compile()

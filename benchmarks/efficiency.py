@@ -46,11 +46,15 @@ def run(job, name, seed, budget, weights):
     fields = {**JOBS[job]["common"], **JOBS[job]["settings"][name]}
     config = EvolveConfig(seed=seed, generations=0, weights=weights, **fields)
     planned = plan(config)
-    settings, cells = planned.map_elites, len(planned.scorer.class_names)
-    mesh = make_mesh()
-    segment = make_segment(planned.scorer, planned.encoding, settings, mesh=mesh, length=LENGTH)
-    state = replicate(init(planned.encoding, cells, seed=seed), mesh)
-    params = replicate(planned.scorer.params, mesh)
+    scorer, encoding, settings = (
+        planned.subject.scorer,
+        planned.subject.encoding,
+        planned.map_elites,
+    )
+    cells, mesh = len(scorer.class_names), make_mesh()
+    segment = make_segment(scorer, encoding, settings, mesh=mesh, length=LENGTH)
+    state = replicate(init(encoding, cells, seed=seed), mesh)
+    params = replicate(scorer.params, mesh)
     total = 0
     while planned.evaluations(total) <= budget:
         total += 1  # generations 0 to total - 1 are within the budget

@@ -17,11 +17,9 @@ from common import interleaved, report
 from jax.sharding import PartitionSpec
 
 from qd_fool import MapElitesConfig, load_scorer, make_encoding
-from qd_fool.archive import competing_fitness
 from qd_fool.devices.chunks import map_chunks
-from qd_fool.devices.collectives import all_gather_packed
 from qd_fool.devices.mesh import AXIS, make_mesh, replicate
-from qd_fool.map_elites.generation import ask, tell
+from qd_fool.map_elites import ask, tell
 from qd_fool.map_elites.segments import make_segment
 from qd_fool.map_elites.state import init
 from qd_fool.scoring.log_odds import log_odds
@@ -55,10 +53,8 @@ def stages(scorer, encoding, config, devices):
         return map_chunks(lambda x: log_odds(scorer, params, x), images, chunk=config.chunk)
 
     def insert(state, params, made, i):
-        offspring = made["offspring"]
-        bids = competing_fitness(made["scores"] + i.astype(jnp.float32) * 1e-6)
-        offspring, bids = all_gather_packed((offspring, bids), AXIS)
-        return tell(state, offspring, fitness=bids)
+        scores = made["scores"] + i.astype(jnp.float32) * 1e-6
+        return tell(state, made["offspring"], scores, encoding=encoding, config=config, axis=AXIS)
 
     return {f.__name__: f for f in (select, vary, render, score, insert)}
 

@@ -12,11 +12,15 @@ from typing import Any
 
 import griffe
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import BuildError
 from mkdocs.structure.files import File, Files
 
 from qd_fool.cli import main
 
 ROOT = Path(__file__).parent.parent
+REPORTS = ("mnist_direct", "mnist_cppn")
+"""Reference archives whose report page the documentation shows."""
+
 SHOWN = (".md", ".png", ".webp", ".csv", ".json", ".jsonl", ".py", ".html", ".ipynb", ".svg")
 SHARED = re.compile(r"^( +)(\w+(?:, \w+)+): (.*\n?(?:\1 +.*\n?)*)", re.M)
 
@@ -52,6 +56,10 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         shown = "\n".join(f"::: {module}.{name}\n" for name in names)
         content = f"# `{module}`\n\n::: {module}\n    options: {{members: false}}\n\n{shown}"
         files.append(File.generated(config, f"api/{module}.md", content=content))
+    for archive in REPORTS:
+        run = ROOT / "archives" / archive
+        if main(["report", str(run), "--out", str(run / "report.html")]):
+            raise BuildError(f"{run}: its report page could not be written")
     found = [ROOT / "CHANGELOG.md"]
     for folder in ("benchmarks", "archives"):
         found += [path for path in (ROOT / folder).rglob("*") if path.suffix in SHOWN]

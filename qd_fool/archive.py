@@ -1,7 +1,7 @@
 """ClassArchive: one cell per class, as one pytree; insertion and statistics are pure functions.
 
 Source: Nguyen, Yosinski & Clune (CVPR 2015), "Deep Neural Networks are Easily Fooled", section 2
-(MAP-Elites with one cell a class), and sferes/modules/map_elite/map_elite.hpp of the original code.
+(MAP-Elites with one cell per class); sferes/modules/map_elite/map_elite.hpp of the original code.
 """
 
 from typing import Literal, no_type_check
@@ -21,10 +21,10 @@ class Offspring:
     """A batch of individuals that compete for the cells.
 
     Attributes:
-      genomes: pytree of arrays `(batch, ...)`.
-      id: `(batch,)`, unique within a run: generation * batch_size + index.
-      parent_id: `(batch,)`, -1 for the random individuals of generation 0.
-      parent_class: `(batch,)`, the cell that the parent sat in; -1 likewise.
+      genomes: Pytree of arrays `(batch, ...)`.
+      id: `(batch,)` numbers, unique within a run: generation * batch_size + index.
+      parent_id: `(batch,)` ids of the parents; -1 for the random individuals of generation 0.
+      parent_class: `(batch,)` cells that the parents were in; -1 for random individuals.
     """
 
     genomes: PyTree[Array]
@@ -39,7 +39,7 @@ class ClassArchive:
     """The best individual found so far for each class.
 
     Attributes:
-      genomes: pytree of arrays `(cells, ...)`.
+      genomes: Pytree of arrays `(cells, ...)`.
       fitness: `(cells,)` log-odds of the confidence for the cell's class; -inf marks an empty cell.
       id, parent_id, parent_class: `(cells,)`, as in `Offspring`; -1 in an empty cell.
       born: `(cells,)` generation in which the elite was made; -1 in an empty cell.
@@ -62,8 +62,8 @@ def empty_archive(genome_shapes: PyTree[jax.ShapeDtypeStruct], cells: int) -> Cl
     """An archive with no elites.
 
     Args:
-      genome_shapes: shapes and dtypes of *one* genome, without the cell axis.
-      cells: number of classes.
+      genome_shapes: Shapes and dtypes of *one* genome, without the cell axis.
+      cells: Number of classes.
     """
 
     def none() -> Array:
@@ -114,32 +114,37 @@ def insert(
     fitness: Float[Array, "batch cells"],
     generation: Int[Array, ""],
 ) -> tuple[ClassArchive, Bool[Array, " cells"]]:
-    """Let a batch compete for the cells; the same as offering it one by one, in order.
+    """Let a batch compete for the cells. The result is that of offering one after the other.
 
-    A cell changes hands iff the challenger is strictly better; ties keep the incumbent, and within
-    the batch the lowest index wins. Only the cells that change are written, so that an archive
-    whose buffers are donated is updated in place.
+    A cell changes hands only if the challenger is strictly better. A tie keeps the incumbent, and
+    within the batch the lowest index wins.
 
     Args:
-      archive: the incumbents.
-      offspring: the challengers.
+      archive: The incumbents.
+      offspring: The challengers.
       fitness: `(batch, cells)` bids from `competing_fitness`: finite, or -inf.
-      generation: the challengers' generation.
+      generation: Generation of the challengers.
 
     Returns:
       The new archive, and `(cells,)` which cells changed.
     """
     cells = archive.fitness.shape[0]
     chex.assert_shape(fitness, (offspring.id.shape[0], cells))
+
+    # The best challenger of each cell: argmax takes the first of equals.
     best = jnp.argmax(fitness, axis=0)
     best_fitness = jnp.max(fitness, axis=0)
     improved = best_fitness > archive.fitness
+
+    # Genomes are large and few cells change. Only those are written, one by one, so that an archive
+    # whose buffers are donated is updated in place.
     (changed,) = jnp.nonzero(improved, size=cells, fill_value=0)
 
     def write(i: Array, genomes: PyTree[Array]) -> PyTree[Array]:
         cell = changed[i]
         return jax.tree.map(lambda a, b: a.at[cell].set(b[best[cell]]), genomes, offspring.genomes)
 
+    # The other fields are a number per cell.
     def take(new: Array, old: Array) -> Array:
         return jnp.where(improved, new, old)
 

@@ -15,6 +15,8 @@ from rich.console import Console
 from qd_fool.commands.ascend.config import AscendConfig
 from qd_fool.commands.ascend.resume import stored_ascent
 from qd_fool.commands.ascend.run import ascend_run
+from qd_fool.commands.common.console import make_console
+from qd_fool.commands.common.parse import parse_words
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.presets import with_preset
 from qd_fool.commands.evolve.resume import stored_config
@@ -31,7 +33,7 @@ from qd_fool.commands.retrain.run import retrain_run, stored_retrain
 from qd_fool.commands.score import ScoreConfig, score_files
 from qd_fool.commands.train import TrainConfig, train_run
 from qd_fool.commands.transfer.run import TransferConfig, transfer_run
-from qd_fool.errors import UserError
+from qd_fool.errors import FieldError, UserError
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -48,14 +50,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = _further_networks(list(sys.argv[1:] if argv is None else argv))
     logging.getLogger("absl").setLevel(logging.ERROR)
-    console = Console(stderr=True)
+    console = make_console()
     try:
         return _dispatch(words, console)
+    except FieldError as error:
+        console.print(f"qd-fool: {error.with_flag()}")
+        return EXIT_BAD_INPUT
     except UserError as error:
-        console.print(f"qd-fool: {error}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"qd-fool: {error}")
         return EXIT_BAD_INPUT
     except OSError as error:  # what no check can foresee: a full disk, a vanished directory
-        console.print(f"qd-fool: {error}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"qd-fool: {error}")
         return EXIT_BAD_INPUT
     except (jax.errors.JaxRuntimeError, OverflowError, MemoryError) as error:
         if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
@@ -63,14 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         reason = str(error).splitlines()[0]
         console.print(
             f"qd-fool: out of memory: a smaller --chunk, --batch-size or --image-size may do "
-            f"({reason})",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+            f"({reason})"
         )
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
-        console.print("qd-fool: interrupted", highlight=False)
+        console.print("qd-fool: interrupted")
         return EXIT_INTERRUPTED
 
 
@@ -90,7 +92,7 @@ def _dispatch(words: list[str], console: Console) -> int:
         case ReproduceConfig():
             reproduce_run(config, console=console)
         case ScoreConfig():
-            score_files(config)
+            score_files(config, console=console)
         case ExportConfig():
             export_run(config, console=console)
         case ReportConfig():
@@ -104,7 +106,7 @@ def _dispatch(words: list[str], console: Console) -> int:
         case TrainConfig():
             train_run(config, console=console)
         case ModelsConfig():
-            models_command(config, console=Console())
+            models_command(config, console=make_console(stderr=False), errors=console)
     return 0
 
 
@@ -139,7 +141,7 @@ def _parse(
     figure = Annotated[FigureConfig, sub("figure")]
     train = Annotated[TrainConfig, sub("train")]
     models = Annotated[ModelsConfig, sub("models")]
-    return tyro.cli(
+    return parse_words(
         evolve
         | ascend
         | transfer
@@ -153,7 +155,7 @@ def _parse(
         | figure
         | train
         | models,
-        args=words,
+        words,
         prog="qd-fool",
         description="Find fooling images: pictures that look like nothing, "
         "which a classifier is almost certain about.",

@@ -14,6 +14,15 @@ import numpy as np
 from qd_fool.errors import UserError
 
 
+def cache_dir() -> Path:
+    """Return the folder for downloads: `QD_FOOL_CACHE`, else the system's folder for caches."""
+    if named := os.environ.get("QD_FOOL_CACHE"):
+        return Path(named).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("qd-fool"))
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to, which takes its place when the block ends well.
@@ -48,6 +57,32 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, A
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def read_json(path: Path) -> Any:
+    """Return the value of a JSON file.
+
+    Raises:
+      UserError: The file cannot be read, or is not JSON in UTF-8.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: expected JSON in UTF-8 ({error})") from error
+
+
+def write_text(path: Path, lines: Sequence[str]) -> None:
+    """Write lines of text, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays by name into a compressed `.npz` file, whole or not at all."""
+    with replacing(path) as partial:
+        np.savez_compressed(partial, **arrays)
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -2,10 +2,18 @@
 
 from qd_fool.cli import main
 
+SMALL = ("--generations", "6", "--batch-size", "20", "--chunk", "10", "--devices", "2")
+"""Flags of a small evolution."""
+
 
 def evolve(run_dir, *flags) -> int:
     """`qd-fool evolve` into a directory: its exit code."""
     return main(["evolve", "--run-dir", str(run_dir), *map(str, flags)])
+
+
+def ascend(run_dir, *flags) -> int:
+    """`qd-fool ascend` into a directory: its exit code."""
+    return main(["ascend", "--run-dir", str(run_dir), *map(str, flags)])
 
 
 def refused(capsys, *argv) -> str:
@@ -18,3 +26,9 @@ def refused(capsys, *argv) -> str:
     lines = [line for line in captured.err.splitlines() if line.startswith("qd-fool: ")]
     assert len(lines) == 1
     return lines[0]
+
+
+DIGITS = (
+    "--start", "uniform", "--starts", 2, "--iterations", 40, "--chunk", 5, "--block", 10,
+)  # fmt: skip
+"""Flags of an ascent to all digits, from noise, two starts each."""

@@ -1,6 +1,7 @@
 """A network of one layer and a run against it, small enough to be compiled in no time."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +16,15 @@ SIZE, CLASSES = 6, 5
 
 
 def linear_scorer(weights=None, classes=CLASSES):
-    rng = np.random.default_rng(0)
-    weights = rng.normal(size=(SIZE * SIZE, classes)) if weights is None else weights
+    return random_scorer(classes) if weights is None else make_scorer(weights, classes)
+
+
+@functools.cache
+def random_scorer(classes):
+    return make_scorer(np.random.default_rng(0).normal(size=(SIZE * SIZE, classes)), classes)
+
+
+def make_scorer(weights, classes):
     scorer = qd_fool.load_scorer("lenet")
     return dataclasses.replace(
         scorer,
@@ -30,17 +38,22 @@ def linear_scorer(weights=None, classes=CLASSES):
     )
 
 
-def tiny(scorer=None, **fields):
+@functools.cache
+def tiny_encoding(name, image_shape):
+    small = {"max_nodes": 12, "max_edges": 20} if name == "cppn" else {}
+    return qd_fool.make_encoding(name, image_shape, **small)
+
+
+def tiny(scorer=None, *, encoding="direct", **fields):
     scorer = scorer or linear_scorer()
-    encoding = qd_fool.make_encoding("direct", scorer.image_shape)
+    encoding = tiny_encoding(encoding, scorer.image_shape)
     return scorer, encoding, me.MapElitesConfig(**{"batch_size": 20, "chunk": 4} | fields)
 
 
 def run(scorer, encoding, config, *, devices=1, cut=(7,), length=8, seed=0, log_offspring=False):
     """Evolve in segments of the given lengths; the final state and the rows of the log."""
-    mesh = make_mesh(devices)
-    segment = make_segment(
-        scorer, encoding, config, mesh=mesh, length=length, log_offspring=log_offspring
+    mesh, segment = compiled(
+        scorer, encoding, config, devices=devices, length=length, log_offspring=log_offspring
     )
     state = replicate(me.init(encoding, len(scorer.class_names), seed=seed), mesh)
     params = replicate(scorer.params, mesh)
@@ -49,6 +62,15 @@ def run(scorer, encoding, config, *, devices=1, cut=(7,), length=8, seed=0, log_
         state, log = segment(state, params, np.int32(count))
         logs.append(jax.tree.map(lambda a, n=count: np.asarray(a)[:n], log))
     return jax.device_get(state), jax.tree.map(lambda *a: np.concatenate(a), *logs)
+
+
+@functools.cache
+def compiled(scorer, encoding, config, *, devices, length, log_offspring):
+    """The mesh and the program, which tests with the same settings share."""
+    mesh = make_mesh(devices)
+    return mesh, make_segment(
+        scorer, encoding, config, mesh=mesh, length=length, log_offspring=log_offspring
+    )
 
 
 def assert_equal(a, b):

@@ -10,17 +10,17 @@ import optax
 from jaxtyping import Array, Int, PyTree
 
 from qd_fool.ascent.blocks import AscentResult, ascend_block, block_size, join_results
-from qd_fool.ascent.climb import SEGMENT, make_ascent, variables_of
+from qd_fool.ascent.climb import variables_of
 from qd_fool.ascent.config import AscentConfig
+from qd_fool.ascent.segments import SEGMENT, make_ascent
 from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
-from qd_fool.models import Scorer
-from qd_fool.models.scorer import default_chunk
+from qd_fool.models.network import Network, default_chunk
 
 
 def ascend(
-    scorer: Scorer,
+    scorer: Network,
     encoding: Encoding,
     classes: Sequence[int] | Int[np.ndarray, " n"],
     *,
@@ -34,21 +34,21 @@ def ascend(
     """Climb toward classes, in memory.
 
     Args:
-      scorer: from `load_scorer`.
-      encoding: from `make_encoding`; of pixels with `genes="int", color="rgb"`, or "gray".
-      classes: `(n,)`, one a target; a class may occur more than once.
-      config: today's baseline by default, with the scorer's own chunk size.
+      scorer: Network, from `load_scorer`.
+      encoding: Encoding from `make_encoding`; for pixels with `genes="int", color="rgb"` or "gray".
+      classes: `(n,)` classes of the targets; a class may occur more than once.
+      config: Settings of the ascent; the baseline by default, with the network's default chunk.
       genomes: `(n, ...)` starts; random ones by default.
-      values: `(n, size)` starts of what is moved; what is in the genomes by default.
-      seed: of random genomes, which are the same for the same class and the same occurrence of it.
-      devices: how many of the local devices to use; all by default. Does not change the result.
-      rule: any optimiser of optax's, instead of the configuration's.
+      values: `(n, size)` values to start from; those of the genomes by default.
+      seed: Seed of random genomes. The same class at the same occurrence has the same genome.
+      devices: Number of local devices to use; all by default. Does not change the result.
+      rule: Any optimiser of optax, in place of the configuration's.
 
     Returns:
       The best iterate of each target as a genome, and the log-odds of all.
 
     Raises:
-      UserError: bad settings, no such class, NaN scores.
+      UserError: Bad settings, no such class, NaN scores.
     """
     config = config or AscentConfig(chunk=default_chunk(scorer))
     wanted = np.asarray(classes, np.int32)

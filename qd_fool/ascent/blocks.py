@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree
 
-from qd_fool.ascent.climb import SEGMENT, Ascent
+from qd_fool.ascent.segments import SEGMENT, Ascent
 from qd_fool.devices.mesh import AXIS
 from qd_fool.errors import UserError
 
@@ -21,20 +21,21 @@ CHUNKS = 16
 """Chunks a device and block, at most: what is lost when a run is cut off."""
 
 
-@no_type_check  # likewise
+@no_type_check  # leaves are NumPy arrays on the host, or PyTrees of them
 @flax.struct.dataclass
 class AscentResult:
     """Targets at the end, on the host.
 
     Attributes:
-      genomes: `(n, ...)` of the best iterate of each.
-      best_log_odds: `(n,)` of its class.
-      best_iteration: `(n,)`.
-      log_odds: `(iterations, n)` of each iterate's class, in the 8-bit picture.
-      merit: `(iterations, n)` by which the best was chosen: log-odds, or the output of a unit.
-      top: `(iterations, n)` whether that class was the most confident.
-      norm: `(n,)` Euclidean, of the last iterate's unrounded picture minus the network's mean.
-      distance: `(n,)` likewise from the start.
+      genomes: `(n, ...)` genomes of the best iterates.
+      best_log_odds: `(n,)` log-odds of the target's class in the best iterates.
+      best_iteration: `(n,)` iterations of the best iterates.
+      log_odds: `(iterations, n)` log-odds of the target's class in the 8-bit picture of each
+        iterate.
+      merit: `(iterations, n)` merits, by which the best were chosen: log-odds, or a unit's output.
+      top: `(iterations, n)` whether the target's class was the most confident.
+      norm: `(n,)` Euclidean norms of the last unrounded picture minus the network's mean.
+      distance: `(n,)` Euclidean distances of the last unrounded picture from the first.
     """
 
     genomes: PyTree[Any]
@@ -53,11 +54,11 @@ def block_size(
     """Targets to hand to the devices at once: whole chunks for each.
 
     Args:
-      ascent: the compiled parts.
-      genomes: of any number of targets.
-      values: likewise.
-      targets: how many there are.
-      block: how many are wanted, at least; None for what `MEMORY` and `CHUNKS` allow.
+      ascent: Compiled parts of the ascent.
+      genomes: Genomes of any number of targets.
+      values: Values of any number of targets.
+      targets: Number of all targets.
+      block: Smallest number of targets per block; None for what `MEMORY` and `CHUNKS` allow.
     """
     unit = ascent.config.chunk * ascent.mesh.devices.size
 
@@ -86,12 +87,12 @@ def ascend_block(
     """Some targets, from their starts to their last iteration.
 
     Args:
-      ascent: the compiled parts.
-      params: the network's, replicated over the mesh.
+      ascent: The compiled parts.
+      params: The network's, replicated over the mesh.
       genomes: `(n, ...)` starts.
       values: `(n, size)` starts of what is moved.
       classes: `(n,)`.
-      size: from `block_size`; at least n.
+      size: From `block_size`; at least n.
       count: `(iterations done, log-odds (n, iterations of the last call) or None) -> iterations
         to do now`, at most `SEGMENT`; 0 to give up. Called before each segment and after the last.
 

@@ -2,30 +2,30 @@
 
 import dataclasses
 
-import numpy as np
 import optax
 
 from qd_fool.ascent import rules as ascent_rules
-from qd_fool.errors import UserError
+from qd_fool.errors import UserError, check_range
 
 
 @dataclasses.dataclass(frozen=True)
 class AscentConfig:
-    """What decides the outcome of an ascent, beside starts, classes, encoding and network.
+    """The settings that decide the outcome of an ascent, with starts, classes, encoding, network.
 
     Attributes:
-      objective: as `objectives.read_objective` reads it.
-      rule: adam, progress or constant.
-      lr: of adam and constant: in units of 0..255 for pixels, of a weight's `steps` for CPPNs.
-      early, late, max_lr: of progress.
-      decay: share of X that each step takes away.
-      blur: standard deviation in pixels; 0 for none, else 0.3 or more.
-      blur_every: iterations from one blur to the next.
-      small_values, small_norms, low_benefit, low_abs_benefit: percentiles below which values or
+      objective: Text that `objectives.read_objective` reads.
+      rule: Step rule: adam, progress or constant.
+      lr: Learning rate of adam and constant: in units of 0..255 for pixels, of a weight's `steps`
+        for CPPNs.
+      early, late, max_lr: Settings of the rule progress.
+      decay: Share of X that each step takes away.
+      blur: Standard deviation in pixels; 0 for none, else 0.3 or more.
+      blur_every: Iterations from one blur to the next.
+      small_values, small_norms, low_benefit, low_abs_benefit: Percentiles below which values or
         pixels become 0 after each step; 0 for none.
-      iterations: forward passes a target: one more than there are steps.
-      crops: 1 or 10.
-      chunk: targets at once; part of the configuration, as in `MapElitesConfig`.
+      iterations: Forward passes per target: one more than there are steps.
+      crops: Crops per picture, 1 or 10.
+      chunk: Targets at once; part of the configuration, as in `MapElitesConfig`.
     """
 
     objective: str = "log-odds"
@@ -46,21 +46,14 @@ class AscentConfig:
     chunk: int = 50
 
     def __post_init__(self) -> None:
-        for field in ("iterations", "chunk", "blur_every"):
-            if getattr(self, field) < 1:
-                raise UserError(f"{_words(field)} is {getattr(self, field)}: expected 1 or more")
-        for field in ("lr", "early", "late", "max_lr"):
-            if not 0 < getattr(self, field) < np.inf:
-                raise UserError(f"{_words(field)} is {getattr(self, field)}: expected more than 0")
-        if not 0 <= self.decay < 1:
-            raise UserError(f"decay is {self.decay}: expected 0 to below 1")
+        check_range(self, "iterations", "chunk", "blur_every", least=1)
+        check_range(self, "lr", "early", "late", "max_lr", above=0)
+        check_range(self, "decay", least=0, below=1)
         if self.blur != 0 and not ascent_rules.LEAST_BLUR <= self.blur <= 100:
             raise UserError(
                 f"blur is {self.blur}: expected 0, or {ascent_rules.LEAST_BLUR} to 100 pixels"
             )
-        for field in PERCENTILES:
-            if not 0 <= getattr(self, field) <= 100:
-                raise UserError(f"{_words(field)} is {getattr(self, field)}: expected 0 to 100")
+        check_range(self, *PERCENTILES, least=0, most=100)
         self.step_rule()
 
     def step_rule(self) -> optax.GradientTransformationExtraArgs:
@@ -90,43 +83,19 @@ class AscentConfig:
 PERCENTILES = ("small_values", "small_norms", "low_benefit", "low_abs_benefit")
 
 
+_SEARCHED = AscentConfig("probability", "progress", max_lr=1e7)
+_SLOW = dataclasses.replace(_SEARCHED, early=0.03, late=0.05, decay=0.001)
+
 PRESETS: dict[str, AscentConfig] = {
     "adam": AscentConfig(),
     "paper": AscentConfig("probability", "progress", decay=0.01, iterations=300),
-    "seed-1": AscentConfig(
-        "probability", "progress", early=0.02, late=0.1, max_lr=1e7, iterations=500
-    ),
-    "seed169": AscentConfig(
-        "probability", "progress", early=0.03, late=0.02, max_lr=1e7, decay=0.01, iterations=1500
-    ),
-    "seed188": AscentConfig(
-        "probability",
-        "progress",
-        early=0.03,
-        late=0.05,
-        max_lr=1e7,
-        decay=0.001,
-        blur=0.4,
-        blur_every=2,
-        iterations=1000,
-    ),
-    "seed360": AscentConfig(
-        "probability",
-        "progress",
-        early=0.03,
-        late=0.05,
-        max_lr=1e7,
-        decay=0.001,
-        blur=0.3,
-        small_norms=20.0,
-        low_abs_benefit=20.0,
-        iterations=1500,
+    "seed-1": dataclasses.replace(_SEARCHED, early=0.02, late=0.1, iterations=500),
+    "seed169": dataclasses.replace(_SEARCHED, early=0.03, late=0.02, decay=0.01, iterations=1500),
+    "seed188": dataclasses.replace(_SLOW, blur=0.4, blur_every=2, iterations=1000),
+    "seed360": dataclasses.replace(
+        _SLOW, blur=0.3, small_norms=20.0, low_abs_benefit=20.0, iterations=1500
     ),
 }
 """adam: today's baseline; paper: the original's defaults (find_fooling_image.py:68-71); the others:
 the settings of the paper's supplement, by their seeds in the original's search
 (hyperparam_search.py, run_chosen_supplementary.sh)."""
-
-
-def _words(name: str) -> str:
-    return name.replace("_", "-")

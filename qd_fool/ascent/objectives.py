@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from qd_fool.errors import UserError
-from qd_fool.models import Scorer
-from qd_fool.scoring.log_odds import layer_shapes
+from qd_fool.models.network import Network
+from qd_fool.scoring.layers import layer_shapes
 
 OF_CLASSES = ("log-odds", "probability", "logit")
 
@@ -18,9 +18,9 @@ class Objective:
     """An objective, read from text.
 
     Attributes:
-      name: of `OF_CLASSES`, or "unit".
-      layer: the unit's.
-      unit: its place in the layer's output, rows and columns before the channel.
+      name: One of `OF_CLASSES`, or "unit".
+      layer: Name of the unit's layer.
+      unit: Place of the unit in the layer's output, rows and columns before the channel.
     """
 
     name: str
@@ -28,16 +28,16 @@ class Objective:
     unit: tuple[int, ...] = ()
 
 
-def read_objective(text: str, scorer: Scorer) -> Objective:
-    """An objective from text, seen to exist in a network.
+def read_objective(text: str, scorer: Network) -> Objective:
+    """Read an objective from text, and see that the network has it.
 
     Args:
       text: "log-odds", "probability" (the paper's), "logit", "LAYER:UNIT" or
         "LAYER:CHANNEL,ROW,COLUMN".
-      scorer: the network.
+      scorer: The network.
 
     Raises:
-      UserError: not such a text, or no such layer or unit.
+      UserError: Another text, or no such layer or unit.
     """
     if text in OF_CLASSES:
         return Objective(text)
@@ -72,29 +72,29 @@ def read_objective(text: str, scorer: Scorer) -> Objective:
 
 def to_climb(
     objective: Objective,
-    own: Float[Array, " n"],
+    odds: Float[Array, " n"],
     outputs: Float[Array, "n *units"],
     classes: Int[Array, " n"],
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """What to differentiate, and what tells the better of two iterates.
+    """The value to differentiate, and the merit that decides between two iterates.
 
     Args:
-      objective: what is wanted.
-      own: log-odds of each picture's class.
-      outputs: logits, or what the objective's layer gave.
-      classes: each picture's.
+      objective: The objective.
+      odds: Log-odds of each picture's class.
+      outputs: Logits, or outputs of the objective's layer.
+      classes: Class of each picture.
 
     Returns:
-      A number a picture whose gradient is the objective's, and its merit: a unit's own output, else
-      the class's log-odds, as which the confidence orders.
+      One number per picture whose gradient is the objective's, and the picture's merit: the unit's
+      output, or the log-odds of the class, which order as confidences do.
     """
     if objective.name == "unit":
         unit = outputs[(slice(None), *objective.unit)]
         return unit, unit
     if objective.name == "logit":
-        return jnp.take_along_axis(outputs, classes[:, None], axis=1)[:, 0], own
+        return jnp.take_along_axis(outputs, classes[:, None], axis=1)[:, 0], odds
     if objective.name == "probability":
         # dp = p (1 - p) d(log-odds): exact where 1 - p is too small for float32.
-        slope = jax.lax.stop_gradient(jax.nn.sigmoid(own) * jax.nn.sigmoid(-own))
-        return own * slope, own
-    return own, own
+        slope = jax.lax.stop_gradient(jax.nn.sigmoid(odds) * jax.nn.sigmoid(-odds))
+        return odds * slope, odds
+    return odds, odds

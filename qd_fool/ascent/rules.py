@@ -46,9 +46,9 @@ def progress(
     lr = min(max_lr, min(early, late * (1 - p)) / |gradient|^2).
 
     Args:
-      early: how much confidence to gain a step.
-      late: at most this share of what is missing to 1.
-      max_lr: bound on lr, for gradients of almost nothing.
+      early: Confidence to gain per step.
+      late: Largest share of the doubt, 1 - confidence, to gain per step.
+      max_lr: Largest learning rate, for gradients that almost vanish.
 
     Returns:
       A transformation whose `update` takes `doubt`, 1 - p: near 1 there is no p - 1 in float32.
@@ -80,7 +80,7 @@ def step_rule(
     """A rule by its name: adam, progress (the original's default) or constant (its other).
 
     Raises:
-      UserError: no such rule.
+      UserError: No such rule.
     """
     if rule == "adam":
         return optax.with_extra_args_support(optax.adam(lr))
@@ -165,8 +165,8 @@ def zero_low_benefit(percentile: float, *, absolute: bool = False) -> Regularise
     were it linear, if the pixel became 0. The original zeroes the lowest, not the highest.
 
     Args:
-      percentile: of all benefits, below which a pixel becomes 0.
-      absolute: whether it is the benefit's size that counts.
+      percentile: Percentile of all benefits below which a pixel becomes 0.
+      absolute: Whether benefits are compared by absolute value.
     """
 
     def apply(x: Array, gradient: Array, iteration: Array) -> Array:

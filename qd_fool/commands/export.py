@@ -8,19 +8,24 @@ import numpy as np
 import tyro
 from rich.console import Console
 
+from qd_fool.archive import ClassArchive
+from qd_fool.commands.common.record import close_record, write_archive_and_elites
+from qd_fool.commands.common.subject import Subject, stored_subject
 from qd_fool.commands.evolve.newest import find_cell, newest_state
-from qd_fool.commands.evolve.plan import EvolvePlan, plan
-from qd_fool.commands.evolve.results import write_results
-from qd_fool.commands.evolve.resume import check_resumable, stored_config
+from qd_fool.commands.evolve.plan import map_elites_config
+from qd_fool.commands.evolve.results import facts_of
+from qd_fool.commands.evolve.resume import stored_config
 from qd_fool.errors import UserError
 from qd_fool.files import write_json
+from qd_fool.map_elites.config import counted_evaluations
 from qd_fool.map_elites.state import EvolutionState
 from qd_fool.report.graph_svg import write_graph_svg
 from qd_fool.report.page.write import write_report
 from qd_fool.report.sheet import write_contact_sheet
-from qd_fool.runs.directory import read_run, sole_user
+from qd_fool.runs.directory import sole_user
 from qd_fool.runs.elites import png_name
 from qd_fool.runs.genomes import write_genome_log
+from qd_fool.runs.stored import StoredRun, open_run
 from qd_fool.scoring.confidence import confidence_of
 
 
@@ -49,7 +54,7 @@ def export_run(config: ExportConfig, *, console: Console) -> None:
       UserError: not a run directory, or in use, or one with neither archive nor checkpoint, or the
         weights are not those it was run with; graphs of an encoding without.
     """
-    read_run(config.run)
+    run = open_run(config.run)
     if config.class_name is not None and config.format not in ("graphs", "svg"):
         raise UserError(f"--class is of --format graphs and svg, not of {config.format}")
     where = config.run
@@ -59,73 +64,82 @@ def export_run(config: ExportConfig, *, console: Console) -> None:
         elif config.format == "report":
             write_report(config.run)
         elif config.format == "all":
-            _export_all(config.run, console)
+            _export_all(run, console)
         else:
-            where = _export_graphs(config, console)
-    console.print(f"wrote {config.format} into {where}", highlight=False, soft_wrap=True)
+            where = _export_graphs(run, config, console)
+    console.print(f"wrote {config.format} into {where}")
 
 
-def _planned(run_dir: Path) -> EvolvePlan:
-    planned = plan(stored_config(run_dir))
-    check_resumable(run_dir, planned)
-    return planned
-
-
-def _export_all(run_dir: Path, console: Console) -> None:
-    planned = _planned(run_dir)
-    newest = newest_state(run_dir, planned, console=console)
-    state = newest.state
-    facts: dict[str, Any] = {}
+def _export_all(run: StoredRun, console: Console) -> None:
+    """Write archive, pictures and report from the newest state, and how far the run is."""
+    subject = stored_subject(run)
+    newest = newest_state(run, console=console)
+    # How far an ascent is, its blocks say: it wrote that down itself.
+    facts = _facts_of_evolution(run, newest.state) if run.kind == "evolution" else {}
     if newest.seconds is not None:
         facts["seconds"] = round(newest.seconds, 3)
-    if read_run(run_dir)["status"] == "paused" and int(state.generation) <= planned.generations:
-        facts["status"] = "paused"
-    run = read_run(run_dir)
-    if run.get("kind", "evolution") != "evolution":
-        # Read as an evolution's it looks finished: what it is, it has said itself.
-        facts |= {k: run[k] for k in ("status", "evaluations", "generations_done") if k in run}
     if newest.genomes is not None:
-        write_genome_log(run_dir, newest.genomes)
-    difference = write_results(run_dir, planned, state, facts=facts)
-    console.print(f"PNGs scored again: differ by at most {difference:.1g}", highlight=False)
+        write_genome_log(run.path, newest.genomes)
+    difference = write_archive_and_elites(run.path, subject, newest.state)
+    close_record(run.path, facts, difference=difference)
+    console.print(f"PNGs scored again: differ by at most {difference:.1g}")
 
 
-def elite_graph(planned: EvolvePlan, state: EvolutionState, cell: int) -> dict[str, Any]:
+def _facts_of_evolution(run: StoredRun, state: EvolutionState) -> dict[str, Any]:
+    """How far a stored evolution is, as `run.json` says it."""
+    settings, encoding = map_elites_config(stored_config(run.path)), run.encoding()
+    facts = facts_of(
+        state,
+        generations=run.record["generations"],
+        evaluations=lambda generation: counted_evaluations(settings, generation, encoding=encoding),
+    )
+    if run.record["status"] == "paused" and facts["status"] == "interrupted":
+        facts["status"] = "paused"
+    return facts
+
+
+def elite_graph(subject: Subject, archive: ClassArchive, cell: int) -> dict[str, Any]:
     """An elite's genome as values for JSON, with where it comes from.
+
+    Args:
+      subject: What the run is about.
+      archive: Archive of the run.
+      cell: Cell of the elite.
 
     Raises:
       UserError: its encoding has nothing to read in a genome.
     """
-    if planned.encoding.describe is None:
-        raise UserError(f"the {planned.encoding.name} encoding has no graphs")
-    return planned.encoding.describe(state.archive.genomes, cell) | {
+    encoding, scorer = subject.encoding, subject.scorer
+    if encoding.describe is None:
+        raise UserError(f"the {encoding.name} encoding has no graphs")
+    return encoding.describe(archive.genomes, cell) | {
         "origin": {
-            "model": planned.scorer.name,
-            "weights_sha256": planned.scorer.weights_sha256,
-            "mean_sha256": planned.record.get("mean_sha256"),
-            "precision": planned.config.precision,
+            "model": scorer.name,
+            "weights_sha256": scorer.weights_sha256,
+            "mean_sha256": subject.hashes.get("mean_sha256"),
+            "precision": subject.networks.precision,
             "class_index": cell,
-            "label": planned.scorer.class_names[cell],
-            "crops": planned.map_elites.crops,
-            "confidence": float(confidence_of(np.asarray(state.archive.fitness)[cell])),
-            "id": int(np.asarray(state.archive.id)[cell]),
-            "born_generation": int(np.asarray(state.archive.born)[cell]),
+            "label": scorer.class_names[cell],
+            "crops": subject.crops,
+            "confidence": float(confidence_of(np.asarray(archive.fitness)[cell])),
+            "id": int(np.asarray(archive.id)[cell]),
+            "born_generation": int(np.asarray(archive.born)[cell]),
         }
     }
 
 
-def _export_graphs(config: ExportConfig, console: Console) -> Path:
-    planned = _planned(config.run)
-    state = newest_state(config.run, planned, console=console).state
+def _export_graphs(run: StoredRun, config: ExportConfig, console: Console) -> Path:
+    subject = stored_subject(run)
+    archive = newest_state(run, console=console).state.archive
     if config.class_name is None:
-        cells = [int(cell) for cell in np.flatnonzero(np.asarray(state.archive.occupied))]
+        cells = [int(cell) for cell in np.flatnonzero(np.asarray(archive.occupied))]
     else:
-        cells = [find_cell(planned, state, config.class_name)]
-    graphs = [elite_graph(planned, state, cell) for cell in cells]
-    folder = config.run / "graphs"
+        cells = [find_cell(subject.scorer, archive, config.class_name)]
+    graphs = [elite_graph(subject, archive, cell) for cell in cells]
+    folder = run.path / "graphs"
     folder.mkdir(exist_ok=True)
     for cell, graph in zip(cells, graphs, strict=True):
-        path = folder / png_name(cell, planned.scorer.class_names[cell])
+        path = folder / png_name(cell, subject.scorer.class_names[cell])
         if config.format == "graphs":
             write_json(path.with_suffix(".json"), graph)
         else:

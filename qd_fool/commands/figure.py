@@ -90,9 +90,7 @@ def figure_command(config: FigureConfig, *, console: Console) -> Path:
         figure.save(partial)
     console.print(
         f"wrote {path}, {figure.width} x {figure.height} pixels: {len(confidence)} pictures, mean "
-        f"confidence {percent(float(confidence.mean()))}, least {percent(float(confidence.min()))}",
-        highlight=False,
-        soft_wrap=True,
+        f"confidence {percent(float(confidence.mean()))}, least {percent(float(confidence.min()))}"
     )
     return path
 

@@ -12,6 +12,7 @@ from PIL import Image
 from rich.console import Console
 
 from qd_fool.commands.common.out_file import file_stem, out_file
+from qd_fool.commands.common.progress import progress_bar
 from qd_fool.errors import UserError
 from qd_fool.models.class_names import find_class
 from qd_fool.report.film import class_frames, wall_frames
@@ -93,13 +94,10 @@ def film_run(config: FilmConfig, *, console: Console) -> Path:
         frames, count, told = _wall(config, archive)
     else:
         frames, count, told = _class(config, archive, cell)
-    write_film(path, frames, count=count, seconds=config.seconds)
+    with progress_bar(console, "frame", total=count, transient=True) as bar:
+        write_film(path, bar.track(frames), count=count, seconds=config.seconds)
     size = path.stat().st_size / 1e6
-    console.print(
-        f"wrote {path} ({size:.1f} MB, {config.seconds:g} seconds): {count} {told}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    console.print(f"wrote {path} ({size:.1f} MB, {config.seconds:g} seconds): {count} {told}")
     return path
 
 

@@ -9,16 +9,16 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
+from qd_fool.commands.common.progress import progress_bar
 from qd_fool.data.photographs import class_of, list_photographs, read_photographs
 from qd_fool.errors import UserError
 from qd_fool.models import ZOO, load_scorer
 from qd_fool.models.fetch import RemoteFile, fetch
 from qd_fool.models.load import Precision
+from qd_fool.models.network import default_chunk
 from qd_fool.models.origin import describe, locate
-from qd_fool.models.scorer import default_chunk
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.score import SCORE_AT_ONCE, score_function
 
@@ -83,8 +83,13 @@ class ModelsConfig:
     """Lines of JSON."""
 
 
-def models_command(config: ModelsConfig, *, console: Console) -> None:
+def models_command(config: ModelsConfig, *, console: Console, errors: Console) -> None:
     """Do what was asked for.
+
+    Args:
+      config: The action.
+      console: Standard output, for results.
+      errors: Standard error, for progress.
 
     Raises:
       UserError: no such model, weights not to be had, photographs not to be read.
@@ -95,7 +100,12 @@ def models_command(config: ModelsConfig, *, console: Console) -> None:
         case FetchModel(name):
             _fetch(name, console)
         case CheckModel():
-            _check(config.action, console, as_json=config.json or config.action.as_json)
+            _check(
+                config.action,
+                console,
+                errors=errors,
+                as_json=config.json or config.action.as_json,
+            )
 
 
 def facts_of(name: str) -> dict[str, Any]:
@@ -109,7 +119,7 @@ def _list(console: Console, *, as_json: bool) -> None:
     for name in ZOO:
         facts = facts_of(name)
         if as_json:
-            console.print(json.dumps(facts), soft_wrap=True, markup=False, highlight=False)
+            console.print(json.dumps(facts))
             continue
         table = Table(show_header=False, box=None)
         table.add_column(style="bold", no_wrap=True)
@@ -123,10 +133,10 @@ def _list(console: Console, *, as_json: bool) -> None:
 def _fetch(name: str, console: Console) -> None:
     origin = ZOO[name].origin
     path = fetch(origin) if isinstance(origin, RemoteFile) else locate(origin, model=name)
-    console.print(f"{name}: {path}", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"{name}: {path}")
 
 
-def _check(action: CheckModel, console: Console, *, as_json: bool) -> None:
+def _check(action: CheckModel, console: Console, *, errors: Console, as_json: bool) -> None:
     scorer = load_scorer(
         action.name, weights=action.weights, mean=action.mean, precision=action.precision
     )
@@ -139,20 +149,18 @@ def _check(action: CheckModel, console: Console, *, as_json: bool) -> None:
         paths, side=scorer.image_shape[0], convert=action.convert, batch=BATCH
     )
     ranks, own = [], []
-    errors = Console(stderr=True)
-    total = -(-len(paths) // BATCH)
-    for i, batch in enumerate(
-        track(batches, "scoring", total=total, console=errors, disable=not errors.is_terminal)
-    ):
-        n = len(batch)
-        scores = score(scorer.params, batch)
-        if not np.isfinite(scores).all():
-            raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
-        mine = np.asarray(classes[i * BATCH : i * BATCH + n])
-        right = scores[np.arange(n), mine]
-        # Ties count against the network: one that sees no difference knows nothing.
-        ranks.append((scores >= right[:, None]).sum(axis=1) - 1)
-        own.append(confidence_of(right))
+    with progress_bar(errors, "photograph", total=len(paths), transient=True) as bar:
+        for i, batch in enumerate(batches):
+            n = len(batch)
+            scores = score(scorer.params, batch)
+            if not np.isfinite(scores).all():
+                raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
+            mine = np.asarray(classes[i * BATCH : i * BATCH + n])
+            right = scores[np.arange(n), mine]
+            # Ties count against the network: one that sees no difference knows nothing.
+            ranks.append((scores >= right[:, None]).sum(axis=1) - 1)
+            own.append(confidence_of(right))
+            bar.advance(n)
     rank, confidence = np.concatenate(ranks), np.concatenate(own)
     facts = {
         "model": action.name,
@@ -171,8 +179,5 @@ def _check(action: CheckModel, console: Console, *, as_json: bool) -> None:
     console.print(
         f"{action.name} ({scorer.weights}) on {len(paths)} photographs of {action.images}: "
         f"top-1 {facts['top1']:.1%}, top-5 {facts['top5']:.1%}, mean confidence in the right class "
-        f"{facts['mean_confidence']:.1%}",
-        soft_wrap=True,
-        markup=False,
-        highlight=False,
+        f"{facts['mean_confidence']:.1%}"
     )

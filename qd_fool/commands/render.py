@@ -1,7 +1,6 @@
 """`qd-fool render`: draw a CPPN at any size, from a run or a graph file."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,17 +13,19 @@ from PIL import Image
 from rich.console import Console
 
 from qd_fool.commands.common.out_file import file_stem, out_file
+from qd_fool.commands.common.subject import stored_subject
 from qd_fool.commands.evolve.newest import find_cell, newest_state
-from qd_fool.commands.evolve.plan import plan
-from qd_fool.commands.evolve.resume import check_resumable, stored_config
 from qd_fool.encodings import Encoding
-from qd_fool.encodings.cppn.graph_json import LARGEST, read_graph
+from qd_fool.encodings.base import LARGEST
+from qd_fool.encodings.cppn.graph_json import read_graph
 from qd_fool.errors import UserError
-from qd_fool.models import Scorer, load_scorer
+from qd_fool.files import read_json
+from qd_fool.models import load_scorer
 from qd_fool.models.class_names import find_class
-from qd_fool.models.scorer import default_chunk
-from qd_fool.runs.directory import read_run, sole_user
-from qd_fool.runs.pictures import write_image
+from qd_fool.models.network import Network, default_chunk
+from qd_fool.runs.directory import sole_user
+from qd_fool.runs.pictures import to_image, write_image
+from qd_fool.runs.stored import open_run
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.crops import check_crops
 from qd_fool.scoring.score import score_images
@@ -89,7 +90,7 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
     else:
         picture = np.asarray(encoding.render_at(genome, size))[0]
     write_image(out, picture)
-    console.print(f"wrote {out}, {size[1]} x {size[0]} pixels", highlight=False, soft_wrap=True)
+    console.print(f"wrote {out}, {size[1]} x {size[0]} pixels")
     if scorer is None or class_index is None:
         return
     down = _resized(picture, (height, width), Image.Resampling.BOX)
@@ -102,53 +103,41 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
     console.print(
         f"confidence of {scorer.name} in {scorer.class_names[class_index]}{other}: "
         f"{evolved:.6f} as evolved ({width} x {height}), {poster:.6f} with this picture scaled to "
-        "that size",
-        highlight=False,
-        soft_wrap=True,
+        "that size"
     )
     if poster < evolved / 2:
         console.print(
             "note: drawn at this size it is not the picture that was scored, which sampled it too "
-            "coarsely: --nearest enlarges the scored pixels",
-            highlight=False,
-            soft_wrap=True,
+            "coarsely: --nearest enlarges the scored pixels"
         )
 
 
-Loaded = tuple[Encoding, PyTree[Any], Scorer | None, int | None, int]
+Loaded = tuple[Encoding, PyTree[Any], Network | None, int | None, int]
 
 
 def _from_run(config: RenderConfig, console: Console) -> Loaded:
-    read_run(config.source)
+    run = open_run(config.source)
     if config.class_name is None:
         raise UserError(f"{config.source} is a run: --class says which of its elites to draw")
     if config.model is not None or config.weights is not None:
         raise UserError("--model and --weights are for graph files: a run names its own")
-    planned = plan(stored_config(config.source))
-    check_resumable(config.source, planned)
+    subject = stored_subject(run)
     with sole_user(config.source):  # opening checkpoints tidies up after writers that died
-        state = newest_state(config.source, planned, console=console).state
-    cell = find_cell(planned, state, config.class_name)
-    genome = jax.tree.map(lambda a: np.asarray(a)[cell : cell + 1], state.archive.genomes)
-    return planned.encoding, genome, planned.scorer, cell, planned.map_elites.crops
+        archive = newest_state(run, console=console).state.archive
+    cell = find_cell(subject.scorer, archive, config.class_name)
+    genome = jax.tree.map(lambda a: np.asarray(a)[cell : cell + 1], archive.genomes)
+    return subject.encoding, genome, subject.scorer, cell, subject.crops
 
 
 def _from_file(config: RenderConfig, console: Console) -> Loaded:
-    try:
-        data = json.loads(config.source.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{config.source}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{config.source}: expected JSON in UTF-8 ({error})") from error
+    data = read_json(config.source)
     encoding, genome = read_graph(data, source=str(config.source))
     origin = data.get("origin") if isinstance(data.get("origin"), dict) else {}
     class_index = origin.get("class_index") if type(origin.get("class_index")) is int else None
     name = config.model or origin.get("model")
     if config.model is None and isinstance(name, str) and "+" in name:
         console.print(
-            f"note: it was evolved against {name}: --model names the one to score it with",
-            highlight=False,
-            soft_wrap=True,
+            f"note: it was evolved against {name}: --model names the one to score it with"
         )
         return encoding, genome, None, None, 1
     if not isinstance(name, str) or (class_index is None and config.class_name is None):
@@ -168,14 +157,11 @@ def _from_file(config: RenderConfig, console: Console) -> Loaded:
     known = origin.get("weights_sha256")
     if config.model is None and known not in (None, scorer.weights_sha256):
         console.print(
-            f"note: it was evolved against other weights of {name}; --weights names a file",
-            highlight=False,
-            soft_wrap=True,
+            f"note: it was evolved against other weights of {name}; --weights names a file"
         )
     if origin.get("mean_sha256") or origin.get("precision", "float32") != "float32":
         console.print(
-            "note: it was evolved with --mean or --precision of its own, which this score has not",
-            highlight=False,
+            "note: it was evolved with --mean or --precision of its own, which this score has not"
         )
     crops = 10 if origin.get("crops") == 10 else 1
     return encoding, genome, scorer, class_index, crops
@@ -186,6 +172,5 @@ def _resized(
     size: tuple[int, int],
     how: Image.Resampling,
 ) -> UInt8[np.ndarray, "new_height new_width channels"]:
-    flat = image[..., 0] if image.shape[2] == 1 else image
-    resized = Image.fromarray(flat).resize((size[1], size[0]), how)
+    resized = to_image(image).resize((size[1], size[0]), how)
     return np.asarray(resized).reshape(*size, image.shape[2])

@@ -64,7 +64,7 @@ def report_command(config: ReportConfig, *, console: Console) -> Path:
     else:
         path = write_report(config.runs[0], out=out, single_file=config.single_file)
     size = path.stat().st_size / 1e6
-    console.print(f"wrote {path} ({size:.1f} MB)", highlight=False, soft_wrap=True)
+    console.print(f"wrote {path} ({size:.1f} MB)")
     return path
 
 
@@ -87,7 +87,5 @@ def _draw_missing(run_dir: Path, console: Console) -> None:
         write_image(run_dir / "elites" / name, image)
     console.print(
         f"drew {len(cells)} pictures that {run_dir} lacked, from its genomes: on another kind of "
-        "machine than the run's a few pixels may differ from those that were scored",
-        highlight=False,
-        soft_wrap=True,
+        "machine than the run's a few pixels may differ from those that were scored"
     )

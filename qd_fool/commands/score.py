@@ -8,11 +8,13 @@ from typing import Annotated
 
 import numpy as np
 import tyro
+from rich.console import Console
 
+from qd_fool.commands.common.progress import progress_bar
 from qd_fool.errors import UserError
 from qd_fool.models import load_scorer
 from qd_fool.models.load import Precision
-from qd_fool.models.scorer import default_chunk
+from qd_fool.models.network import default_chunk
 from qd_fool.runs.pictures import read_image
 from qd_fool.scoring.crops import check_crops
 from qd_fool.scoring.score import score_images, top_classes
@@ -43,8 +45,12 @@ class ScoreConfig:
     """A line of JSON a picture."""
 
 
-def score_files(config: ScoreConfig) -> None:
-    """Print the most confident classes of each picture, in order.
+def score_files(config: ScoreConfig, *, console: Console) -> None:
+    """Print the most confident classes of each picture to standard output, in order.
+
+    Args:
+      config: The pictures and the network.
+      console: Where to show progress.
 
     Raises:
       UserError: a picture that can't be read, or is not what the network expects.
@@ -68,13 +74,15 @@ def score_files(config: ScoreConfig) -> None:
     for i, picture in enumerate(pictures):
         by_shape.setdefault(picture.shape, []).append(i)
     scores: list[np.ndarray] = [np.empty(0)] * len(pictures)
-    for members in by_shape.values():
-        batch = np.stack([pictures[i] for i in members])
-        out = score_images(scorer, batch, crops=config.crops, chunk=default_chunk(scorer))
-        if not np.isfinite(out).all():
-            raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
-        for i, row in zip(members, out, strict=True):
-            scores[i] = row
+    with progress_bar(console, "picture", total=len(pictures), transient=True) as bar:
+        for members in by_shape.values():
+            batch = np.stack([pictures[i] for i in members])
+            out = score_images(scorer, batch, crops=config.crops, chunk=default_chunk(scorer))
+            if not np.isfinite(out).all():
+                raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
+            for i, row in zip(members, out, strict=True):
+                scores[i] = row
+            bar.advance(len(members))
     for path, row in zip(config.images, scores, strict=True):
         top = top_classes(row, scorer.class_names, count=config.top)
         if config.json:

@@ -9,8 +9,8 @@ from typing import Literal
 
 import jax
 from rich.console import Console
-from rich.progress import track
 
+from qd_fool.commands.common.progress import progress_bar
 from qd_fool.data.mnist import load_mnist
 from qd_fool.errors import UserError
 from qd_fool.models.architectures.lenet import LeNet, save_lenet
@@ -68,22 +68,18 @@ def train_run(config: TrainConfig, *, console: Console) -> float:
         donate_argnums=0,
     )
     started = time.perf_counter()
-    for start in track(
-        range(0, recipe.steps, block),
-        description="training",
-        console=console,
-        disable=not console.is_terminal,
-    ):
-        state, losses = run(state, images, labels, steps=min(block, recipe.steps - start))
-        losses.block_until_ready()
+    with progress_bar(console, "step", total=recipe.steps) as bar:
+        for start in range(0, recipe.steps, block):
+            steps = min(block, recipe.steps - start)
+            state, losses = run(state, images, labels, steps=steps)
+            losses.block_until_ready()
+            bar.advance(steps)
     seconds = time.perf_counter() - started
     test_images, test_labels = jax.device_put(load_mnist("test", data_dir=data_dir))
     score = accuracy(state.params, test_images, test_labels, network=network)
     save_lenet(config.out, state.params)
     console.print(
         f"{config.out}: {score:.2%} on {len(test_labels):,} test images, "
-        f"{recipe.steps:,} steps in {seconds:.0f} s, last loss {float(losses[-1]):.4f}",
-        highlight=False,
-        soft_wrap=True,
+        f"{recipe.steps:,} steps in {seconds:.0f} s, last loss {float(losses[-1]):.4f}"
     )
     return score

@@ -4,6 +4,7 @@ import gzip
 import importlib.util
 import io
 import os
+import shutil
 import sys
 import tempfile
 import zlib
@@ -13,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from qd_fool.errors import UserError
+from qd_fool.files import cache_dir, replacing
 
 StrPath = str | os.PathLike[str]
 
@@ -179,10 +181,15 @@ def _download(root: Path) -> Path:
     """The cache folder, once it has all files; pooch writes each atomically and checks its hash."""
     import pooch
 
-    cache = Path(pooch.os_cache("qd_fool"))
+    # Earlier versions kept these files in a cache of another name.
+    cache, former = cache_dir(), Path(pooch.os_cache("qd_fool"))
     for name, digest in SHA256.items():
         url, fname = f"{URL}{name}.gz", f"{name}.gz"
         try:
+            if (former / fname).is_file() and not (cache / fname).exists():
+                cache.mkdir(parents=True, exist_ok=True)
+                with replacing(cache / fname) as partial:
+                    shutil.copyfile(former / fname, partial)
             pooch.retrieve(url, f"sha256:{digest}", fname=fname, path=cache, progressbar=True)
         except (OSError, ValueError) as error:  # network or disk; wrong hash
             raise UserError(

@@ -11,7 +11,7 @@ from jaxtyping import Array, Int, Key, PyTree
 
 from qd_fool.archive import ClassArchive
 from qd_fool.encodings import Encoding
-from qd_fool.models.scorer import Scorer
+from qd_fool.models.network import Network
 from qd_fool.registry import Registry
 
 STEP_EVALUATIONS = 4
@@ -24,13 +24,13 @@ class Emitter:
     """A source of offspring, as pure functions over batches.
 
     Attributes:
-      evaluations: what an offspring counts as, in pictures that the network sees; its own score is
-        one of them.
+      evaluations: Evaluations that an offspring counts as, in pictures that the network sees. The
+        offspring's score is one of them.
       choose: `keys (n,), archive, rank (n,) -> cells (n, 2)` of parents and mates; `rank` counts
         this emitter's offspring since the run began.
       emit: `keys (n,), parents, mates, generation -> genomes`.
-      improve: `params, genomes (n, ...), classes (n,) -> genomes`, what needs the network, for the
-        classes of the parents' cells. None where nothing does.
+      improve: `params, genomes (n, ...), classes (n,) -> genomes`: the part that needs the network,
+        for the classes of the parents' cells. None where no part does.
     """
 
     evaluations: int
@@ -39,7 +39,7 @@ class Emitter:
     improve: Callable[[PyTree[Array], PyTree[Array], Int[Array, " n"]], PyTree[Array]] | None = None
 
 
-EmitterBuilder = Callable[[Any, Encoding, Scorer | None, int], Emitter]
+EmitterBuilder = Callable[[Any, Encoding, Network | None, int], Emitter]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class EmitterEntry:
     """What is registered under a name.
 
     Attributes:
-      settings: a frozen dataclass with a default for each field, which refuses bad values.
+      settings: Frozen dataclass with a default for each field, which refuses bad values.
       build: `settings, encoding, scorer, crops -> Emitter`. Without a scorer nothing is improved.
     """
 

@@ -1,4 +1,4 @@
-"""The gradient emitter: elites climb toward their cell's class, through the evaluation kernel."""
+"""The gradient emitter: elites climb toward the class of their cell, by the network's gradient."""
 
 import dataclasses
 from typing import Any
@@ -13,7 +13,8 @@ from qd_fool.archive import ClassArchive
 from qd_fool.emitters.base import STEP_EVALUATIONS, Emitter, register_emitter
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
-from qd_fool.models.scorer import Scorer
+from qd_fool.models.network import Network
+from qd_fool.scoring.confidence import log_odds_of
 from qd_fool.scoring.log_odds import log_odds
 
 
@@ -22,10 +23,10 @@ class GradientSettings:
     """Settings of the gradient emitter.
 
     Attributes:
-      steps: of Adam on the log-odds of the parent's class, each counted as four evaluations.
-      rate: of learning, in units of the encoding's values (a grey level of 255, a CPPN's weight);
-        None for the encoding's own.
-      ceiling: cells of this confidence and more are passed over.
+      steps: Steps of Adam on the log-odds of the cell's class, each counted as four evaluations.
+      rate: Learning rate in units of the encoding's values (one of 255 grey levels, one unit of a
+        CPPN's weight); None for the encoding's default.
+      ceiling: Confidence from which on a cell is passed over.
     """
 
     steps: int = 8
@@ -43,17 +44,27 @@ class GradientSettings:
 
 @register_emitter("gradient", settings=GradientSettings)
 def gradient(
-    settings: GradientSettings, encoding: Encoding, scorer: Scorer | None, crops: int
+    settings: GradientSettings, encoding: Encoding, scorer: Network | None, crops: int
 ) -> Emitter:
-    """Elites climb toward the class of their cell: each cell below the ceiling in its turn.
+    """Elites climb toward the class of their cell. Cells below the ceiling take turns.
 
-    Nothing is drawn: an elite whose climb failed fails again, until another's offspring takes its
-    cell. Variation beside it keeps archives moving.
+    Nothing is random: an elite whose climb failed fails again, until an offspring of another elite
+    takes the cell. Variation beside this emitter keeps archives moving.
+
+    Args:
+      settings: Settings of the emitter.
+      encoding: Encoding of the genomes.
+      scorer: The network; None where nothing has to be improved.
+      crops: Crops per picture, 1 or 10.
+
+    Raises:
+      UserError: The encoding has no variables that a gradient could move.
     """
     if encoding.variables is None:
         raise UserError(f"the {encoding.name} encoding has nothing that a gradient could move")
     variables = encoding.variables
-    ceiling = float(np.log(settings.ceiling) - np.log1p(-settings.ceiling))
+    # As log-odds, which is how an archive keeps confidences.
+    ceiling = float(log_odds_of(settings.ceiling))
     optimizer = optax.adam(settings.rate or variables.rate)
 
     def choose(
@@ -61,10 +72,12 @@ def gradient(
     ) -> Int[Array, "n 2"]:
         del keys
         cells = archive.fitness.shape[0]
-        wanting = archive.occupied & (archive.fitness < ceiling)
-        wanting = jnp.where(jnp.any(wanting), wanting, archive.occupied)
-        (order,) = jnp.nonzero(wanting, size=cells, fill_value=0)
-        count = jnp.maximum(jnp.sum(wanting, dtype=jnp.int32), 1)
+        # The cells that have something to gain; all occupied ones if there are none.
+        below = archive.occupied & (archive.fitness < ceiling)
+        below = jnp.where(jnp.any(below), below, archive.occupied)
+        (order,) = jnp.nonzero(below, size=cells, fill_value=0)
+        count = jnp.maximum(jnp.sum(below, dtype=jnp.int32), 1)
+        # `rank` counts on from generation to generation, so that every cell has its turn.
         cell = order[rank % count].astype(jnp.int32)
         return jnp.stack([cell, cell], axis=1)
 
@@ -72,31 +85,37 @@ def gradient(
         keys: Key[Array, " n"], parents: PyTree[Array], mates: PyTree[Array], generation: Array
     ) -> PyTree[Array]:
         del keys, mates, generation
-        return parents
+        return parents  # `improve` does the work
 
     def improve(
         params: PyTree[Array], genomes: PyTree[Array], classes: Int[Array, " n"]
     ) -> PyTree[Array]:
         if scorer is None:
             raise ValueError("a gradient needs the network")
+        # One unit of the learning rate is one such step. A CPPN's weights differ in what they do
+        # to a picture by a factor of 100.
         size = variables.steps(genomes)
 
+        # The sum over the batch: its gradient holds the gradient of each genome by itself.
         def target(values: Float[Array, "n size"]) -> Float[Array, ""]:
             scores = log_odds(scorer, params, variables.draw(genomes, values), crops=crops)
             return jnp.sum(jnp.take_along_axis(scores, classes[:, None], axis=1))
 
         def climb(carry: tuple[Array, Any], _: None) -> tuple[tuple[Array, Any], None]:
             values, memory = carry
+            # A genome without a usable gradient stays where it is.
             slope = jnp.nan_to_num(jax.grad(target)(values), posinf=0.0, neginf=0.0)
-            # In units of a value's own step, as the learning rate is.
+            # Optax descends, hence the minus. Adam sees slopes per step, and moves by steps.
             update, memory = optimizer.update(-slope * size, memory)
             moved = jnp.clip(values + update * size, variables.low, variables.high)
             return (moved, memory), None
 
+        # Between the steps, values are not rounded to what a genome can hold; `put` rounds once.
         values = variables.take(genomes)
         (values, _), _ = jax.lax.scan(
             climb, (values, optimizer.init(values)), None, length=settings.steps
         )
         return variables.put(genomes, values)
 
+    # The offspring's score is one evaluation; the climb is the rest.
     return Emitter(1 + STEP_EVALUATIONS * settings.steps, choose, emit, improve)

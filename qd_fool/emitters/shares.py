@@ -16,9 +16,9 @@ class Share:
     """An emitter's part of each batch.
 
     Attributes:
-      name: as registered.
-      share: relative to the others' shares, above 0.
-      settings: an instance of the entry's `settings`.
+      name: Name of the emitter.
+      share: Share relative to the shares of other emitters, above 0.
+      settings: Instance of the dataclass that the emitter is registered with.
     """
 
     name: str
@@ -36,12 +36,12 @@ class Share:
 def chunk_emitters(shares: Sequence[Share], chunks: int) -> Int[np.ndarray, " chunks"]:
     """Which emitter fills which chunk of a batch: whole chunks, mixed as evenly as can be.
 
-    Each chunk goes to whoever is furthest behind its share, the first of equals. It does not depend
-    on devices, each of which gets about the same mixture.
+    Each chunk goes to the emitter that is furthest behind its share, the first of equals. The
+    number of devices plays no part, and each device gets about the same mixture.
 
     Args:
-      shares: of the emitters.
-      chunks: of a batch.
+      shares: Shares of the emitters.
+      chunks: Number of chunks in a batch.
     """
     if len(shares) == 1:
         return np.zeros(chunks, np.int32)

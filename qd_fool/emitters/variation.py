@@ -1,4 +1,4 @@
-"""The paper's emitter: parents drawn evenly over the cells, then the encoding's own mutation."""
+"""The paper's emitter: parents drawn evenly over the cells, then the encoding's variation."""
 
 import dataclasses
 from typing import Literal, get_args
@@ -11,7 +11,7 @@ from qd_fool.archive import ClassArchive
 from qd_fool.emitters.base import Emitter, register_emitter
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
-from qd_fool.models.scorer import Scorer
+from qd_fool.models.network import Network
 
 Parents = Literal["uniform", "young", "weak", "strong"]
 
@@ -21,8 +21,9 @@ class VariationSettings:
     """Settings of the paper's emitter.
 
     Attributes:
-      parents: "uniform", over the occupied cells (the original, map_elite.hpp:189-192), or the
-        better of two drawn so: "young", born later; "weak", of less confidence; "strong", of more.
+      parents: How parents are drawn: "uniform", evenly over the occupied cells (the original,
+        map_elite.hpp:189-192); or the better of two that are drawn this way: "young", born later;
+        "weak", of less confidence; "strong", of more.
     """
 
     parents: str = "uniform"
@@ -36,15 +37,23 @@ class VariationSettings:
 
 @register_emitter("variation", settings=VariationSettings)
 def variation(
-    settings: VariationSettings, encoding: Encoding, scorer: Scorer | None, crops: int
+    settings: VariationSettings, encoding: Encoding, scorer: Network | None, crops: int
 ) -> Emitter:
-    """The paper's: two cells drawn with replacement, then the encoding's own variation."""
+    """Two cells drawn with replacement, a parent and a mate, then the encoding's variation.
+
+    Args:
+      settings: Settings of the emitter.
+      encoding: Encoding of the genomes.
+      scorer: The network, which this emitter does not need.
+      crops: Crops per picture; not needed either.
+    """
     del scorer, crops
 
     def choose(
         keys: Key[Array, " n"], archive: ClassArchive, rank: Int[Array, " n"]
     ) -> Int[Array, "n 2"]:
         del rank
+        # The occupied cells come first in `order`, so that an index below their number draws one.
         cells = archive.fitness.shape[0]
         (order,) = jnp.nonzero(archive.occupied, size=cells, fill_value=0)
         count = jnp.maximum(jnp.sum(archive.occupied, dtype=jnp.int32), 1)
@@ -55,6 +64,8 @@ def variation(
         chosen = jax.vmap(draw)(keys)
         if settings.parents == "uniform":
             return chosen
+
+        # A tournament of two: another draw takes the parent's place where it is better.
         worth = {"young": archive.born, "weak": -archive.fitness, "strong": archive.fitness}
         value = worth[settings.parents]
         others = jax.vmap(lambda key: draw(jax.random.fold_in(key, 1)))(keys)[:, 0]

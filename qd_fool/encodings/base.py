@@ -85,6 +85,10 @@ class Encoding:
     describe: Callable[[PyTree[Any], int], dict[str, Any]] | None = None
 
 
+LARGEST = 4096
+"""Longest side of a picture in pixels: drawing one takes some 2 GB."""
+
+
 EncodingBuilder = Callable[[tuple[int, int, int], Any], Encoding]
 
 
@@ -133,6 +137,26 @@ def make_encoding(name: str, image_shape: tuple[int, int, int], **settings: Any)
         if setting not in known:
             raise UserError(f"the {name} encoding has no setting {setting!r}: {', '.join(known)}")
     return entry.build(image_shape, entry.settings(**settings))
+
+
+def image_shape_of(value: Any, *, source: str) -> tuple[int, int, int]:
+    """Return the shape of pictures that a file states.
+
+    Args:
+      value: Value from the file.
+      source: Name of the file, for the error.
+
+    Raises:
+      UserError: The value is no shape of gray or RGB pictures, or a side is too long.
+    """
+    whole = isinstance(value, list) and len(value) == 3 and all(type(n) is int for n in value)
+    if not whole or not 1 <= min(value) <= max(value) <= LARGEST or value[2] not in (1, 3):
+        raise UserError(
+            f"{source}: image_shape is {value!r}, expected [height, width, channels], sides up to "
+            f"{LARGEST}, 1 or 3 channels"
+        )
+    height, width, channels = value
+    return height, width, channels
 
 
 def genome_shapes(encoding: Encoding) -> PyTree[Any]:

@@ -13,21 +13,22 @@ from qd_fool.emitters.base import EMITTERS, Emitter
 from qd_fool.emitters.shares import Share, chunk_emitters
 from qd_fool.emitters.variation import VariationSettings
 from qd_fool.encodings import Encoding
-from qd_fool.errors import UserError
-from qd_fool.models import Scorer
+from qd_fool.errors import UserError, check_range
+from qd_fool.models.network import Network
 
 
 @dataclasses.dataclass(frozen=True)
 class MapElitesConfig:
-    """What decides the outcome of a run, beside the seed, the encoding and the network.
+    """The settings that decide the outcome of a run, with the seed, the encoding and the network.
 
     Attributes:
-      batch_size: offspring a generation, and random individuals of generation 0.
-      archive_rule: "all", every individual competes in every cell; "argmax", in its own class only.
-      crops: 1 or 10 a picture.
-      chunk: pictures scored at once. Part of the configuration, because XLA's results differ in
+      batch_size: Offspring per generation, and random individuals of generation 0.
+      archive_rule: "all": every individual competes in every cell; "argmax": only in the cell of
+        the class that it scores highest in.
+      crops: Crops per picture, 1 or 10.
+      chunk: Pictures scored at once. Part of the configuration, because XLA's results differ in
         their last bits between sizes.
-      emitters: where offspring come from, and how they share a batch, in whole chunks.
+      emitters: Where offspring come from, and how they share a batch, in whole chunks.
     """
 
     batch_size: int = 200
@@ -37,9 +38,7 @@ class MapElitesConfig:
     emitters: tuple[Share, ...] = (Share("variation", 1.0, VariationSettings()),)
 
     def __post_init__(self) -> None:
-        for field in ("batch_size", "chunk"):
-            if getattr(self, field) < 1:
-                raise UserError(f"{field} is {getattr(self, field)}: expected 1 or more")
+        check_range(self, "batch_size", "chunk", least=1)
         if self.archive_rule not in get_args(ArchiveRule):
             raise UserError(
                 f"archive rule is {self.archive_rule!r}: expected one of "
@@ -60,7 +59,7 @@ def emitter_table(config: MapElitesConfig) -> Int[np.ndarray, " chunks"]:
 
 
 def offspring_of(config: MapElitesConfig) -> list[int]:
-    """How many offspring a generation each emitter makes; the last chunk may not be full."""
+    """Number of offspring that each emitter makes per generation; the last chunk may be smaller."""
     if len(config.emitters) == 1:
         return [config.batch_size]
     individuals = np.repeat(emitter_table(config), config.chunk)[: config.batch_size]
@@ -68,9 +67,9 @@ def offspring_of(config: MapElitesConfig) -> list[int]:
 
 
 def counted_evaluations(config: MapElitesConfig, generation: int, *, encoding: Encoding) -> int:
-    """Pictures that the network has been paid for once a generation is over; 0 is the first.
+    """Number of evaluations from the start of a run to the end of a generation; 0 is the first.
 
-    A gradient step counts as several: its emitter says how many.
+    A gradient step counts as several evaluations: the emitter states the number.
     """
     emitters = build_emitters(config, encoding)
     costs = [e.evaluations for e in emitters]
@@ -79,16 +78,16 @@ def counted_evaluations(config: MapElitesConfig, generation: int, *, encoding: E
 
 
 def generations_for(config: MapElitesConfig, evaluations: int, *, encoding: Encoding) -> int:
-    """The most generations after the first that evaluations pay for; 1 at least."""
+    """The most generations after the first that fit into a number of evaluations; 1 or more."""
     first = counted_evaluations(config, 0, encoding=encoding)
     each = counted_evaluations(config, 1, encoding=encoding) - first
     return max(1, (evaluations - first) // each)
 
 
 def build_emitters(
-    config: MapElitesConfig, encoding: Encoding, *, scorer: Scorer | None = None
+    config: MapElitesConfig, encoding: Encoding, *, scorer: Network | None = None
 ) -> list[Emitter]:
-    """The emitters of a run, in order; without a scorer, none that could improve anything."""
+    """The emitters of a run, in order; without a scorer they cannot improve offspring."""
     return [
         EMITTERS[share.name].build(share.settings, encoding, scorer, config.crops)
         for share in config.emitters
@@ -99,7 +98,7 @@ def check_extent(*, generations: int, batch_size: int, seed: int) -> None:
     """See that a run can be counted and seeded in 32 bits.
 
     Raises:
-      UserError: it can't.
+      UserError: It can't.
     """
     if generations < 0:
         raise UserError(f"generations is {generations}: expected 0 or more")

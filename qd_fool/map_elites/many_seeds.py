@@ -1,7 +1,7 @@
 """Many small evolutions in one compiled call: MAP-Elites over seeds instead of over a batch.
 
-Retraining evolves a hundred archives of ten cells against each network. A batch of one of them is
-too small to be cut over devices, so devices get whole seeds.
+Retraining evolves a hundred archives of ten cells against each network. One archive's batch is too
+small to be cut over devices, so each device gets whole seeds.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,6 @@ from typing import no_type_check
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Int, Integer, PyTree, UInt8
 
@@ -21,12 +20,13 @@ from qd_fool.encodings import Encoding
 from qd_fool.map_elites.config import MapElitesConfig, check_extent
 from qd_fool.map_elites.generation import step
 from qd_fool.map_elites.state import EvolutionState, init
-from qd_fool.models import Scorer
+from qd_fool.models.network import Network
+from qd_fool.scoring.confidence import log_odds_of
 from qd_fool.scoring.crops import check_crops
 
 __all__ = ["SeedRuns", "make_seed_evolution"]
 
-LOG_ODDS_99 = float(np.log(99.0))
+LOG_ODDS_99 = float(log_odds_of(0.99))
 
 
 @no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
@@ -35,9 +35,9 @@ class SeedRuns:
     """Evolutions that differ in their seed.
 
     Attributes:
-      state: of each run after its last generation, `(seeds, ...)`.
-      images: `(seeds, cells, height, width, channels)` the elites' 8-bit pictures; of an empty
-        cell, whatever its blank genome shows.
+      state: States of the runs after their last generation, `(seeds, ...)`.
+      images: `(seeds, cells, height, width, channels)` 8-bit pictures of the elites. An empty cell
+        holds a blank genome, and the picture of it.
       reached: `(seeds, cells)` the first generation after which the cell's confidence was 0.99 or
         more; -1 for never.
     """
@@ -51,7 +51,7 @@ SeedEvolution = Callable[[PyTree[Array], Integer[Array, " seeds"]], SeedRuns]
 
 
 def make_seed_evolution(
-    scorer: Scorer,
+    scorer: Network,
     encoding: Encoding,
     config: MapElitesConfig,
     *,
@@ -59,59 +59,62 @@ def make_seed_evolution(
     mesh: Mesh,
     at_once: int = 1,
 ) -> SeedEvolution:
-    """The compiled evolution of some seeds against a network that is an argument.
+    """Compile the evolution of some seeds against a network that is an argument.
 
     Args:
-      scorer: the network's facts; as many cells as it has names of classes.
-      encoding: of the genomes.
-      config: of each run.
-      generations: after the random generation 0.
-      mesh: devices to spread seeds over, evenly.
-      at_once: seeds a device evolves side by side, by `vmap`; a divisor of what it gets. 1, one
-        after the other, gives the bits of a run of that seed alone; more change the sizes of the
-        network's batches, and with them the last bits of its scores.
+      scorer: The network's facts. There are as many cells as names of classes.
+      encoding: Encoding of the genomes.
+      config: Settings of each run.
+      generations: Number of generations after the random generation 0.
+      mesh: Devices to spread seeds over, evenly.
+      at_once: Number of seeds that a device evolves side by side, by `vmap`. With 1, each seed has
+        the bits of a run of that seed alone. Larger numbers change the sizes of the network's
+        batches, and with them the last bits of the scores.
 
     Returns:
-      A jitted function `(params, seeds) -> SeedRuns`; the number of seeds must be a multiple of
-      `mesh.devices.size * at_once`. The result of a seed depends on no other, nor on devices.
+      A jitted function `(params, seeds) -> SeedRuns`. The number of seeds must be a multiple of
+      `mesh.devices.size * at_once`. The result of a seed does not depend on other seeds, nor on
+      the number of devices.
 
     Raises:
-      UserError: pictures of this encoding can't be cut for this network, or too many evaluations.
+      UserError: Pictures of this encoding can't be cut for this network, or too many evaluations.
     """
     check_crops(scorer, encoding.image_shape, crops=config.crops)
     check_extent(generations=generations, batch_size=config.batch_size, seed=0)
     cells = len(scorer.class_names)
 
-    def one(params: PyTree[Array], seed: Array) -> SeedRuns:
+    def evolve_one(params: PyTree[Array], seed: Array) -> SeedRuns:
+        """A whole run, from the empty archive to the pictures of the last elites."""
         generation = partial(step, params=params, scorer=scorer, encoding=encoding, config=config)
 
         def body(
             carry: tuple[EvolutionState, Array], _: None
         ) -> tuple[tuple[EvolutionState, Array], None]:
+            # A generation, and which cells passed 0.99 in it for the first time.
             state, reached = carry
             after, log = generation(state)
             is_new = (reached < 0) & (log.fitness >= LOG_ODDS_99)
             return (after, jnp.where(is_new, state.generation, reached)), None
 
-        # The generation of the first state is no batch under `vmap`, hence none in any later one:
-        # a choice that depends on it is made once for all seeds.
+        # `vmap` sees that the generation is the same number for all seeds. So choices that depend
+        # on it stay branches: no seed computes both sides.
         first = init(encoding, cells, seed=seed)
         never = jnp.full((cells,), -1, jnp.int32)
         (state, reached), _ = jax.lax.scan(body, (first, never), None, length=generations + 1)
         images = map_chunks(encoding.render, state.archive.genomes, chunk=config.chunk)
         return SeedRuns(state, images, reached)
 
-    def share(params: PyTree[Array], seeds: Array) -> SeedRuns:
-        groups = seeds.reshape(-1, at_once)
-        alone = partial(one, params)
+    def evolve_share(params: PyTree[Array], seeds: Array) -> SeedRuns:
+        """The seeds of one device: group after group, side by side within a group."""
+        evolve_seed = partial(evolve_one, params)
         if at_once == 1:
-            return jax.lax.map(alone, seeds)
-        out = jax.lax.map(jax.vmap(alone), groups)
+            return jax.lax.map(evolve_seed, seeds)
+        out = jax.lax.map(jax.vmap(evolve_seed), seeds.reshape(-1, at_once))
         return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), out)
 
     everywhere, split = PartitionSpec(), PartitionSpec(AXIS)
     return jax.jit(
         jax.shard_map(
-            share, mesh=mesh, in_specs=(everywhere, split), out_specs=split, check_vma=False
+            evolve_share, mesh=mesh, in_specs=(everywhere, split), out_specs=split, check_vma=False
         )
     )

@@ -14,14 +14,14 @@ from qd_fool.errors import UserError
 from qd_fool.map_elites.config import MapElitesConfig
 from qd_fool.map_elites.generation import step
 from qd_fool.map_elites.state import EvolutionState, GenerationLog
-from qd_fool.models import Scorer
+from qd_fool.models.network import Network
 from qd_fool.scoring.crops import check_crops
 
 Segment = Callable[[EvolutionState, PyTree[Array], Any], tuple[EvolutionState, GenerationLog]]
 
 
 def make_segment(
-    scorer: Scorer,
+    scorer: Network,
     encoding: Encoding,
     config: MapElitesConfig,
     *,
@@ -29,23 +29,23 @@ def make_segment(
     length: int,
     log_offspring: bool = False,
 ) -> Segment:
-    """The compiled part of a run: up to `length` generations in one call.
+    """Compile up to `length` generations as one call.
 
     Args:
-      scorer: the network's facts.
-      encoding: of the genomes.
-      config: of the run.
-      mesh: devices to spread a batch over.
-      length: generations a call at most; those of a shorter one run the same program.
-      log_offspring: whether the log holds all offspring, `(length, n, ...)`.
+      scorer: The network's facts.
+      encoding: Encoding of the genomes.
+      config: Settings of the run.
+      mesh: Devices to spread a batch over.
+      length: Largest number of generations per call.
+      log_offspring: Whether the log holds all offspring, `(length, n, ...)`.
 
     Returns:
       A jitted function `(state, params, generations) -> (state, log)`. `generations`, at most
       `length`, is a traced number: shorter segments run the same program. Rows of `log` after
-      `generations` hold nothing. The state is donated. Both are replicated over the mesh.
+      `generations` hold zeros. The state is donated. State and log are replicated over the mesh.
 
     Raises:
-      UserError: pictures of this encoding can't be cut for this network.
+      UserError: Pictures of this encoding can't be cut for this network.
     """
     check_crops(scorer, encoding.image_shape, crops=config.crops)
     devices = mesh.devices.size
@@ -65,6 +65,7 @@ def make_segment(
                 log_offspring=log_offspring,
             )
 
+        # A generation beyond the requested number leaves the state as it is and an empty row.
         nothing = jax.tree.map(
             lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(lambda s: run(s)[1], state)
         )
@@ -98,7 +99,7 @@ def raise_if_bad(state: EvolutionState) -> None:
     """Stop a run whose network gave NaN or infinite scores.
 
     Raises:
-      UserError: names the first generation in which it did.
+      UserError: There was such a score. The message names the first generation that had one.
     """
     generation = int(state.bad_generation)
     if generation >= 0:

@@ -23,13 +23,14 @@ class EvolutionState:
     """A run between two generations.
 
     Attributes:
-      archive: the elites.
-      seed: of all randomness.
-      generation: the next generation to run; 0 is the random batch.
-      replacements: incumbents displaced so far, at most one a cell and generation; filling an
-        empty cell does not count.
-      bad_generation: the first generation in which a score was NaN or infinite; -1 for none.
-      refused: changes of genomes that found no room so far, over all offspring.
+      archive: The elites.
+      seed: Seed of all randomness.
+      generation: The next generation to run; 0 is the random batch.
+      replacements: Number of incumbents displaced so far, at most one per cell and generation.
+        Filling an empty cell does not count.
+      bad_generation: The first generation in which a score was NaN or infinite; -1 for none.
+      refused: Number of mutations skipped so far because a genome's capacity was full, over all
+        offspring.
     """
 
     archive: ClassArchive
@@ -46,14 +47,13 @@ class GenerationLog:
     """What one generation leaves for the log.
 
     Attributes:
-      generation: scalar.
-      statistics: of the archive after it.
-      replacements, refused: running counts.
-      inserted: `(cells,)` cells that changed hands, or were filled.
-      id, parent_id, parent_class: `(cells,)` of the archive after it.
-      fitness: `(cells,)` likewise.
-      offspring: `(n, ...)` the individuals that competed, with id -1 where one is there to fill up;
-        None unless the run keeps genomes.
+      generation: Number of the generation.
+      statistics: Statistics of the archive after the generation.
+      replacements, refused: Counts so far, as in `EvolutionState`.
+      inserted: `(cells,)` which cells changed hands or were filled.
+      id, parent_id, parent_class, fitness: `(cells,)` fields of the archive after the generation.
+      offspring: `(n, ...)` the individuals that competed, with id -1 for those that only fill a
+        chunk up; None unless the run keeps genomes.
     """
 
     generation: Int[Array, ""]
@@ -69,12 +69,12 @@ class GenerationLog:
 
 
 def init(encoding: Encoding, cells: int, *, seed: Integer[Array, ""] | int) -> EvolutionState:
-    """A run that has not begun: an empty archive, generation 0 to come.
+    """A run before generation 0, with an empty archive.
 
     Args:
-      encoding: of the genomes.
-      cells: number of classes.
-      seed: in 0..2^32-1; an array under `vmap`.
+      encoding: Encoding of the genomes.
+      cells: Number of classes.
+      seed: Seed in 0..2^32-1; an array under `vmap`.
     """
     key = jax.ShapeDtypeStruct((1,), jax.eval_shape(lambda: run_key(0)).dtype)
     shapes = jax.tree.map(
@@ -88,3 +88,10 @@ def init(encoding: Encoding, cells: int, *, seed: Integer[Array, ""] | int) -> E
         bad_generation=jnp.int32(-1),
         refused=jnp.int32(0),
     )
+
+
+def batch_indices(
+    state: EvolutionState, offspring: Offspring, *, batch_size: int
+) -> Int[Array, " n"]:
+    """The place of each individual in the coming generation's batch, from which its id was made."""
+    return offspring.id - state.generation * batch_size

@@ -8,12 +8,11 @@ from qd_fool.encodings import Encoding
 from qd_fool.map_elites.config import MapElitesConfig, check_extent
 from qd_fool.map_elites.segments import make_segment, raise_if_bad, segment_lengths
 from qd_fool.map_elites.state import EvolutionState, init
-from qd_fool.models import Scorer
-from qd_fool.models.scorer import default_chunk
+from qd_fool.models.network import Network, default_chunk
 
 
 def evolve(
-    scorer: Scorer,
+    scorer: Network,
     encoding: Encoding,
     *,
     generations: int,
@@ -24,15 +23,18 @@ def evolve(
     """Evolve an archive of fooling images, in memory.
 
     Args:
-      scorer: from `load_scorer`.
-      encoding: from `make_encoding`.
-      generations: after the random generation 0.
-      seed: in 0..2^32-1.
-      config: batch size, rule, crops; the scorer's own chunk size by default.
-      devices: how many of the local devices to use; all by default. Does not change the result.
+      scorer: Network, from `load_scorer`.
+      encoding: Encoding of the genomes, from `make_encoding`.
+      generations: Number of generations after the random generation 0.
+      seed: Seed in 0..2^32-1.
+      config: Settings of the run. By default the paper's, with the network's default chunk.
+      devices: Number of local devices to use; all by default. Does not change the result.
+
+    Returns:
+      The run after the last generation, on the host.
 
     Raises:
-      UserError: bad settings, or NaN scores.
+      UserError: Bad settings, or NaN scores.
     """
     config = config or MapElitesConfig(chunk=default_chunk(scorer))
     check_extent(generations=generations, batch_size=config.batch_size, seed=seed)

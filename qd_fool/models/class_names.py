@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Int
 
 from qd_fool.errors import UserError
-from qd_fool.models import ZOO, Scorer
+from qd_fool.models import ZOO
 from qd_fool.models.labels import imagenet_labels
+from qd_fool.models.network import Network
 from qd_fool.models.retrained import with_new_class
 
 FEW = 4
@@ -84,7 +85,7 @@ def _listed(classes: Sequence[int], names: Sequence[str], word: str) -> str:
     return ", ".join(f"{k} ({name})" for k, name in shown.items())
 
 
-def read_classes(text: str, scorer: Scorer) -> Int[np.ndarray, " classes"]:
+def read_classes(text: str, scorer: Network) -> Int[np.ndarray, " classes"]:
     """Class indices, ascending, from `291,340`, `0:1000:10` or labels.
 
     Raises:

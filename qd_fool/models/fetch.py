@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from qd_fool.errors import UserError
-from qd_fool.files import replacing
+from qd_fool.files import cache_dir, replacing
 
 # Seconds without a byte before a server is given up.
 TIMEOUT = 30.0
@@ -61,15 +61,6 @@ class RemoteFile:
         return (
             f"{megabytes:,.{0 if megabytes >= 10 else 1}f} MB, {self.algorithm} {self.digest}{more}"
         )
-
-
-def cache_dir() -> Path:
-    """Where fetched files are kept: `QD_FOOL_CACHE`, else the system's place for caches."""
-    if named := os.environ.get("QD_FOOL_CACHE"):
-        return Path(named).expanduser()
-    import pooch
-
-    return Path(pooch.os_cache("qd-fool"))
 
 
 def cached(file: RemoteFile) -> Path | None:

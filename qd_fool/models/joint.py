@@ -1,75 +1,134 @@
 """Several networks as one, for pictures that fool them all.
 
-Beyond the paper, which shows its pictures to a second network only afterwards.
+This goes beyond the paper, which shows its pictures to a second network only afterwards.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal, get_args
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from qd_fool.errors import UserError
 from qd_fool.models.scorer import Scorer
 
 Joint = Literal["least", "mean"]
 
-RULES: dict[str, Callable[[Float[Array, "networks n classes"]], Float[Array, "n classes"]]] = {
-    "least": lambda log_odds: jnp.min(log_odds, axis=0),
-    "mean": lambda log_odds: jnp.mean(log_odds, axis=0),
-}
-"""From the log-odds of each network to those of all."""
+RULES: Mapping[str, Callable[[Float[Array, "networks n classes"]], Float[Array, "n classes"]]] = (
+    MappingProxyType(
+        {
+            "least": lambda log_odds: jnp.min(log_odds, axis=0),
+            "mean": lambda log_odds: jnp.mean(log_odds, axis=0),
+        }
+    )
+)
+"""From the log-odds of each network to the log-odds of all networks together."""
 
 
-def join_scorers(scorers: Sequence[Scorer], *, rule: str = "least") -> Scorer:
-    """A scorer whose log-odds of a class are the least, or the mean, of several networks'.
+@dataclasses.dataclass(frozen=True, eq=False)
+class JointScorer:
+    """Several networks that classify the same classes, as one network.
 
-    Its parameters are the tuple of theirs. Pictures are as large as the largest of them wants; each
-    network cuts its own input from the middle.
+    Its log-odds of a class are the least, or the mean, of the networks' log-odds. Pictures are as
+    large as the largest network wants; each network cuts its input from the middle.
+
+    Attributes:
+      members: The networks, two or more.
+      rule: "least" or "mean".
+      name, params, image_shape, input_size, class_names, chunk, accelerator_chunk, wnids, weights,
+        weights_sha256, mean: facts as in `Scorer`, which follow from the members.
+    """
+
+    members: tuple[Scorer, ...]
+    rule: str = "least"
+
+    def __post_init__(self) -> None:
+        if self.rule not in get_args(Joint):
+            raise UserError(f"joint is {self.rule!r}: expected one of {', '.join(get_args(Joint))}")
+        first = self.members[0]
+        for other in self.members[1:]:
+            for what, theirs, ours in (
+                ("classes", other.class_names, first.class_names),
+                ("channels", other.image_shape[2:], first.image_shape[2:]),
+            ):
+                if theirs != ours:
+                    raise UserError(
+                        f"{first.name} and {other.name} cannot be fooled at once: "
+                        f"their {what} differ"
+                    )
+
+    def combine(self, log_odds: Float[Array, "networks n classes"]) -> Float[Array, "n classes"]:
+        """The log-odds of all networks together, from the log-odds of each."""
+        return RULES[self.rule](log_odds)
+
+    @property
+    def name(self) -> str:
+        """The names of all networks."""
+        return "+".join(member.name for member in self.members)
+
+    @property
+    def params(self) -> PyTree[Array]:
+        """A tuple of the parameters of each network."""
+        return tuple(member.params for member in self.members)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """The largest height and width that a network wants."""
+        heights, widths, channels = zip(*(m.image_shape for m in self.members), strict=True)
+        return max(heights), max(widths), channels[0]
+
+    @property
+    def input_size(self) -> int:
+        """The side of the largest input."""
+        return max(member.input_size for member in self.members)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The same for all networks."""
+        return self.members[0].class_names
+
+    @property
+    def chunk(self) -> int:
+        """The smallest of the networks' chunks."""
+        return min(member.chunk for member in self.members)
+
+    @property
+    def accelerator_chunk(self) -> int:
+        """The smallest of the networks' chunks on a GPU or TPU."""
+        return min(member.accelerator_chunk for member in self.members)
+
+    @property
+    def wnids(self) -> tuple[str, ...]:
+        """The first network's."""
+        return self.members[0].wnids
+
+    @property
+    def weights(self) -> str:
+        """Where the parameters of each network came from."""
+        return ", ".join(member.weights for member in self.members)
+
+    @property
+    def weights_sha256(self) -> str:
+        """The SHA-256 of each network's file."""
+        return "+".join(member.weights_sha256 for member in self.members)
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """The first network's."""
+        return self.members[0].mean
+
+
+def join_scorers(scorers: Sequence[Scorer], *, rule: str = "least") -> Scorer | JointScorer:
+    """Several networks as one, or the network itself where there is one only.
 
     Args:
-      scorers: one or more, which tell apart the same classes.
+      scorers: One or more, of the same classes.
       rule: "least" or "mean".
 
-    Returns:
-      The scorer; the network itself where there is but one.
-
     Raises:
-      UserError: networks of different classes or channels, or no such rule.
+      UserError: Networks of different classes or channels, or no such rule.
     """
-    if rule not in get_args(Joint):
-        raise UserError(f"joint is {rule!r}: expected one of {', '.join(get_args(Joint))}")
-    first = scorers[0]
-    if len(scorers) == 1:
-        return first
-    for other in scorers[1:]:
-        for what, theirs, ours in (
-            ("classes", other.class_names, first.class_names),
-            ("channels", other.image_shape[2:], first.image_shape[2:]),
-        ):
-            if theirs != ours:
-                raise UserError(
-                    f"{first.name} and {other.name} cannot be fooled at once: their {what} differ"
-                )
-
-    def never(*_: Any) -> Array:
-        raise TypeError("several networks have no one forward pass: use the kernel")
-
-    heights, widths, channels = zip(*(s.image_shape for s in scorers), strict=True)
-    return Scorer(
-        name="+".join(s.name for s in scorers),
-        params=tuple(s.params for s in scorers),
-        apply=never,
-        preprocess=never,
-        image_shape=(max(heights), max(widths), channels[0]),
-        input_size=max(s.input_size for s in scorers),
-        class_names=first.class_names,
-        chunk=min(s.chunk for s in scorers),
-        accelerator_chunk=min(s.accelerator_chunk for s in scorers),
-        wnids=first.wnids,
-        weights=", ".join(s.weights for s in scorers),
-        weights_sha256="+".join(s.weights_sha256 for s in scorers),
-        mean=first.mean,
-        members=tuple(scorers),
-        joint=RULES[rule],
-    )
+    joint = JointScorer(tuple(scorers), rule)
+    return scorers[0] if len(scorers) == 1 else joint

@@ -12,6 +12,18 @@ Shapes = Mapping[str, tuple[int, ...]]
 """The arrays of an architecture by name, in the layout of Caffe and PyTorch (OIHW, out x in)."""
 
 
+def with_biases(kernels: Shapes) -> Shapes:
+    """Return the arrays of layers that each have a kernel and a bias.
+
+    Args:
+      kernels: Shape of each layer's kernel, whose first axis is the layer's outputs.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, shape in kernels.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return shapes
+
+
 def take_arrays(
     flat: Mapping[str, np.ndarray],
     shapes: Shapes,

@@ -1,5 +1,6 @@
 """From crops in units of 0..255 to what a network was trained on."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,15 +55,11 @@ def read_mean(path: str | Path, *, size: int) -> Float32[np.ndarray, "size size 
     """
     path = Path(path)
     try:
-        if path.suffix == ".npy":
-            with path.open("rb") as file:
-                mean = np.lib.format.read_array(file, allow_pickle=False)
-        else:
-            mean = parse_blob(path.read_bytes(), source=f"--mean {path}")
+        data = path.read_bytes()
     except OSError as error:
         raise UserError(f"--mean {path}: cannot be read ({error.strerror})") from error
-    except (ValueError, EOFError, MemoryError) as error:
-        raise UserError(f"--mean {path}: expected a .npy file of numbers ({error})") from error
+    is_npy = path.suffix == ".npy"
+    mean = _read_npy(data, path) if is_npy else parse_blob(data, source=f"--mean {path}")
     while mean.ndim > 3 and mean.shape[0] == 1:
         mean = mean[0]
     if mean.ndim != 3 or mean.shape[0] != 3 or min(mean.shape[1:]) < size:
@@ -75,3 +72,10 @@ def read_mean(path: str | Path, *, size: int) -> Float32[np.ndarray, "size size 
     top, left = ((side - size) // 2 for side in mean.shape[1:])
     cut = mean[:, top : top + size, left : left + size]
     return np.ascontiguousarray(cut.transpose(1, 2, 0), np.float32)
+
+
+def _read_npy(data: bytes, path: Path) -> np.ndarray:
+    try:
+        return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, MemoryError) as error:
+        raise UserError(f"--mean {path}: expected a .npy file of numbers ({error})") from error

@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
 from qd_fool.report.captions import fitted, font_of, paste_centred
+from qd_fool.runs.pictures import to_image
 
 GAP = 6
 """Pixels between pictures."""
@@ -77,7 +78,7 @@ def grid_figure(
 def _put(figure: Image.Image, picture: Picture | None, place: tuple[int, int], cell: int) -> None:
     x, y = place
     if picture is not None:
-        image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
+        image = to_image(picture)
         paste_centred(figure, image, (x, y, cell, cell))
     # White pictures end somewhere, and empty cells are there.
     ImageDraw.Draw(figure).rectangle((x - 1, y - 1, x + cell, y + cell), outline="#b0b0b0")

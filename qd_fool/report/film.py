@@ -15,6 +15,7 @@ from qd_fool.report.captions import Font, fitted, font_of, paste_centred, scaled
 from qd_fool.report.sheet import sheet_columns
 from qd_fool.runs.holders import Line
 from qd_fool.runs.load import LoadedArchive, ancestor_pictures
+from qd_fool.runs.pictures import to_image
 from qd_fool.scoring.confidence import percent
 
 AT_ONCE = 100
@@ -52,7 +53,7 @@ def class_frames(
     evaluations = evaluations_at(archive.metrics, line.born)
     for i, image in enumerate(_drawn(archive, line.id)):
         frame = Image.new("RGB", (wide, tall), "white")
-        paste_centred(frame, _to_image(image), (0, 0, wide, picture))
+        paste_centred(frame, to_image(image), (0, 0, wide, picture))
         cell = int(line.cell[i])
         sure = line.confidence[i]
         told = "confidence not logged" if math.isnan(sure) else f"confidence {percent(sure)}"
@@ -109,7 +110,7 @@ def wall_frames(
         # One picture may win many cells at once: it is drawn once.
         ids = events["id"].astype(np.int64)[now]
         new = np.unique(ids[changed[i]])
-        drawn = (scaled(_to_image(image), cell, cell) for image in _drawn(archive, new))
+        drawn = (scaled(to_image(image), cell, cell) for image in _drawn(archive, new))
         thumbnails = dict(zip(new.tolist(), drawn, strict=True))
         confidence = np.where(now >= 0, events["confidence"][now].astype(np.float64), 0.0)
         for k in np.flatnonzero(changed[i]):
@@ -168,10 +169,6 @@ def _write(
 def _pitch(font: Font) -> int:
     """From one line of text to the next, in pixels."""
     return math.ceil(1.05 * font.getbbox("Ag|")[3])
-
-
-def _to_image(pixels: UInt8[np.ndarray, "height width channels"]) -> Image.Image:
-    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
 def _short(label: str) -> str:

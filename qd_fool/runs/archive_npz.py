@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from qd_fool.errors import UserError
-from qd_fool.files import read_npz, replacing
+from qd_fool.files import read_npz, write_npz
 from qd_fool.map_elites.state import EvolutionState
 
 
@@ -16,8 +16,7 @@ def write_archive(directory: Path, state: EvolutionState) -> None:
     """Write `archive.npz`: each leaf of the state under its path, such as `archive.fitness`."""
     leaves = jax.tree_util.tree_flatten_with_path(state)[0]
     arrays = {leaf_name(path): np.asarray(leaf) for path, leaf in leaves}
-    with replacing(directory / "archive.npz") as partial:
-        np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]
+    write_npz(directory / "archive.npz", arrays)
 
 
 def read_archive(directory: Path, template: EvolutionState) -> EvolutionState:

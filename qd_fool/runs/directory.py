@@ -11,7 +11,8 @@ checkpoints/  Orbax
 report.html   and contact_sheet.png
 """
 
-import json
+import datetime
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from qd_fool.errors import UserError
+from qd_fool.files import read_json
 
 SCHEMA = 1
 
@@ -31,12 +33,9 @@ def read_run(directory: Path) -> dict[str, Any]:
       UserError: not a run directory, or one that this version can't read.
     """
     path = directory / "run.json"
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{directory} is not a run directory: no readable run.json") from error
-    except ValueError as error:
-        raise UserError(f"{path}: expected JSON in UTF-8 ({error})") from error
+    if not path.is_file():
+        raise UserError(f"{directory} is not a run directory: no readable run.json")
+    run = read_json(path)
     if not isinstance(run, dict) or run.get("schema") != SCHEMA:
         found = run.get("schema") if isinstance(run, dict) else type(run).__name__
         raise UserError(f"{path}: schema is {found!r}, this version reads {SCHEMA}")
@@ -72,6 +71,46 @@ def names_in(run_dir: Path) -> set[str]:
         ) from error
     except OSError as error:
         raise UserError(f"--run-dir {run_dir}: cannot be read ({error.strerror})") from error
+
+
+def new_directory(asked: Path | None, *names: str | None) -> Path:
+    """Return the directory that was asked for, or a name for a new one: `runs/<time>-<names>`.
+
+    Args:
+      asked: The directory that was asked for, if any.
+      *names: What the new directory holds, such as a model and an encoding. None is left out.
+    """
+    if asked is not None:
+        return asked
+    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
+    words = "-".join([now, *(name for name in names if name)])
+    return Path("runs") / re.sub(r"[^\w.-]", "_", words)
+
+
+def may_resume(run_dir: Path, *, resume: bool, what: str = "run") -> bool:
+    """Return whether there is a run to continue in a directory; False where it may begin there.
+
+    Args:
+      run_dir: The directory.
+      resume: Whether the user asked to continue.
+      what: Name of the kind of run, for the error.
+
+    Raises:
+      UserError: The directory holds something, and the user did not ask to continue.
+    """
+    names = names_in(run_dir)
+    # A run that was killed before its first write leaves only these files.
+    nothing = {".lock", ".run.partial.json", ".settings.partial.json"}
+    if "checkpoints" in names and not any(run_dir.glob("checkpoints/generation_*")):
+        nothing.add("checkpoints")
+    if names <= nothing:
+        return False
+    if resume:
+        return True
+    raise UserError(
+        f"--run-dir {run_dir} exists and is not empty: pass --resume to continue the {what} in it, "
+        "or choose another"
+    )
 
 
 def make_run_dir(run_dir: Path, *, flag: str = "--run-dir") -> None:

@@ -14,7 +14,7 @@ from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.files import replacing
 from qd_fool.map_elites.state import EvolutionState
-from qd_fool.models import Scorer
+from qd_fool.models.network import Network
 from qd_fool.runs.metrics import is_number
 from qd_fool.runs.pictures import read_image, render_elites, write_image
 from qd_fool.scoring.confidence import confidence_of
@@ -80,7 +80,7 @@ def write_elites(
     directory: Path,
     state: EvolutionState,
     *,
-    scorer: Scorer,
+    scorer: Network,
     encoding: Encoding,
     score: ScoreFunction,
     chunk: int,

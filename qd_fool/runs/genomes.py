@@ -15,7 +15,7 @@ from jaxtyping import Int, PyTree
 from qd_fool.encodings import Encoding
 from qd_fool.encodings.base import genome_bytes, genome_shapes
 from qd_fool.errors import UserError
-from qd_fool.files import read_npz, replacing
+from qd_fool.files import read_npz, write_npz
 from qd_fool.map_elites.state import GenerationLog
 
 KeepGenomes = Literal["auto", "none", "ancestors", "all"]
@@ -164,8 +164,7 @@ def _name(path: Any) -> str:
 
 def write_genome_log(directory: Path, log: GenomeLog) -> None:
     """Write `genomes.npz`, whole or not at all."""
-    with replacing(directory / FILE) as partial:
-        np.savez_compressed(partial, **to_arrays(log))  # type: ignore[arg-type]
+    write_npz(directory / FILE, to_arrays(log))
 
 
 def read_genome_log(directory: Path, encoding: Encoding) -> GenomeLog | None:

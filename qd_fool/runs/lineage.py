@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from qd_fool.errors import UserError
-from qd_fool.files import read_npz, replacing
+from qd_fool.files import read_npz, write_npz
 from qd_fool.map_elites.state import GenerationLog
 from qd_fool.scoring.confidence import confidence_of
 
@@ -38,8 +38,7 @@ def join_events(parts: Sequence[Events]) -> Events:
 
 def write_lineage(directory: Path, events: Events) -> None:
     """Write `lineage.npz`, whole or not at all."""
-    with replacing(directory / "lineage.npz") as partial:
-        np.savez_compressed(partial, **events)  # type: ignore[arg-type]
+    write_npz(directory / "lineage.npz", events)
 
 
 def read_lineage(directory: Path, *, before: int | None = None) -> Events | None:

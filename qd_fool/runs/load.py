@@ -13,20 +13,16 @@ import numpy as np
 from jaxtyping import Integer, PyTree, UInt8
 
 from qd_fool.archive import ClassArchive
-from qd_fool.encodings import Encoding, make_encoding
+from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.models.class_names import class_labels
 from qd_fool.runs.archive_npz import read_archive
-from qd_fool.runs.directory import read_run
 from qd_fool.runs.elites import read_elites
 from qd_fool.runs.genomes import GenomeLog, read_genome_log, rows_of_ids
 from qd_fool.runs.lineage import Events, read_lineage
 from qd_fool.runs.metrics import read_metrics
-
-LARGEST = 4096
-"""Side of a picture in pixels that a `run.json` may speak of."""
-
+from qd_fool.runs.stored import open_run
 
 AT_ONCE = 10
 """Pictures rendered in one call; others fill up what is left over, so that nothing recompiles."""
@@ -71,15 +67,16 @@ def load_archive(path: Path | str) -> LoadedArchive:
       UserError: they are not, or a file is damaged or does not belong to the others.
     """
     path = Path(path)
-    run = read_run(path)
-    encoding = encoding_of_run(run, source=str(path / "run.json"))
-    archive = read_archive(path, _template(encoding, run["classes"], path)).archive
+    run = open_run(path)
+    encoding = run.encoding()
+    archive = read_archive(path, _template(encoding, run.classes, path)).archive
     _check_archive(archive, path / "archive.npz")
     rows = read_elites(path) if (path / "elites.csv").exists() else None
-    names, wnids = class_labels(run, _labels_of(rows or [], run["classes"], path / "elites.csv"))
+    labels = _labels_of(rows or [], run.classes, path / "elites.csv")
+    names, wnids = class_labels(run.record, labels)
     return LoadedArchive(
         path=path,
-        run=run,
+        run=run.record,
         encoding=encoding,
         archive=archive,
         class_names=names,
@@ -89,31 +86,6 @@ def load_archive(path: Path | str) -> LoadedArchive:
         events=read_lineage(path),
         genomes=read_genome_log(path, encoding),
     )
-
-
-def encoding_of_run(run: Mapping[str, Any], *, source: str = "run.json") -> Encoding:
-    """The encoding of a run's genomes, as its `run.json` describes it.
-
-    Args:
-      run: from `runs.read_run`.
-      source: its file, for messages.
-
-    Raises:
-      UserError: it does not describe one that this version knows.
-    """
-    shape, settings = run.get("image_shape"), run.get("encoding_settings")
-    if shape is None or not isinstance(settings, dict):
-        raise UserError(f"{source} does not say how its genomes are to be read")
-    whole = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int for n in shape)
-    if not whole or not 1 <= min(shape) <= max(shape) <= LARGEST or shape[2] not in (1, 3):
-        raise UserError(
-            f"{source}: image_shape is {shape!r}, expected [height, width, channels], sides up to "
-            f"{LARGEST}, 1 or 3 channels"
-        )
-    try:
-        return make_encoding(run["config"].get("encoding"), tuple(shape), **settings)
-    except (TypeError, ValueError) as error:  # text where a number should be, and such
-        raise UserError(f"{source}: encoding_settings can't be read ({error})") from error
 
 
 def archive_pictures(

@@ -43,7 +43,12 @@ def read_image(path: Path, *, channels: int) -> UInt8[np.ndarray, "height width 
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
+def to_image(pixels: UInt8[np.ndarray, "height width channels"]) -> Image.Image:
+    """Return an 8-bit picture as an image of Pillow: gray for one channel, else RGB."""
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+
+
 def write_image(path: Path, image: UInt8[np.ndarray, "height width channels"]) -> None:
     """Save as PNG, lossless."""
     with replacing(path) as partial:
-        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(partial)
+        to_image(image).save(partial)

@@ -1,11 +1,11 @@
-"""From log-odds to confidences, and to their text."""
+"""Confidences: from log-odds, back to log-odds, and as text."""
 
 import math
 from typing import Any
 
 import numpy as np
 
-__all__ = ["confidence_of", "percent"]
+__all__ = ["confidence_of", "log_odds_of", "percent"]
 
 
 def confidence_of(fitness: Any) -> Any:  # an array of one value comes back as a number
@@ -14,6 +14,20 @@ def confidence_of(fitness: Any) -> Any:  # an array of one value comes back as a
         return 1.0 / (1.0 + np.exp(-np.asarray(fitness, np.float64)))
 
 
-def percent(confidence: float) -> str:
-    """`99.9987%`: never rounded up to 100."""
-    return f"{math.floor(confidence * 1e6) / 1e4:.4f}%"
+def log_odds_of(confidence: Any) -> Any:
+    """Confidence in [0, 1] to log-odds, in float64; -inf for 0 and inf for 1."""
+    p = np.asarray(confidence, np.float64)
+    with np.errstate(divide="ignore"):
+        return np.log(p) - np.log1p(-p)
+
+
+def percent(confidence: float, *, digits: int = 4) -> str:
+    """`99.9987%`: never rounded up to 100; `-` for NaN.
+
+    Args:
+      confidence: Confidence in [0, 1].
+      digits: Number of digits after the point.
+    """
+    if math.isnan(confidence):
+        return "-"
+    return f"{math.floor(confidence * 10 ** (digits + 2)) / 10**digits:.{digits}f}%"

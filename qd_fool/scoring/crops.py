@@ -1,24 +1,40 @@
 """Where the network's input is cut from a picture: the centre, or the original's ten places."""
 
+from collections.abc import Callable
+from typing import TypeVar, assert_never
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Num
+from jaxtyping import Array, Float, Num
 
 from qd_fool.errors import UserError
+from qd_fool.models.joint import JointScorer
+from qd_fool.models.network import Network
 from qd_fool.models.scorer import Scorer
+
+Tree = TypeVar("Tree")
 
 Place = tuple[Array | int, Array | int, Array | bool]
 """Top and left of a crop in pixels, and whether it is mirrored."""
 
 
-def check_crops(scorer: Scorer, image_shape: tuple[int, ...], *, crops: int) -> None:
-    """See that pictures of a shape `(height, width, channels)` can be cut for a network.
+def check_crops(scorer: Network, image_shape: tuple[int, ...], *, crops: int) -> None:
+    """See that pictures of a shape `(height, width, channels)` can be cut for a scorer.
 
     Raises:
-      UserError: too small, the wrong number of channels, or crops other than 1 and 10.
+      UserError: Too small, the wrong number of channels, or crops other than 1 and 10.
     """
-    for member in scorer.members:
-        check_crops(member, image_shape, crops=crops)
+    match scorer:
+        case Scorer():
+            _check_crops_of_one(scorer, image_shape, crops=crops)
+        case JointScorer():
+            for member in scorer.members:
+                check_crops(member, image_shape, crops=crops)
+        case _:
+            assert_never(scorer)
+
+
+def _check_crops_of_one(scorer: Scorer, image_shape: tuple[int, ...], *, crops: int) -> None:
     height, width, channels = image_shape
     size, want = scorer.input_size, scorer.image_shape[2]
     if channels != want:
@@ -64,3 +80,35 @@ def crop(
     cut = jax.lax.dynamic_slice_in_dim(images, top, size, axis=1)
     cut = jax.lax.dynamic_slice_in_dim(cut, left, size, axis=2)
     return jnp.where(mirrored, cut[:, :, ::-1], cut)
+
+
+def map_crops(
+    function: Callable[[Float[Array, "n size size channels"]], Tree],
+    images: Num[Array, "n height width channels"],
+    *,
+    size: int,
+    crops: int,
+) -> Tree:
+    """Apply a function to the crops of pictures, one crop at a time.
+
+    The network sees as many pictures at once as with one crop, which is what the chunk was chosen
+    for, and no cut picture is kept.
+
+    Args:
+      function: `cut (n, size, size, channels) float32 -> pytree of arrays`.
+      images: The pictures.
+      size: Side of the network's input.
+      crops: 1 or 10.
+
+    Returns:
+      The function's results, `(crops, ...)`.
+    """
+
+    def at(place: Place) -> Tree:
+        return function(crop(images, place, size=size).astype(jnp.float32))
+
+    places = crop_places(images.shape[1:], size=size, crops=crops)
+    if crops == 1:
+        return jax.tree.map(lambda a: a[None], at(places[0]))
+    columns = tuple(jnp.asarray(column) for column in zip(*places, strict=True))
+    return jax.lax.map(at, columns)

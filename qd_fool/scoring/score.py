@@ -9,7 +9,7 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, PyTree, UInt8
 
 from qd_fool.devices.mesh import AXIS, make_mesh
-from qd_fool.models import Scorer
+from qd_fool.models.network import Network
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.log_odds import evaluate
 
@@ -23,7 +23,7 @@ SCORE_AT_ONCE = 200
 """Pictures a call of a compiled score function, at most about; any larger number is cut up."""
 
 
-def score_function(scorer: Scorer, *, crops: int, chunk: int) -> ScoreFunction:
+def score_function(scorer: Network, *, crops: int, chunk: int) -> ScoreFunction:
     """Scores 8-bit pictures, any number, over all devices; compiled once from 200 pictures on.
 
     Each device scores whole chunks, as in evolution; so the scores are those of evolution, too.
@@ -52,7 +52,7 @@ def score_function(scorer: Scorer, *, crops: int, chunk: int) -> ScoreFunction:
 
 
 def score_images(
-    scorer: Scorer, images: UInt8[np.ndarray, "n height width channels"], *, crops: int, chunk: int
+    scorer: Network, images: UInt8[np.ndarray, "n height width channels"], *, crops: int, chunk: int
 ) -> Float[np.ndarray, "n classes"]:
     """Log-odds of 8-bit pictures, scored as evolution scores them."""
     return score_function(scorer, crops=crops, chunk=chunk)(scorer.params, images)

@@ -1,6 +1,5 @@
 """`qd-fool render` and `export`: classes by label and WNID, and the file that nobody named."""
 
-import dataclasses
 import shutil
 
 import numpy as np
@@ -10,12 +9,6 @@ from paths import ARCHIVES
 from PIL import Image
 
 from qd_fool.cli import main
-from qd_fool.commands.evolve.config import EvolveConfig
-from qd_fool.commands.evolve.newest import find_cell
-from qd_fool.commands.evolve.plan import plan
-from qd_fool.errors import UserError
-from qd_fool.map_elites.state import init
-from qd_fool.models.labels import imagenet_labels
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +35,7 @@ def test_a_poster_that_nobody_named(run_dir, tmp_path, capsys, monkeypatch):
         np.testing.assert_array_equal(np.asarray(again), pixels)
 
 
-def test_classes_are_found_by_name_where_they_have_an_elite(run_dir, capsys):
-    planned = plan(EvolveConfig())
-    wnids, names = imagenet_labels()
-    scorer = dataclasses.replace(planned.scorer, class_names=names, wnids=wnids)
-    planned = dataclasses.replace(planned, scorer=scorer)
-    state = init(planned.encoding, 1000, seed=0)
-    fitness = state.archive.fitness.at[291].set(1.0)
-    state = dataclasses.replace(state, archive=dataclasses.replace(state.archive, fitness=fitness))
-    for text in ("lion", "N02129165", "291", "king of b"):
-        assert find_cell(planned, state, text) == 291
-    with pytest.raises(UserError, match=r"--class 292 \(tiger, Panthera tigris\) has no elite"):
-        find_cell(planned, state, "tiger")
-    for command in ("render", "export"):
-        flags = ("--format", "svg") if command == "export" else ()
-        told = refused(capsys, command, run_dir, *flags, "--class", "zebra")
-        assert "--class 'zebra' is none of the 10 classes: expected an index or a label" in told
+@pytest.mark.parametrize("command", [("render",), ("export", "--format", "svg")])
+def test_a_class_that_there_is_not(run_dir, capsys, command):
+    told = refused(capsys, *command, run_dir, "--class", "zebra")
+    assert "--class 'zebra' is none of the 10 classes: expected an index or a label" in told

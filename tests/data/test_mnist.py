@@ -222,14 +222,39 @@ def test_download_asks_for_the_stated_hashes(
     import tensorflow_datasets as tfds
 
     asked = {}
+    monkeypatch.delenv("QD_FOOL_CACHE", raising=False)
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / project)
     monkeypatch.setattr(
         pooch, "retrieve", lambda url, known_hash, **kwargs: asked.update({url: known_hash})
     )
-    assert mnist._download(tmp_path) == tmp_path / "qd_fool"
+    assert mnist._download(tmp_path) == tmp_path / "qd-fool"
     stated = Path(tfds.__file__).parent / "url_checksums" / "mnist.txt"
     rows = [line.split("\t") for line in stated.read_text().splitlines()]
     assert asked == {row[0]: f"sha256:{row[2]}" for row in rows}
+
+
+def test_files_in_the_cache_of_earlier_versions_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pooch = pytest.importorskip("pooch")
+    monkeypatch.setenv("QD_FOOL_CACHE", str(tmp_path / "new"))
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / project)
+    names = [f"{name}.gz" for name in mnist.SHA256]
+    (tmp_path / "qd_fool").mkdir()
+    for name in names[:3]:
+        (tmp_path / "qd_fool" / name).write_bytes(name.encode())
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / names[0]).write_bytes(b"newer")
+    found = {}
+
+    def retrieve(url: str, known_hash: str, *, fname: str, path: Path, progressbar: bool) -> None:
+        there = path / fname
+        found[fname] = there.read_bytes() if there.exists() else None
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    assert mnist._download(tmp_path) == tmp_path / "new"
+    wanted = [b"newer", names[1].encode(), names[2].encode(), None]
+    assert found == dict(zip(names, wanted, strict=True))
 
 
 def test_missing_without_download_is_a_user_error(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from fractions import Fraction
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -37,15 +38,17 @@ def test_chunks_are_shared_as_evenly_as_can_be(numbers):
             assert abs(int(count) - upto * Fraction(number) / whole) < 1
 
 
+def default_share(name):
+    return Share(name, 1.0, EMITTERS[name].settings())
+
+
 @pytest.mark.parametrize("name", list(EMITTERS))
 @pytest.mark.parametrize("kind", ["direct", "cppn"])
 def test_contract(name, kind):
     """Alone in its run: the archive only improves, and who made whom is known."""
-    scorer = linear_scorer()
-    small = {} if kind == "direct" else {"max_nodes": 12, "max_edges": 20}
-    encoding = qd_fool.make_encoding(kind, scorer.image_shape, **small)
-    share = Share(name, 1.0, EMITTERS[name].settings())
-    config = me.MapElitesConfig(batch_size=8, chunk=2, emitters=(share,))
+    scorer, encoding, config = tiny(
+        encoding=kind, batch_size=8, chunk=2, emitters=(default_share(name),)
+    )
     _, log = run(scorer, encoding, config, devices=2, cut=(4,), length=4)
     assert (np.diff(log.fitness, axis=0) >= 0).all()
     assert log.replacements[-1] > 0
@@ -55,6 +58,68 @@ def test_contract(name, kind):
     parent, cell = log.parent_id[1:][inserted], log.parent_class[1:][inserted]
     # A parent is whoever sat in that cell one generation before.
     np.testing.assert_array_equal(log.id[born - 1, cell], parent)
+
+
+def functions_of(scorer, encoding, config):
+    """The four functions of a generation, each compiled by itself."""
+    facts = {"encoding": encoding, "config": config}
+    return (
+        jax.jit(partial(me.ask, **facts)),
+        jax.jit(partial(me.improve, scorer=scorer, **facts)),
+        jax.jit(partial(me.score, scorer=scorer, **facts)),
+        jax.jit(partial(me.tell, **facts, log_offspring=True)),
+    )
+
+
+def assert_a_loop_of_four_is_the_run(scorer, encoding, config):
+    """The bits of a sharded run: states, logs and offspring."""
+    expected, logs = run(scorer, encoding, config, devices=2, length=4, cut=(4,))
+    ask, improve, score, tell = functions_of(scorer, encoding, config)
+    state = me.init(encoding, len(scorer.class_names), seed=0)
+    for generation in range(4):
+        offspring = ask(state)
+        offspring = improve(state, offspring, scorer.params)
+        scores = np.asarray(score(offspring, scorer.params))
+        before = state
+        state, log = tell(state, offspring, scores)
+        row = jax.tree.map(lambda a, i=generation: a[i], logs)
+        assert_equal(dataclasses.replace(log, offspring=None), row)
+    assert_equal(state, expected)
+    return before, offspring, scores
+
+
+@pytest.mark.parametrize("name", list(EMITTERS))
+@pytest.mark.parametrize("kind", ["direct", "cppn"])
+def test_ask_improve_score_and_tell_are_a_step(name, kind):
+    setup = tiny(encoding=kind, batch_size=8, chunk=2, emitters=(default_share(name),))
+    before, offspring, _ = assert_a_loop_of_four_is_the_run(*setup)
+    assert (offspring.id == int(before.generation) * 8 + np.arange(8)).all()
+
+
+@pytest.mark.parametrize("parents", ["young", "weak", "strong"])
+def test_ask_improve_score_and_tell_are_a_step_with_all_parents(parents):
+    share = Share("variation", 1.0, VariationSettings(parents))
+    assert_a_loop_of_four_is_the_run(*tiny(batch_size=8, emitters=(share,)))
+
+
+@pytest.mark.parametrize("kind", ["direct", "cppn"])
+def test_ask_improve_score_and_tell_are_a_step_of_a_mixture(kind):
+    """And a share of the batch, in whole chunks, has the bits that it has in the whole batch."""
+    setup = tiny(encoding=kind, batch_size=18, emitters=(VARIATION, GRADIENT))
+    scorer, encoding, config = setup
+    state, offspring, scores = assert_a_loop_of_four_is_the_run(*setup)
+    ask, improve, score, _ = functions_of(scorer, encoding, config)
+    parents = ask(state)
+    gradient = np.isin(np.arange(18) // 4, [1, 3])
+    changed = np.zeros(18, bool)
+    for a, b in zip(jax.tree.leaves(parents), jax.tree.leaves(offspring), strict=True):
+        changed |= (np.asarray(a) != np.asarray(b)).reshape(18, -1).any(axis=1)
+    assert changed[gradient].any()
+    assert not changed[~gradient].any()
+    for part in (slice(0, 8), slice(8, 16)):
+        some = improve(state, ask(state, jnp.arange(18)[part]), scorer.params)
+        assert_equal(some, jax.tree.map(lambda a, part=part: a[part], offspring))
+        np.testing.assert_array_equal(score(some, scorer.params), scores[part])
 
 
 def test_a_mixture_is_the_same_on_any_number_of_devices():

@@ -1,9 +1,12 @@
 """Classes by index, WNID and label."""
 
+import dataclasses
+
 import pytest
 
 from qd_fool.errors import UserError
-from qd_fool.models.class_names import find_class, find_classes
+from qd_fool.models import load_scorer
+from qd_fool.models.class_names import find_class, find_classes, read_classes
 from qd_fool.models.labels import imagenet_labels
 
 WNIDS, NAMES = imagenet_labels()
@@ -76,3 +79,10 @@ def test_several_in_their_order_each_once():
     assert find_classes(text, NAMES, wnids=WNIDS) == [828, 291, 7]
     with pytest.raises(UserError, match="--classes 'lyon' is none"):
         find_classes("lion,lyon", NAMES, wnids=WNIDS)
+
+
+def test_classes_by_index_range_and_label():
+    scorer = dataclasses.replace(load_scorer("lenet"), class_names=("cat, puss", "dog", "cat"))
+    assert read_classes("2, dog", scorer).tolist() == [1, 2]
+    assert read_classes("puss,0:3:2", scorer).tolist() == [0, 2]
+    assert read_classes("CAT", scorer).tolist() == [0]

@@ -11,8 +11,9 @@ import threading
 import pytest
 
 from qd_fool.errors import UserError
+from qd_fool.files import cache_dir
 from qd_fool.models import fetch as module
-from qd_fool.models.fetch import RemoteFile, cache_dir, cached, fetch
+from qd_fool.models.fetch import RemoteFile, cached, fetch
 
 BODY = bytes(range(256)) * 4000  # of a megabyte: several chunks
 SHA256 = hashlib.sha256(BODY).hexdigest()

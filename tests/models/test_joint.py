@@ -13,7 +13,8 @@ from qd_fool.commands.common.networks import OWN, load_networks
 from qd_fool.errors import UserError
 from qd_fool.models.joint import join_scorers
 from qd_fool.scoring.crops import check_crops
-from qd_fool.scoring.log_odds import layer_shapes, log_odds, log_odds_and_layer
+from qd_fool.scoring.layers import layer_shapes, log_odds_and_layer
+from qd_fool.scoring.log_odds import log_odds
 
 
 def networks():

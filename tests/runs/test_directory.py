@@ -1,14 +1,15 @@
 """Files of a run directory: whole or not there, cut back on resume, never unpickled."""
 
+import re
+
 import numpy as np
 import pytest
 
 from qd_fool.errors import UserError
 from qd_fool.files import replacing
-from qd_fool.runs.directory import differences, read_run
+from qd_fool.runs.directory import differences, may_resume, new_directory, read_run
 from qd_fool.runs.lineage import LINEAGE, read_lineage, write_lineage
 from qd_fool.runs.metrics import METRICS, append_metrics, read_metrics, truncate_metrics
-from qd_fool.scoring.confidence import confidence_of
 
 EVENTS = {name: np.arange(6) for name in LINEAGE}
 
@@ -100,8 +101,25 @@ def test_differences_name_what_differs():
     assert found == ["seed is 2, the run has 1"]
 
 
-def test_confidence_goes_on_where_float32_sticks():
-    fitness = np.array([-np.inf, -800.0, 0.0, 20.0, 30.0], np.float32)
-    confidence = confidence_of(fitness)
-    assert list(confidence[:3]) == [0, 0, 0.5]
-    assert confidence[3] < confidence[4] < 1
+def test_a_new_directory_is_named_by_time_and_contents(tmp_path):
+    assert new_directory(tmp_path, "lenet") == tmp_path
+    made = new_directory(None, "a/b+c", None, "direct").as_posix()
+    assert re.fullmatch(r"runs/\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-a_b_c-direct", made)
+
+
+def test_what_a_killed_run_leaves_is_nothing_to_resume(tmp_path):
+    assert not may_resume(tmp_path / "missing", resume=True)
+    (tmp_path / "checkpoints").mkdir()
+    for name in (".lock", ".run.partial.json", ".settings.partial.json"):
+        (tmp_path / name).touch()
+    assert not may_resume(tmp_path, resume=False)
+    assert not may_resume(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("name", ["run.json", "notes.txt", "checkpoints/generation_3"])
+def test_only_resuming_enters_a_directory_that_holds_something(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    assert may_resume(tmp_path, resume=True)
+    with pytest.raises(UserError, match="not empty: pass --resume to continue the ascent"):
+        may_resume(tmp_path, resume=False, what="ascent")

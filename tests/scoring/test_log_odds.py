@@ -1,34 +1,18 @@
-"""The kernel against float64 NumPy: log-odds, crops, chunks, gradients."""
+"""The kernel against float64 NumPy: log-odds, ten crops, chunks, gradients."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from linear import linear_scorer
 
-from qd_fool.devices.chunks import map_chunks
 from qd_fool.errors import UserError
-from qd_fool.models.scorer import Scorer
-from qd_fool.scoring.crops import check_crops, crop, crop_places
 from qd_fool.scoring.log_odds import (
     evaluate,
     log_odds,
     log_odds_from_logits,
     mean_confidence_log_odds,
 )
-
-
-def linear_scorer(size: int = 6, channels: int = 1, classes: int = 3) -> Scorer:
-    weights = np.random.default_rng(0).normal(size=(size * size * channels, classes))
-    return Scorer(
-        name="linear",
-        params=jnp.asarray(weights, jnp.float32),
-        apply=lambda w, x: x.reshape(x.shape[0], -1) @ w,
-        preprocess=lambda x: x / 64,
-        image_shape=(size, size, channels),
-        input_size=size,
-        class_names=tuple("abc"[:classes]),
-        chunk=4,
-    )
 
 
 def oracle_log_odds(logits: np.ndarray) -> np.ndarray:
@@ -76,24 +60,6 @@ def test_crops_average_the_confidence():
     np.testing.assert_allclose(mean_confidence_log_odds(z), np.log(p / (1 - p)), atol=2e-5)
 
 
-def test_ten_crops_are_the_originals():
-    """fit_deep_learning.hpp: corners and centre at (14, 14) of 256 for 227, and their mirrors."""
-    image = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), dtype=np.uint8)
-    cuts = np.stack(
-        [
-            crop(jnp.asarray(image), place, size=227)
-            for place in crop_places(image.shape[1:], size=227, crops=10)
-        ]
-    )
-    places = [(0, 0), (0, 29), (29, 0), (29, 29), (14, 14)]
-    expected = [image[0, y : y + 227, x : x + 227] for y, x in places]
-    expected += [cut[:, ::-1] for cut in expected]
-    assert cuts.shape == (10, 1, 227, 227, 3)
-    assert {c.tobytes() for c in cuts[:, 0]} == {
-        np.ascontiguousarray(e).tobytes() for e in expected
-    }
-
-
 def test_ten_crops_score_the_mean_confidence():
     """Against the mean of softmaxes, the crops cut by hand."""
     scorer = linear_scorer()
@@ -110,39 +76,6 @@ def test_ten_crops_score_the_mean_confidence():
     np.testing.assert_allclose(
         1 / (1 + np.exp(-np.asarray(found, np.float64))), expected, rtol=1e-4
     )
-
-
-def test_centre_crop_rounds_down():
-    image = jnp.arange(49).reshape(1, 7, 7, 1)
-    (place,) = crop_places((7, 7, 1), size=4, crops=1)
-    assert int(crop(image, place, size=4)[0, 0, 0, 0]) == 8
-
-
-@pytest.mark.parametrize(
-    ("shape", "crops", "message"),
-    [
-        ((6, 6, 3), 1, "images have 3 channels: linear expects 1"),
-        ((6, 5, 1), 1, "images are 6x5: linear expects at least 6x6"),
-        ((6, 6, 1), 10, "ten crops need images larger than the network's 6x6 input"),
-        ((9, 9, 1), 3, "crops is 3: expected 1"),
-    ],
-)
-def test_pictures_that_cannot_be_cut(shape, crops, message):
-    with pytest.raises(UserError, match=message):
-        check_crops(linear_scorer(), shape, crops=crops)
-
-
-@pytest.mark.parametrize("n", [1, 4, 7, 8])
-def test_chunks_cover_every_individual_once(n):
-    calls = []
-
-    def double(x):
-        calls.append(x["a"].shape)
-        return x["a"] * 2
-
-    batch = {"a": jnp.arange(n * 3).reshape(n, 3)}
-    np.testing.assert_array_equal(map_chunks(double, batch, chunk=4), batch["a"] * 2)
-    assert set(calls) == {(4, 3)}
 
 
 @pytest.mark.parametrize("crops", [1, 10])

@@ -2,14 +2,15 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Int
 
 from qd_fool.ascent.blocks import AscentResult, join_results
-from qd_fool.files import read_npz, replacing
+from qd_fool.encodings import Encoding
+from qd_fool.encodings.base import genome_shapes
+from qd_fool.files import read_npz, write_npz
 
 BLOCKS = "blocks"
 
@@ -18,27 +19,31 @@ LOGS = tuple(f.name for f in dataclasses.fields(AscentResult) if f.name != "geno
 
 
 def write_block(run_dir: Path, targets: Int[np.ndarray, " n"], result: AscentResult) -> None:
-    """Keep a finished block, whole or not at all."""
+    """Write a finished block, whole or not at all."""
     folder = run_dir / BLOCKS
     folder.mkdir(exist_ok=True)
     arrays = {name: getattr(result, name) for name in LOGS}
     leaves = jax.tree.leaves(result.genomes)
     arrays |= {f"genomes.{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-    with replacing(folder / f"{targets[0]:06d}.npz") as partial:
-        np.savez_compressed(partial, targets=targets, **arrays)
+    write_npz(folder / f"{targets[0]:06d}.npz", {"targets": targets} | arrays)
 
 
-def read_blocks(run_dir: Path, genomes: Any) -> tuple[Int[np.ndarray, " n"], AscentResult | None]:
-    """Targets that are finished, ascending, and what came of them.
+def read_blocks(
+    run_dir: Path, encoding: Encoding
+) -> tuple[Int[np.ndarray, " n"], AscentResult | None]:
+    """Read all finished blocks.
 
     Args:
-      run_dir: of the ascent.
-      genomes: anything with the structure of the genomes.
+      run_dir: Directory of the ascent.
+      encoding: Encoding of the genomes.
+
+    Returns:
+      The targets that are finished, ascending, and what came of them; None where there are none.
 
     Raises:
       UserError: a damaged file.
     """
-    leaves, structure = jax.tree.flatten(genomes)
+    leaves, structure = jax.tree.flatten(genome_shapes(encoding))
     # Those that a crash left half written begin with a dot.
     files = sorted((run_dir / BLOCKS).glob("[0-9]*.npz"))
     if not files:
@@ -53,11 +58,20 @@ def read_blocks(run_dir: Path, genomes: Any) -> tuple[Int[np.ndarray, " n"], Asc
         )
         for part in parts
     ]
-    return np.concatenate([part["targets"] for part in parts]), join_results(results)
+    targets = np.concatenate([part["targets"] for part in parts])
+    # A file is named by its first target; blocks of a resumed run may be cut in another way.
+    order = np.argsort(targets, kind="stable")
+    return targets[order], _in_order(join_results(results), order)
+
+
+def _in_order(result: AscentResult, order: Int[np.ndarray, " n"]) -> AscentResult:
+    """The result with its targets in another order."""
+    logs = {name: np.take(getattr(result, name), order, axis=-1) for name in LOGS}
+    return AscentResult(genomes=jax.tree.map(lambda a: a[order], result.genomes), **logs)
 
 
 def drop_blocks(run_dir: Path) -> None:
-    """The run directory proper holds it all by now."""
+    """Delete the blocks of a finished run, whose other files hold everything."""
     for path in (run_dir / BLOCKS).glob("*.npz"):
         path.unlink()
     (run_dir / BLOCKS).rmdir()

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from qd_fool.ascent.climb import mean_picture
-from qd_fool.commands.ascend.plan import AscendPlan
+from qd_fool.commands.common.subject import Subject
 from qd_fool.runs.elites import png_name, read_elites
 from qd_fool.runs.pictures import read_image, write_image
 
@@ -26,12 +26,12 @@ def beyond_the_mean(
     return np.round(127.5 + x * (127.5 / largest if largest else 0.0)).astype(np.uint8)
 
 
-def write_displays(run_dir: Path, planned: AscendPlan) -> None:
+def write_displays(run_dir: Path, subject: Subject) -> None:
     """Write `mean_subtracted/` beside `elites/`, under the same names."""
     folder = run_dir / DISPLAYS
     folder.mkdir(exist_ok=True)
-    channels = planned.evolve.encoding.image_shape[2]
-    mean = mean_picture(planned.evolve.scorer, channels)
+    channels = subject.encoding.image_shape[2]
+    mean = mean_picture(subject.scorer, channels)
 
     def write(row: dict[str, str]) -> None:
         picture = read_image(run_dir / row["png"], channels=channels)

@@ -7,19 +7,23 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import Int
+from rich.console import Console
 
 from qd_fool.ascent.blocks import evaluations_of
 from qd_fool.ascent.config import PRESETS, AscentConfig
 from qd_fool.ascent.objectives import OF_CLASSES, read_objective
 from qd_fool.commands.ascend.config import LEARNING_RATES, OF_ASCENT, USED_WITH, AscendConfig
-from qd_fool.commands.ascend.starts import NOISE, Source, read_source
-from qd_fool.commands.evolve.config import EvolveConfig
+from qd_fool.commands.ascend.source import Source, read_source
+from qd_fool.commands.common.networks import Networks
+from qd_fool.commands.common.subject import Subject, make_subject
 from qd_fool.commands.evolve.flags import flag
-from qd_fool.commands.evolve.plan import EvolvePlan, plan
-from qd_fool.encodings import ENCODINGS
+from qd_fool.encodings import Encoding, make_encoding
 from qd_fool.errors import UserError
-from qd_fool.models import ZOO, Scorer
 from qd_fool.models.class_names import read_classes
+from qd_fool.models.network import Network
+
+NOISE = ("mean", "uniform")
+"""Starts that are random."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,64 +31,81 @@ class AscendPlan:
     """An `AscendConfig` with its names looked up and its defaults filled in.
 
     Attributes:
-      config: as given, with what depends on the preset, the model and --from filled in.
-      evolve: the plan of an evolution with the same network and genomes, as which the run's files
-        are read.
-      ascent: settings of the ascent.
-      classes, starts: `(n,)` of each target, class by class.
-      source: the elites to start from, or None.
-      record: plain values for `run.json`; compared on resume.
+      config: The configuration, with all that depends on preset, network and --from filled in.
+      subject: What the ascent is about: network, encoding and scoring.
+      ascent: Settings of the ascent.
+      classes: `(n,)` class of each target, ascending.
+      starts: `(n,)` which start of its class each target is.
+      source: The elites to start from, or None.
+      record: Plain values for `run.json`; those that decide the outcome are compared on resume.
     """
 
     config: AscendConfig
-    evolve: EvolvePlan
+    subject: Subject
     ascent: AscentConfig
     classes: Int[np.ndarray, " n"]
     starts: Int[np.ndarray, " n"]
     source: Source | None
     record: dict[str, Any]
 
+    @property
+    def evaluations(self) -> int:
+        """Counted evaluations of all targets."""
+        return evaluations_of(self.ascent.iterations, len(self.classes))
 
-def plan_ascent(config: AscendConfig) -> AscendPlan:
+
+def plan_ascent(config: AscendConfig, *, console: Console) -> AscendPlan:
     """Look up names, read weights and elites, fill in defaults.
+
+    Args:
+      config: The configuration.
+      console: Where to say what is wrong with checkpoints of --from.
 
     Raises:
       UserError: unknown names, settings that don't go together or are out of range.
     """
+    # The subject: where --from is given, its network and its pictures unless flags say otherwise.
     preset = _preset(config)
-    source = None if config.from_run is None else read_source(config.from_run)
-    config = _with_source(config, source)
-    evolve_config = _evolve_config(config, source)
-    first = plan(evolve_config)
-    scorer = first.scorer
+    source = None if config.from_run is None else read_source(config.from_run, console=console)
+    _check_start(config, source)
+    networks = _networks(config, source)
+    scorer = networks.load()
+    encoding = _encoding(config, scorer, source)
     if source is not None:
-        source.check(config.parametrization, first)
+        source.check(config.parametrization, encoding, scorer)
+
+    # The targets: each class as often as it has starts.
     wanted = _targets(config, scorer, source)
     classes = np.repeat(wanted, config.starts)
     starts = np.tile(np.arange(config.starts, dtype=np.int32), len(wanted))
+
+    # The search.
     ascent = _ascent_config(config, preset, scorer, targets=len(classes))
     objective = read_objective(ascent.objective, scorer)
+    evaluations = evaluations_of(ascent.iterations, len(classes))
+    if evaluations >= 2**31:
+        raise UserError(f"that is {evaluations:,} evaluations: expected fewer than 2^31")
+
     filled = {name: getattr(ascent, name) for name in OF_ASCENT}
     if config.parametrization == "pixels" and source is None:
         filled["start"] = config.start or "mean"
     config = dataclasses.replace(
         config,
         model=scorer.name,
-        image_size=first.encoding.image_shape[0],
+        weights=networks.weights,
+        mean=networks.mean,
+        image_size=encoding.image_shape[0],
         **filled,
     )
-    evaluations = evaluations_of(ascent.iterations, len(classes))
-    if evaluations >= 2**31:
-        raise UserError(f"that is {evaluations:,} evaluations: expected fewer than 2^31")
-    # Read as an evolution's, this run is over after generation 0, which cost all evaluations.
-    evolve = plan(dataclasses.replace(evolve_config, batch_size=evaluations, chunk=ascent.chunk))
-    record = {k: str(v) if isinstance(v, Path) else v for k, v in vars(config).items()} | {
-        "weights_sha256": scorer.weights_sha256,
-        "mean_sha256": evolve.record.get("mean_sha256"),
+    subject = make_subject(networks, scorer, encoding, crops=ascent.crops, chunk=ascent.chunk)
+    record = {
+        **{k: str(v) if isinstance(v, Path) else v for k, v in vars(config).items()},
+        "mean_sha256": None,
+        **subject.hashes,
         "from_digest": None if source is None else source.digest,
         "objective_is_a_unit": objective.name not in OF_CLASSES,
     }
-    return AscendPlan(config, evolve, ascent, classes, starts, source, record)
+    return AscendPlan(config, subject, ascent, classes, starts, source, record)
 
 
 def _preset(config: AscendConfig) -> AscentConfig:
@@ -93,75 +114,63 @@ def _preset(config: AscendConfig) -> AscentConfig:
     return PRESETS[config.preset]
 
 
-def _with_source(config: AscendConfig, source: Source | None) -> AscendConfig:
-    """Network and pictures as those of --from, where nothing else is said."""
-    if source is None:
-        if config.parametrization == "cppn" and config.start is not None:
+def _check_start(config: AscendConfig, source: Source | None) -> None:
+    """Refuse starts that the other settings leave no room for."""
+    if source is not None:
+        if config.start is not None:
             raise UserError(
-                f"--start {config.start} is of pixels: CPPNs start from random graphs, or --from"
+                f"--start {config.start} and --from are two starts: expected one of them"
             )
-        if config.start not in (None, *NOISE) and config.starts > 1:
+        if config.starts > 1:
             raise UserError(
-                f"--starts is {config.starts}: all of them would be the same from --start "
-                f"{config.start}, expected 1"
+                f"--starts is {config.starts}: with --from there is one start per class, expected 1"
             )
-        return dataclasses.replace(config, model=config.model or "lenet")
-    if config.start is not None:
-        raise UserError(f"--start {config.start} and --from are two starts: expected one of them")
-    if config.starts > 1:
+        return
+    if config.parametrization == "cppn" and config.start is not None:
         raise UserError(
-            f"--starts is {config.starts}: with --from there is one start a class, expected 1"
+            f"--start {config.start} is of pixels: CPPNs start from random graphs, or --from"
         )
-    theirs = source.evolve.config
-    if theirs.also and config.model is None:
+    if config.start not in (None, *NOISE) and config.starts > 1:
         raise UserError(
-            f"--from {config.from_run}: evolved against {theirs.model} and "
-            f"{', '.join(theirs.also)}: --model says which of them to climb"
+            f"--starts is {config.starts}: all of them would be the same from --start "
+            f"{config.start}, expected 1"
         )
-    if config.model in (None, theirs.model):
-        config = dataclasses.replace(
-            config,
-            model=theirs.model,
-            weights=config.weights or theirs.weights,
-            mean=config.mean or theirs.mean,
-        )
-    if config.image_size is None:
-        config = dataclasses.replace(config, image_size=theirs.image_size)
-    return config
 
 
-def _evolve_config(config: AscendConfig, source: Source | None) -> EvolveConfig:
-    """An evolution with the same network and genomes."""
-    model = config.model or ""
-    settings: dict[str, Any]
+def _networks(config: AscendConfig, source: Source | None) -> Networks:
+    """The network to climb: as flags say, else that of --from."""
+    model, weights, mean = config.model, config.weights, config.mean
+    if source is not None:
+        from_run = source.networks
+        if from_run.also and model is None:
+            raise UserError(
+                f"--from {config.from_run}: evolved against {from_run.model} and "
+                f"{', '.join(from_run.also)}: --model says which of them to climb"
+            )
+        if model in (None, from_run.model):
+            model = from_run.model
+            weights, mean = weights or from_run.weights, mean or from_run.mean
+    return Networks(model=model or "lenet", weights=weights, mean=mean, precision=config.precision)
+
+
+def _encoding(config: AscendConfig, scorer: Network, source: Source | None) -> Encoding:
+    """The encoding whose values the ascent moves: pictures as they are, or CPPNs."""
+    height, width, channels = scorer.image_shape
+    if config.image_size is not None:
+        height = width = config.image_size
+    elif source is not None:
+        height, width, _ = source.encoding.image_shape
+    shape = (height, width, channels)
     if config.parametrization == "pixels":
-        # Gray genes are bytes by themselves, and so they are those of a default evolution.
-        gray = ZOO[model].image_shape[2] == 1
-        settings = {"genes": "int", "color": None if gray else "rgb"}
-    elif source is not None and source.evolve.encoding.name == "cppn":
-        known = {field.name for field in dataclasses.fields(EvolveConfig)}
-        own = {field.name for field in dataclasses.fields(ENCODINGS["cppn"].settings)} & known
-        settings = {name: getattr(source.evolve.config, name) for name in own}
-    else:
-        settings = {}
-    return EvolveConfig(
-        model=model,
-        encoding="direct" if config.parametrization == "pixels" else "cppn",
-        generations=0,
-        batch_size=2**20,  # until it is known
-        seed=config.seed,
-        run_dir=config.run_dir,
-        weights=config.weights,
-        mean=config.mean,
-        precision=config.precision,
-        crops=config.crops,
-        image_size=config.image_size,
-        **settings,
-    )
+        # Gray genes are bytes by themselves, as the genes of a default evolution are.
+        return make_encoding("direct", shape, color=None if channels == 1 else "rgb")
+    if source is not None and source.encoding.name == "cppn":
+        return make_encoding("cppn", shape, **dataclasses.asdict(source.encoding.settings))
+    return make_encoding("cppn", shape)
 
 
 def _ascent_config(
-    config: AscendConfig, preset: AscentConfig, scorer: Scorer, *, targets: int
+    config: AscendConfig, preset: AscentConfig, scorer: Network, *, targets: int
 ) -> AscentConfig:
     """The preset, with what flags say instead."""
     own_chunk = scorer.chunk if jax.default_backend() == "cpu" else scorer.accelerator_chunk
@@ -195,7 +204,7 @@ def _ascent_config(
 
 
 def _targets(
-    config: AscendConfig, scorer: Scorer, source: Source | None
+    config: AscendConfig, scorer: Network, source: Source | None
 ) -> Int[np.ndarray, " classes"]:
     """The classes to climb to, ascending."""
     count = len(scorer.class_names)

@@ -12,33 +12,97 @@ from qd_fool.ascent.blocks import AscentResult, evaluations_of
 from qd_fool.commands.ascend.displays import write_displays
 from qd_fool.commands.ascend.plan import AscendPlan
 from qd_fool.commands.ascend.table import table_rows, write_table
-from qd_fool.files import replacing, write_json
+from qd_fool.commands.common.record import close_record, write_archive_and_elites
+from qd_fool.files import write_npz
 from qd_fool.map_elites.state import EvolutionState, init
-from qd_fool.report.page.write import write_report
-from qd_fool.runs.archive_npz import write_archive
-from qd_fool.runs.directory import read_run
-from qd_fool.runs.elites import write_elites
-from qd_fool.runs.lineage import write_lineage
+from qd_fool.runs.lineage import Events, write_lineage
 from qd_fool.runs.metrics import METRICS, append_metrics, truncate_metrics
-from qd_fool.scoring.confidence import confidence_of
+from qd_fool.scoring.confidence import confidence_of, log_odds_of
 
 
-def best_of_classes(
-    classes: Int[np.ndarray, " n"], merit: Float[np.ndarray, " n"]
-) -> Int[np.ndarray, " cells"]:
-    """For each class, ascending, which target is the best; the first of equals."""
-    order = np.lexsort((np.arange(len(classes)), -merit, classes))
-    return order[np.unique(classes[order], return_index=True)[1]]
+@dataclasses.dataclass(frozen=True, eq=False)
+class BestSoFar:
+    """The best picture of each class that was climbed, up to each iteration.
+
+    Attributes:
+      cells: The classes, ascending.
+      log_odds: Log-odds of the picture.
+      target: Target whose iterate the picture is.
+      risen: Whether the picture is a new one.
+    """
+
+    cells: Int[np.ndarray, " cells"]
+    log_odds: Float[np.ndarray, "iterations cells"]
+    target: Int[np.ndarray, "iterations cells"]
+    risen: Bool[np.ndarray, "iterations cells"]
 
 
-def archive_of(planned: AscendPlan, targets: Int[np.ndarray, " n"], result: AscentResult) -> Any:
+def write_ascent(
+    run_dir: Path,
+    planned: AscendPlan,
+    targets: Int[np.ndarray, " n"],
+    result: AscentResult,
+    *,
+    status: str,
+    seconds: float,
+) -> tuple[list[dict[str, Any]], float]:
+    """Write all files of a run directory, and those of an ascent.
+
+    Args:
+      run_dir: Directory of the run, with a `run.json`.
+      planned: Plan of the ascent.
+      targets: Targets that are finished, ascending.
+      result: What came of them.
+      status: "finished" or "interrupted".
+      seconds: Run time so far.
+
+    Returns:
+      Rows of the table, and the largest difference between an elite's confidence and that of its
+      PNG, read from disk.
+    """
+    classes, starts = planned.classes[targets], planned.starts[targets]
+
+    # The files of any run: an archive, its pictures, and how it came to be.
+    difference = write_archive_and_elites(
+        run_dir, planned.subject, archive_state(planned, targets, result)
+    )
+    best = best_so_far(planned, targets, result)
+    write_metrics(run_dir, best, targets=len(targets), seconds=seconds)
+    write_lineage(run_dir, lineage_of(best, targets=len(planned.classes)))
+
+    # Those of an ascent: the table, the logs behind it, and the paper's display.
+    rows = table_rows(result, classes, starts, planned.subject.scorer.class_names)
+    write_table(run_dir, rows)
+    arrays = {name: getattr(result, name) for name in ("log_odds", "merit", "top")}
+    write_npz(run_dir / "ascent.npz", {"class_index": classes, "start": starts} | arrays)
+    write_displays(run_dir, planned.subject)
+
+    facts = {
+        "status": status,
+        "seconds": seconds,
+        "generations_done": 0,
+        "evaluations": evaluations_of(planned.ascent.iterations, len(targets)),
+    }
+    close_record(run_dir, facts, difference=difference)
+    return rows, difference
+
+
+def archive_state(
+    planned: AscendPlan, targets: Int[np.ndarray, " n"], result: AscentResult
+) -> EvolutionState:
     """An archive whose cells hold the best start of each class that was climbed.
 
-    An elite is born at its iteration; its id tells iteration and target; it has no parent.
+    An elite is born at the iteration that made it, has no parent, and its id is
+    `iteration * number of targets + target`.
+
+    Args:
+      planned: Plan of the ascent.
+      targets: Targets that are finished.
+      result: What came of them.
     """
-    evolve, total = planned.evolve, len(planned.classes)
-    cells = len(evolve.scorer.class_names)
-    blank = jax.device_get(init(evolve.encoding, cells, seed=planned.config.seed))
+    subject, total = planned.subject, len(planned.classes)
+    cells = len(subject.scorer.class_names)
+    blank = jax.device_get(init(subject.encoding, cells, seed=planned.config.seed))
     classes = planned.classes[targets]
     best = best_of_classes(classes, result.merit.max(axis=0))
     held = classes[best]
@@ -48,8 +112,7 @@ def archive_of(planned: AscendPlan, targets: Int[np.ndarray, " n"], result: Asce
         filled[held] = values
         return filled
 
-    archive = blank.archive
-    born = result.best_iteration[best]
+    archive, born = blank.archive, result.best_iteration[best]
     archive = dataclasses.replace(
         archive,
         genomes=jax.tree.map(lambda a, b: put(a, b[best]), archive.genomes, result.genomes),
@@ -60,140 +123,90 @@ def archive_of(planned: AscendPlan, targets: Int[np.ndarray, " n"], result: Asce
     return dataclasses.replace(blank, archive=archive, generation=np.int32(1))
 
 
+def best_of_classes(
+    classes: Int[np.ndarray, " n"], merit: Float[np.ndarray, " n"]
+) -> Int[np.ndarray, " cells"]:
+    """For each class, ascending, which target is the best; the first of equals."""
+    order = np.lexsort((np.arange(len(classes)), -merit, classes))
+    return order[np.unique(classes[order], return_index=True)[1]]
+
+
 def best_so_far(
     planned: AscendPlan, targets: Int[np.ndarray, " n"], result: AscentResult
-) -> tuple[
-    Float[np.ndarray, "iterations cells"],
-    Int[np.ndarray, "iterations cells"],
-    Bool[np.ndarray, "iterations cells"],
-]:
-    """Each class's best picture up to each iteration.
+) -> BestSoFar:
+    """Follow each class's best picture through the iterations.
 
-    Returns:
-      Its log-odds, the target it is of, and whether it is a new one.
+    Args:
+      planned: Plan of the ascent.
+      targets: Targets that are finished.
+      result: What came of them.
     """
-    classes = planned.classes[targets]
+    # Of each target: the best merit so far, and the log-odds of the iterate that had it.
     merit = np.where(np.isfinite(result.merit), result.merit, -np.inf)
     running = np.maximum.accumulate(merit, axis=0)
     new = np.diff(running, axis=0, prepend=-np.inf) > 0
     since = np.maximum.accumulate(np.where(new, np.arange(len(merit))[:, None], 0), axis=0)
     odds = np.take_along_axis(result.log_odds, since, axis=0)
-    per_class = [np.flatnonzero(classes == k) for k in np.unique(classes)]
-    which = np.stack([own[running[:, own].argmax(axis=1)] for own in per_class], axis=1)
-    risen = np.diff(np.take_along_axis(running, which, axis=1), axis=0, prepend=-np.inf) > 0
-    return np.take_along_axis(odds, which, axis=1), targets[which], risen
+
+    # Of each class: the target that is ahead.
+    classes = planned.classes[targets]
+    cells = np.unique(classes)
+    columns = [np.flatnonzero(classes == k) for k in cells]
+    ahead = np.stack([of[running[:, of].argmax(axis=1)] for of in columns], axis=1)
+    risen = np.diff(np.take_along_axis(running, ahead, axis=1), axis=0, prepend=-np.inf) > 0
+    return BestSoFar(cells, np.take_along_axis(odds, ahead, axis=1), targets[ahead], risen)
 
 
-def write_metrics(
-    run_dir: Path,
-    planned: AscendPlan,
-    best: Float[np.ndarray, "iterations cells"],
-    risen: Bool[np.ndarray, "iterations cells"],
-    *,
-    targets: int,
-    seconds: float,
-) -> None:
-    """`metrics.csv`: a row an iteration, over the classes that were climbed."""
-    confidence = confidence_of(best)
-    replacements = np.cumsum(risen[1:].sum(axis=1))
-    iterations, cells = best.shape
+def write_metrics(run_dir: Path, best: BestSoFar, *, targets: int, seconds: float) -> None:
+    """Write `metrics.csv`: a row per iteration, over the classes that were climbed.
+
+    Args:
+      run_dir: Directory of the run.
+      best: The classes' best pictures.
+      targets: Number of targets that are finished.
+      seconds: Run time, which is spread evenly over the iterations.
+    """
+    confidence = confidence_of(best.log_odds)
+    replacements = np.cumsum(best.risen[1:].sum(axis=1))
+    iterations, cells = best.log_odds.shape
     rows = []
     for i in range(iterations):
         now = confidence[i]
-        shown = (np.median(now), now.mean(), now.min(), now.max())
-        rows.append(
-            (
-                i,
-                evaluations_of(i + 1, targets),
-                f"{seconds * (i + 1) / iterations:.3f}",
-                *(f"{value:.9g}" for value in shown),
-                int((best[i] >= np.log(99.0)).sum()),
-                int(replacements[i - 1]) if i else 0,
-                cells,
-                cells,
-                0,
-            )
-        )
-    assert len(rows[0]) == len(METRICS)  # noqa: S101
+        row = {
+            "generation": i,
+            "evaluations": evaluations_of(i + 1, targets),
+            "seconds": f"{seconds * (i + 1) / iterations:.3f}",
+            "median_confidence": f"{np.median(now):.9g}",
+            "mean_confidence": f"{now.mean():.9g}",
+            "min_confidence": f"{now.min():.9g}",
+            "max_confidence": f"{now.max():.9g}",
+            "cells_over_99": int((best.log_odds[i] >= log_odds_of(0.99)).sum()),
+            "replacements": int(replacements[i - 1]) if i else 0,
+            "distinct": cells,
+            "occupied": cells,
+            "refused_mutations": 0,
+        }
+        rows.append([row[name] for name in METRICS])
     truncate_metrics(run_dir, before=0)
     append_metrics(run_dir, rows)
 
 
-def lineage_of(
-    planned: AscendPlan,
-    cells: Int[np.ndarray, " cells"],
-    best: Float[np.ndarray, "iterations cells"],
-    which: Int[np.ndarray, "iterations cells"],
-    risen: Bool[np.ndarray, "iterations cells"],
-) -> dict[str, np.ndarray]:
-    """Each time that a class's picture got better, as an evolution's insertions."""
-    iteration, column = np.nonzero(risen)
-    none = np.full(len(iteration), -1, np.int32)
-    target = which[iteration, column]
-    return {
-        "generation": iteration.astype(np.int32),
-        "class_index": cells[column].astype(np.int32),
-        "id": (iteration * len(planned.classes) + target).astype(np.int32),
-        "parent_id": none,
-        "parent_class": none,
-        "confidence": confidence_of(best[iteration, column]),
-        "fitness": best[iteration, column],
-    }
-
-
-def write_ascent(
-    run_dir: Path,
-    planned: AscendPlan,
-    targets: Int[np.ndarray, " n"],
-    result: AscentResult,
-    *,
-    facts: dict[str, Any],
-) -> tuple[list[dict[str, Any]], EvolutionState, float]:
-    """Write all files of a run directory, and those of an ascent.
+def lineage_of(best: BestSoFar, *, targets: int) -> Events:
+    """Each time that a class's picture got better, as an evolution's insertions.
 
     Args:
-      run_dir: with a `run.json`.
-      planned: of the ascent.
-      targets: those that are finished, ascending.
-      result: what came of them.
-      facts: for `run.json`; `seconds` among them.
-
-    Returns:
-      Rows of the table, the state that was written, and the largest difference between an elite's
-      confidence and that of its PNG, read from disk.
+      best: The classes' best pictures.
+      targets: Number of all targets of the ascent.
     """
-    classes = planned.classes[targets]
-    state = archive_of(planned, targets, result)
-    write_archive(run_dir, state)
-    difference = write_elites(
-        run_dir,
-        state,
-        scorer=planned.evolve.scorer,
-        encoding=planned.evolve.encoding,
-        score=planned.evolve.score,
-        chunk=planned.ascent.chunk,
-    )
-    best, which, risen = best_so_far(planned, targets, result)
-    write_metrics(run_dir, planned, best, risen, targets=len(targets), seconds=facts["seconds"])
-    write_lineage(run_dir, lineage_of(planned, np.unique(classes), best, which, risen))
-    rows = table_rows(result, classes, planned.starts[targets], planned.evolve.scorer.class_names)
-    write_table(run_dir, rows)
-    with replacing(run_dir / "ascent.npz") as partial:
-        np.savez_compressed(
-            partial,
-            class_index=classes,
-            start=planned.starts[targets],
-            log_odds=result.log_odds,
-            merit=result.merit,
-            top=result.top,
-        )
-    write_displays(run_dir, planned)
-    facts = {
-        **facts,
-        "generations_done": 0,
-        "evaluations": evaluations_of(planned.ascent.iterations, len(targets)),
-        "png_rescored_max_difference": difference,
+    iteration, column = np.nonzero(best.risen)
+    none = np.full(len(iteration), -1, np.int32)
+    odds = best.log_odds[iteration, column]
+    return {
+        "generation": iteration.astype(np.int32),
+        "class_index": best.cells[column].astype(np.int32),
+        "id": (iteration * targets + best.target[iteration, column]).astype(np.int32),
+        "parent_id": none,
+        "parent_class": none,
+        "confidence": confidence_of(odds),
+        "fitness": odds,
     }
-    write_json(run_dir / "run.json", read_run(run_dir) | facts)
-    write_report(run_dir)
-    return rows, state, difference

@@ -1,8 +1,6 @@
 """The settings of a stored ascent, and whether an ascent can continue with others."""
 
 import dataclasses
-import datetime
-import re
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +51,3 @@ def check_ascent_resumable(run_dir: Path, wanted: AscendPlan) -> dict[str, Any]:
     if different:
         raise UserError(f"cannot resume {run_dir}: {'; '.join(different)}")
     return run
-
-
-def ascent_dir(config: AscendConfig) -> Path:
-    """The directory asked for, or `runs/<time>-ascent`, with the model if it is named."""
-    if config.run_dir is not None:
-        return config.run_dir
-    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
-    return Path("runs") / re.sub(
-        r"[^\w.-]", "_", f"{now}-{config.model or ''}-ascent".replace("--", "-")
-    )

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 from rich.console import Console
-from rich.table import Table
 
 from qd_fool.ascent.blocks import AscentResult
+from qd_fool.commands.common.tables import text_table
 from qd_fool.files import write_rows
-from qd_fool.scoring.confidence import confidence_of, percent
+from qd_fool.scoring.confidence import confidence_of, log_odds_of, percent
 
 THRESHOLDS = (0.99, 0.999, 0.9999)
 
@@ -54,7 +54,7 @@ def table_rows(
       starts: which of its class each is.
       labels: of all classes.
     """
-    passed = [first_true(result.log_odds >= np.log(t / (1 - t))) for t in THRESHOLDS]
+    passed = [first_true(result.log_odds >= log_odds_of(t)) for t in THRESHOLDS]
     firsts = np.stack([first_true(result.top), *passed], axis=1)
     final = confidence_of(result.log_odds[-1])
     best = confidence_of(result.best_log_odds)
@@ -107,14 +107,13 @@ def summary(rows: Sequence[dict[str, Any]], *, most: int) -> list[str]:
 def print_table(console: Console, rows: Sequence[dict[str, Any]], *, most: int) -> None:
     """Show the first rows, and what all of them come to."""
     several = any(row["start"] for row in rows)
-    table = Table(box=None, pad_edge=False)
-    for head in ("class", "top", ".99", ".999", ".9999", "final", "best", "at", "norm", "moved"):
-        table.add_column(head, justify="left" if head == "class" else "right", no_wrap=True)
+    heads = ("class", "top", ".99", ".999", ".9999", "final", "best", "at", "norm", "moved")
+    body = []
     for row in rows[:ROWS_SHOWN]:
         label = row["label"].split(",")[0][:14]
         start = f" #{row['start']}" if several else ""
         firsts = (row[name] for name in COLUMNS[3:7])
-        table.add_row(
+        cells = (
             f"{row['class_index']} {label}{start}",
             *("-" if first is None else str(first) for first in firsts),
             percent(row["final_confidence"]),
@@ -123,8 +122,9 @@ def print_table(console: Console, rows: Sequence[dict[str, Any]], *, most: int) 
             f"{row['norm']:.0f}",
             f"{row['distance']:.0f}",
         )
-    console.print(table, highlight=False)
+        body.append(cells)
+    console.print(text_table(heads, body, no_wrap=True))
     if len(rows) > ROWS_SHOWN:
-        console.print(f"and {len(rows) - ROWS_SHOWN} more in ascent.csv", highlight=False)
+        console.print(f"and {len(rows) - ROWS_SHOWN} more in ascent.csv")
     for sentence in summary(rows, most=most):
-        console.print(sentence, highlight=False)
+        console.print(sentence)

@@ -1,14 +1,58 @@
-"""Several networks at once, as commands name them: a model a flag, weights in the same order."""
+"""The networks that a command names: one model per flag, weights files in the same order."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 from qd_fool.errors import UserError
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.models.entry import ZOO
+from qd_fool.models.joint import Joint, join_scorers
+from qd_fool.models.load import Precision
+from qd_fool.models.network import Network
 
 OWN = "own"
 """What is said instead of a weights file for a network that is to keep its own."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """One network, or several that the same pictures are to fool: their names and files.
+
+    Attributes:
+      model: Name of the first network.
+      also: Names of the others.
+      weights: Weights file of the first network; its own if None.
+      also_weights: Weights files of the others; their own if empty.
+      joint: Which of their log-odds counts.
+      mean: Mean image for the networks that subtract one.
+      precision: Precision of parameters and arithmetic.
+    """
+
+    model: str
+    also: tuple[str, ...] = ()
+    weights: Path | None = None
+    also_weights: tuple[Path, ...] = ()
+    joint: Joint = "least"
+    mean: Path | None = None
+    precision: Precision = "float32"
+
+    def load(self) -> Network:
+        """Read the weights: the network, or all of them as one.
+
+        Raises:
+          UserError: as `load_networks` and `join_scorers`.
+        """
+        first = () if self.weights is None else (self.weights,)
+        if self.also_weights and not first:
+            first = (Path(OWN),)
+        scorers = load_networks(
+            (self.model, *self.also),
+            (*first, *self.also_weights),
+            mean=self.mean,
+            precision=self.precision,
+        )
+        return join_scorers(scorers, rule=self.joint)
 
 
 def load_networks(

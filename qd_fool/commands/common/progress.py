@@ -1,60 +1,77 @@
-"""Progress for people: a rich bar on a terminal, a line now and then in a log."""
+"""Progress for people: a bar on a terminal, a line every ten seconds in a log."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from qd_fool.archive import Statistics
-
 LOG_SECONDS = 10.0
+"""Time between two lines in a log."""
 
 
-class EvolveProgress:
-    """Shows generations, evaluations/s, median confidence, cells >= 0.99 and the time left."""
+Item = TypeVar("Item")
 
-    def __init__(self, console: Console, progress: Progress, *, total: int, done: int) -> None:
+
+class Bar:
+    """Shows how far a command is; made by `progress_bar`."""
+
+    def __init__(self, console: Console, progress: Progress, *, what: str, total: int, done: int):
         self._console = console
         self._progress = progress
-        self._task = progress.add_task("evolve", total=total, completed=done, info="")
+        self._what, self._total, self._done = what, total, done
+        self._task = progress.add_task(what, total=total, completed=done, info="")
         self._last_line = time.monotonic()
 
-    def update(
-        self, *, done: int, rate: float, statistics: Statistics, cells: int, last: bool
-    ) -> None:
-        """Show the state after `done` generations.
+    def update(self, done: int, info: str = "", *, last: bool = False) -> None:
+        """Show how many pieces are done.
 
         Args:
-          done: generations so far, generation 0 included.
-          rate: evaluations a second.
-          statistics: scalars on the host.
-          cells: in the archive.
-          last: whether this is the last update.
+          done: Number of pieces that are done, those before this run included.
+          info: Figures to show beside the count.
+          last: Whether this is the last update, which a log always shows.
         """
-        info = (
-            f"{rate:,.0f} evaluations/s  "
-            f"median {float(statistics.median_confidence):.6f}  "
-            f">=0.99: {int(statistics.cells_over_99)}/{cells}"
-        )
+        self._done = done
         self._progress.update(self._task, completed=done, info=info)
-        quiet = time.monotonic() - self._last_line < LOG_SECONDS
-        if not self._console.is_terminal and (last or not quiet):
+        due = last or time.monotonic() - self._last_line >= LOG_SECONDS
+        if due and not self._console.is_terminal:
             self._last_line = time.monotonic()
-            self._console.print(f"generation {done - 1}  {info}", highlight=False)
+            self._console.print(f"{self._what} {done} of {self._total}  {info}".rstrip())
+
+    def advance(self, count: int = 1) -> None:
+        """Show that `count` more pieces are done."""
+        self.update(self._done + count)
+
+    def track(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Hand on the items; each counts as done when the next one is asked for."""
+        for item in items:
+            yield item
+            self.advance()
 
 
 @contextmanager
-def evolve_progress(console: Console, *, total: int, done: int) -> Iterator[EvolveProgress]:
-    """A bar for as long as the block runs."""
+def progress_bar(
+    console: Console, what: str, *, total: int, done: int = 0, transient: bool = False
+) -> Iterator[Bar]:
+    """Show a bar for as long as the block runs.
+
+    Args:
+      console: Where to show it.
+      what: Name of the pieces that are counted, such as "generation".
+      total: Number of pieces.
+      done: Number of pieces that are done already.
+      transient: Whether the bar disappears at the end.
+    """
     columns = (
-        TextColumn("generation"),
+        TextColumn("{task.description}", markup=False),
         MofNCompleteColumn(),
         BarColumn(),
-        TextColumn("{task.fields[info]}"),
+        TextColumn("{task.fields[info]}", markup=False),
         TextColumn("ETA"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield EvolveProgress(console, progress, total=total, done=done)
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, disable=hidden, transient=transient) as progress:
+        yield Bar(console, progress, what=what, total=total, done=done)

@@ -1,110 +1,155 @@
-"""The loop over segments: log, progress and checkpoints between them."""
+"""The loop of an evolution: a segment of generations, then logs, progress and checkpoints."""
 
 import dataclasses
 import math
 import time
+from collections.abc import Callable
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
+from jaxtyping import PyTree
 
-from qd_fool.commands.common.progress import EvolveProgress
+from qd_fool.commands.common.pace import next_count
+from qd_fool.commands.common.progress import Bar
+from qd_fool.commands.common.record import update_record
 from qd_fool.commands.evolve.plan import EvolvePlan
+from qd_fool.commands.evolve.words import progress_info
 from qd_fool.errors import UserError
-from qd_fool.files import write_json
 from qd_fool.map_elites.segments import raise_if_bad
 from qd_fool.map_elites.state import EvolutionState, GenerationLog
 from qd_fool.runs.checkpoints import save_checkpoint
-from qd_fool.runs.directory import read_run
-from qd_fool.runs.genomes import (
-    GenomeLog,
-    extend,
-    prune,
-    to_arrays,
-    winners_of,
-)
+from qd_fool.runs.genomes import GenomeLog, extend, prune, to_arrays, winners_of
 from qd_fool.runs.lineage import Events, events_of, join_events, write_lineage
 from qd_fool.runs.metrics import append_metrics, metric_rows
 
-SEGMENT_LENGTH = 64
-
-
-SEGMENT_SECONDS = 1.0
-
-
 CHECKPOINT_SECONDS = 30.0
+"""Time between checkpoints where --checkpoint-every is not given."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Job:
+    """What an evolution works with from its first to its last segment.
+
+    Attributes:
+      planned: The plan.
+      run_dir: Directory of the run.
+      checkpoints: Checkpoints of the run.
+      segment: Compiled `(state, params, generations) -> (state, log)`; donates the state.
+      params: Parameters of the network, on all devices.
+      length: Generations that a segment can do.
+    """
+
+    planned: EvolvePlan
+    run_dir: Path
+    checkpoints: ocp.CheckpointManager
+    segment: Callable[..., tuple[EvolutionState, GenerationLog]]
+    params: PyTree[Any]
+    length: int
 
 
 @dataclasses.dataclass
-class Carried:
-    """What the loop carries beside the state of evolution."""
+class History:
+    """What grows beside the state of evolution, and is saved with it.
+
+    Attributes:
+      seconds: Run time without compilation, the parts before a resume included.
+      events: Insertions into the archive, in parts.
+      genomes: Genomes that the run keeps.
+    """
 
     seconds: float
-    compile_seconds: float
     events: list[Events]
     genomes: GenomeLog
 
 
-def run_segments(
-    planned: EvolvePlan,
-    compiled: Any,
-    state: EvolutionState,
-    params: Any,
-    carried: Carried,
-    checkpoints: Any,
-    run_dir: Path,
-    stop: list[int],
-    progress: EvolveProgress,
-    *,
-    length: int,
+def evolve_segments(
+    job: Job, state: EvolutionState, history: History, *, stop: list[int], bar: Bar
 ) -> EvolutionState:
-    """Segments until the generations are done or a signal came; log and checkpoint between."""
-    config = planned.config
-    total = planned.generations + 1
-    done = int(state.generation)
-    first, ends_at = done, time.monotonic() + 60 * (config.minutes or math.inf)
-    # Generation 0 is no step of the count: `--checkpoint-every 100` saves after 100, 200, ...
-    counted_from, saved_at, saved_time = max(done, 1), done, time.monotonic()
-    count = 1
-    while done < total and not stop and (done == first or time.monotonic() < ends_at):
-        ends = total
-        if config.checkpoint_every:
-            ends = min(total, counted_from + config.checkpoint_every)
-        count = min(count, ends - done)
+    """Evolve until all generations are done, the time is over or a signal came.
+
+    Args:
+      job: What the evolution works with.
+      state: State on all devices; donated.
+      history: Changed in place.
+      stop: Holds something as soon as a signal came.
+      bar: Shows the progress.
+
+    Returns:
+      The state on the host, which is saved as the newest checkpoint.
+
+    Raises:
+      UserError: the network gave NaN or infinite scores.
+    """
+    planned = job.planned
+    # Generation 0 counts here: a state of `done` generations has done generations 0 to done - 1.
+    total, done = planned.generations + 1, int(state.generation)
+    ends_at = time.monotonic() + 60 * (planned.config.minutes or math.inf)
+    saves = _Saves(planned.config.checkpoint_every, done=done)
+    count, over = 1, False
+    while done < total and not stop and not over:
+        # Evolve for about a second, up to the next checkpoint at most.
+        count = min(count, saves.end_of_segment(total) - done)
         started = time.perf_counter()
-        state, log = compiled(state, params, np.int32(count))
+        state, log = job.segment(state, job.params, np.int32(count))
         log = jax.device_get(log)
         elapsed = time.perf_counter() - started
-        _stop_if_bad(state, run_dir)
-        times = carried.seconds + elapsed * np.arange(1, count + 1) / count
-        record_segment(planned, log, count, times, carried, run_dir)
-        before = planned.evaluations(done - 1) if done else 0
+        _stop_if_bad(state, job.run_dir)
+
+        # Log what each of its generations did.
+        _record_segment(job, log, history, count=count, elapsed=elapsed)
         done += count
-        carried.seconds += time.perf_counter() - started
-        progress.update(
-            done=done,
-            rate=(planned.evaluations(done - 1) - before) / elapsed,
-            statistics=jax.tree.map(itemgetter(count - 1), log.statistics),
-            cells=len(planned.scorer.class_names),
-            last=done == total or bool(stop) or time.monotonic() >= ends_at,
+        history.seconds += time.perf_counter() - started
+        over = time.monotonic() >= ends_at
+
+        # Show the last of them.
+        rate = planned.evaluations(done - 1)
+        rate -= planned.evaluations(done - count - 1) if done > count else 0
+        info = progress_info(
+            jax.tree.map(itemgetter(count - 1), log.statistics),
+            rate=rate / elapsed,
+            cells=len(planned.subject.scorer.class_names),
         )
-        due = (
-            done - counted_from >= config.checkpoint_every
-            if config.checkpoint_every
-            else time.monotonic() - saved_time >= CHECKPOINT_SECONDS
-        )
-        if due or done == total or stop:
-            _checkpoint(checkpoints, state, carried, run_dir, done)
-            counted_from, saved_at, saved_time = max(done, 1), done, time.monotonic()
-        # Segments of about a second: Ctrl-C and NaN scores are met soon, the host seldom asks.
-        wanted = int(SEGMENT_SECONDS / max(elapsed / count, 1e-6))
-        count = max(1, min(wanted, length))
-    if done > saved_at:  # the time is over, or a signal came after the last look
-        _checkpoint(checkpoints, state, carried, run_dir, done)
-    checkpoints.wait_until_finished()
+        bar.update(done - 1, info, last=done == total or bool(stop) or over)
+
+        # Save, if a checkpoint is due.
+        if saves.due(done) or done == total or stop:
+            _save(job, state, history, done=done)
+            saves.saved(done)
+        count = next_count(count, elapsed, most=job.length)
+    if done > saves.newest:  # the time is over, or a signal came after the last look
+        _save(job, state, history, done=done)
+    job.checkpoints.wait_until_finished()
     return jax.device_get(state)
+
+
+class _Saves:
+    """When checkpoints are due: every so many generations, or by time."""
+
+    def __init__(self, every: int | None, *, done: int) -> None:
+        self._every = every
+        self.newest, self._time = done, time.monotonic()
+
+    def saved(self, done: int) -> None:
+        """Note that the state after `done` generations is saved."""
+        self.newest, self._time = done, time.monotonic()
+
+    def end_of_segment(self, total: int) -> int:
+        """Generations that may be done, at most, before a checkpoint is due or the run is over."""
+        return total if self._every is None else min(total, self._next(self._every))
+
+    def due(self, done: int) -> bool:
+        """Whether the state after `done` generations is to be saved."""
+        if self._every is None:
+            return time.monotonic() - self._time >= CHECKPOINT_SECONDS
+        return done >= self._next(self._every)
+
+    def _next(self, every: int) -> int:
+        # Generation 0 is no step of the count: `--checkpoint-every 100` saves after 100, 200, ...
+        return max(self.newest, 1) + every
 
 
 def _stop_if_bad(state: EvolutionState, run_dir: Path) -> None:
@@ -112,44 +157,39 @@ def _stop_if_bad(state: EvolutionState, run_dir: Path) -> None:
         raise_if_bad(state)
     except UserError:
         facts = {"status": "failed", "bad_generation": int(state.bad_generation)}
-        write_json(run_dir / "run.json", read_run(run_dir) | facts)
+        update_record(run_dir, facts)
         raise
 
 
-def record_segment(
-    planned: EvolvePlan,
-    log: GenerationLog,
-    count: int,
-    times: np.ndarray,
-    carried: Carried,
-    run_dir: Path,
+def _record_segment(
+    job: Job, log: GenerationLog, history: History, *, count: int, elapsed: float
 ) -> None:
     """Append what a segment did to metrics, events and genomes."""
+    planned = job.planned
+    seconds = history.seconds + elapsed * np.arange(1, count + 1) / count
     rows = metric_rows(
         log,
         count=count,
         evaluations=planned.evaluations,
-        seconds=list(times),
+        seconds=list(seconds),
         every=planned.config.log_every,
     )
-    append_metrics(run_dir, rows)
-    carried.events.append(events_of(log, count=count))
+    append_metrics(job.run_dir, rows)
+    history.events.append(events_of(log, count=count))
     if planned.keep_genomes != "none":
-        carried.genomes = extend(carried.genomes, winners_of(log, count=count))
+        history.genomes = extend(history.genomes, winners_of(log, count=count))
     if planned.keep_genomes == "ancestors":
-        carried.genomes = prune(carried.genomes, np.asarray(log.id)[count - 1])
+        history.genomes = prune(history.genomes, np.asarray(log.id)[count - 1])
 
 
-def _checkpoint(
-    checkpoints: Any, state: EvolutionState, carried: Carried, run_dir: Path, done: int
-) -> None:
+def _save(job: Job, state: EvolutionState, history: History, *, done: int) -> None:
     # The lineage first: whatever checkpoint is whole, the file covers it, and resume cuts it back.
-    carried.events = [join_events(carried.events)]
-    write_lineage(run_dir, carried.events[0])
+    history.events = [join_events(history.events)]
+    write_lineage(job.run_dir, history.events[0])
     save_checkpoint(
-        checkpoints,
+        job.checkpoints,
         state,
         step=done - 1,
-        meta={"seconds": carried.seconds},
-        arrays=to_arrays(carried.genomes) if len(carried.genomes.id) else None,
+        meta={"seconds": history.seconds},
+        arrays=to_arrays(history.genomes) if len(history.genomes.id) else None,
     )

@@ -1,19 +1,21 @@
 """The newest state of a run, from its checkpoints or its archive.npz."""
 
 import dataclasses
-from pathlib import Path
 
 import jax
 import numpy as np
 from rich.console import Console
 
-from qd_fool.commands.evolve.plan import EvolvePlan
+from qd_fool.archive import ClassArchive
+from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.models.class_names import find_class
+from qd_fool.models.network import Network
 from qd_fool.runs.archive_npz import read_archive
-from qd_fool.runs.checkpoints import open_checkpoints, restore_newest
+from qd_fool.runs.checkpoints import Restored, open_checkpoints, restore_newest
 from qd_fool.runs.genomes import GenomeLog, from_arrays
+from qd_fool.runs.stored import StoredRun
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,9 +23,9 @@ class Newest:
     """Where a run stands.
 
     Attributes:
-      state: on the host.
-      seconds: that a checkpoint says it took; None from an archive.
-      genomes: of elites and their ancestors; None where the checkpoint keeps none.
+      state: State on the host.
+      seconds: Run time so far, as a checkpoint says it; None from an archive.
+      genomes: Genomes of elites and their ancestors; None where the checkpoint keeps none.
     """
 
     state: EvolutionState
@@ -31,38 +33,49 @@ class Newest:
     genomes: GenomeLog | None = None
 
 
-def newest_state(run_dir: Path, planned: EvolvePlan, *, console: Console) -> Newest:
-    """That of the newest whole checkpoint; of archive.npz where there is no checkpoint.
+def newest_state(run: StoredRun, *, console: Console) -> Newest:
+    """The state of the newest whole checkpoint, or of archive.npz where there is no checkpoint.
+
+    Serves runs of every kind: an ascent has no checkpoints.
 
     Raises:
       UserError: there is neither, or they are damaged.
     """
-    blank = jax.device_get(init(planned.encoding, len(planned.scorer.class_names), seed=0))
+    encoding = run.encoding()
+    blank = jax.device_get(init(encoding, run.classes, seed=0))
     restored = None
-    if (run_dir / "checkpoints").is_dir():
-        with open_checkpoints(run_dir / "checkpoints") as checkpoints:
+    if (run.path / "checkpoints").is_dir():
+        with open_checkpoints(run.path / "checkpoints") as checkpoints:
             restored = restore_newest(checkpoints, blank)
     if restored is not None:
         for problem in restored.problems:
-            console.print(problem, highlight=False)
-        genomes = None
-        if restored.arrays:
-            source = f"{run_dir}: its checkpoint"
-            genomes = from_arrays(restored.arrays, planned.encoding, source=source)
+            console.print(problem)
+        genomes = genomes_of(restored, encoding, source=f"{run.path}: its checkpoint")
         return Newest(restored.state, float(restored.meta["seconds"]), genomes)
-    if (run_dir / "archive.npz").exists():
-        return Newest(read_archive(run_dir, blank))
-    raise UserError(f"{run_dir} has neither a whole checkpoint nor an archive.npz yet")
+    if (run.path / "archive.npz").exists():
+        return Newest(read_archive(run.path, blank))
+    raise UserError(f"{run.path} has neither a whole checkpoint nor an archive.npz yet")
 
 
-def find_cell(planned: EvolvePlan, state: EvolutionState, text: str) -> int:
+def genomes_of(restored: Restored, encoding: Encoding, *, source: str) -> GenomeLog | None:
+    """The genomes that a checkpoint keeps; None where it keeps none.
+
+    Raises:
+      UserError: they are not genomes of this encoding.
+    """
+    if not restored.arrays:
+        return None
+    return from_arrays(restored.arrays, encoding, source=source)
+
+
+def find_cell(scorer: Network, archive: ClassArchive, text: str) -> int:
     """The cell of the class that a text names (`models.class_names`), which holds an elite.
 
     Raises:
       UserError: there is no such class, or several, or its cell is empty.
     """
-    names = planned.scorer.class_names
-    cell = find_class(text, names, wnids=planned.scorer.wnids)
-    if not np.asarray(state.archive.occupied)[cell]:
+    names = scorer.class_names
+    cell = find_class(text, names, wnids=scorer.wnids)
+    if not np.asarray(archive.occupied)[cell]:
         raise UserError(f"--class {cell} ({names[cell]}) has no elite in this run")
     return cell

@@ -1,26 +1,24 @@
 """An `EvolveConfig` with its names looked up and its defaults filled in."""
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from qd_fool.commands.common.networks import OWN, load_networks
+from qd_fool.commands.common.networks import Networks
+from qd_fool.commands.common.subject import Subject, make_subject
 from qd_fool.commands.evolve.config import CPU_MINUTES, EvolveConfig
 from qd_fool.commands.evolve.flags import emitter_shares, encoding_settings
-from qd_fool.encodings import Encoding, make_encoding
+from qd_fool.encodings import make_encoding
 from qd_fool.map_elites.config import (
     MapElitesConfig,
     check_extent,
     counted_evaluations,
     generations_for,
 )
-from qd_fool.models import Scorer
-from qd_fool.models.joint import join_scorers
+from qd_fool.models.network import Network
 from qd_fool.runs.genomes import KeepGenomes, what_to_keep
-from qd_fool.scoring.score import ScoreFunction, score_function
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,31 +26,29 @@ class EvolvePlan:
     """An `EvolveConfig` with its names looked up and its defaults filled in.
 
     Attributes:
-      config: as given, with what depends on the model, the encoding and the machine filled in.
-      scorer, encoding, map_elites: what it stands for.
-      score: `(params, images) -> log-odds (n, classes)` of 8-bit pictures, as evolution scores.
-      record: plain values for `run.json`; those that decide the outcome are compared on resume.
-      keep_genomes: as given, with what `auto` stands for.
+      config: The configuration, with all that depends on network, encoding and machine filled in.
+      subject: What the evolution is about: network, encoding and scoring.
+      map_elites: Settings of the search.
+      record: Plain values for `run.json`; those that decide the outcome are compared on resume.
+      keep_genomes: The configuration's choice, with `auto` resolved.
     """
 
     config: EvolveConfig
-    scorer: Scorer
-    encoding: Encoding
+    subject: Subject
     map_elites: MapElitesConfig
-    score: ScoreFunction
     record: dict[str, Any]
     keep_genomes: KeepGenomes
 
     @property
     def generations(self) -> int:
-        """After generation 0."""
+        """Number of generations after generation 0."""
         if self.config.generations is None:
             raise ValueError("a plan has its generations filled in")
         return self.config.generations
 
     def evaluations(self, generation: int) -> int:
-        """Counted up to the end of a generation."""
-        return counted_evaluations(self.map_elites, generation, encoding=self.encoding)
+        """Evaluations counted up to the end of a generation."""
+        return counted_evaluations(self.map_elites, generation, encoding=self.subject.encoding)
 
 
 def plan(config: EvolveConfig) -> EvolvePlan:
@@ -61,7 +57,9 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     Raises:
       UserError: unknown names, unreadable weights, settings out of range.
     """
-    scorer = read_networks(config)
+    fields = [field.name for field in dataclasses.fields(Networks)]
+    networks = Networks(**{name: getattr(config, name) for name in fields})
+    scorer = networks.load()
     height, width, channels = scorer.image_shape
     if config.image_size is not None:
         height = width = config.image_size
@@ -73,47 +71,37 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     )
     settings = encoding_settings(config)
     encoding = make_encoding(config.encoding, (height, width, channels), **settings)
-    map_elites = MapElitesConfig(
-        batch_size=filled["batch_size"],
-        archive_rule=config.archive_rule,
-        crops=filled["crops"],
-        chunk=filled["chunk"],
-        emitters=emitter_shares(config),
-    )
+    map_elites = map_elites_config(config)
     if given["evaluations"] is not None:
+        # How far the evaluations go, only the search's settings say.
         affordable = generations_for(map_elites, given["evaluations"], encoding=encoding)
         config = dataclasses.replace(config, generations=affordable)
     check_extent(
         generations=config.generations or 0, batch_size=filled["batch_size"], seed=config.seed
     )
+    subject = make_subject(
+        networks, scorer, encoding, crops=map_elites.crops, chunk=map_elites.chunk
+    )
     record = {
         **{k: plain(v) for k, v in vars(config).items()},
-        **given,  # how long to go on is decided anew when the run is resumed
-        "weights_sha256": scorer.weights_sha256,
+        **given,  # how far to evolve is decided anew when the run is resumed
+        **subject.hashes,
     }
-    if config.mean is not None:
-        record["mean_sha256"] = hashlib.sha256(config.mean.read_bytes()).hexdigest()
-    score = score_function(scorer, crops=map_elites.crops, chunk=map_elites.chunk)
     keep = what_to_keep(config.keep_genomes, encoding)
-    return EvolvePlan(config, scorer, encoding, map_elites, score, record, keep)
+    return EvolvePlan(config, subject, map_elites, record, keep)
 
 
-def read_networks(config: EvolveConfig) -> Scorer:
-    """The network that a configuration names, or several as one.
-
-    Raises:
-      UserError: as `load_networks` and `join_scorers`.
-    """
-    first = () if config.weights is None else (config.weights,)
-    if config.also_weights and not first:
-        first = (Path(OWN),)
-    networks = load_networks(
-        (config.model, *config.also),
-        (*first, *config.also_weights),
-        mean=config.mean,
-        precision=config.precision,
+def map_elites_config(config: EvolveConfig) -> MapElitesConfig:
+    """The search's settings of a configuration that `plan` has filled in."""
+    if config.batch_size is None or config.crops is None or config.chunk is None:
+        raise ValueError("batch size, crops and chunk are not filled in")
+    return MapElitesConfig(
+        batch_size=config.batch_size,
+        archive_rule=config.archive_rule,
+        crops=config.crops,
+        chunk=config.chunk,
+        emitters=emitter_shares(config),
     )
-    return join_scorers(networks, rule=config.joint)
 
 
 def plain(value: Any) -> Any:
@@ -123,7 +111,7 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def fill_in(config: EvolveConfig, scorer: Scorer, *, side: int, on_cpu: bool) -> dict[str, Any]:
+def fill_in(config: EvolveConfig, scorer: Network, *, side: int, on_cpu: bool) -> dict[str, Any]:
     """What is not given, by network, encoding and machine: the original's where they fit.
 
     Args:

@@ -1,8 +1,6 @@
 """The settings of a stored run, and whether a run can continue with others."""
 
 import dataclasses
-import datetime
-import re
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +65,3 @@ def check_resumable(run_dir: Path, wanted: EvolvePlan) -> dict[str, Any]:
     if different:
         raise UserError(f"cannot resume {run_dir}: {'; '.join(different)}")
     return run
-
-
-def new_run_dir(config: EvolveConfig) -> Path:
-    """The directory asked for, or `runs/<time>-<model>-<encoding>`."""
-    if config.run_dir is not None:
-        return config.run_dir
-    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
-    names = "+".join((config.model, *config.also))
-    return Path("runs") / re.sub(r"[^\w.-]", "_", f"{now}-{names}-{config.encoding}")

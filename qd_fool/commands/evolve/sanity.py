@@ -1,93 +1,106 @@
 """Before a run: what the network says to plain noise, and to photographs if there are any.
 
-A network that is shown its pictures in the wrong range, channel order or size still classifies
-something; its accuracy tells. On photographs of its classes it ought to be high, on noise nothing
-ought to be certain.
+A network that sees its pictures in the wrong range, channel order or size still classifies
+something; its accuracy shows the mistake. On photographs of its classes accuracy should be high, on
+noise the network should be certain about nothing.
 """
 
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 from rich.console import Console
 
-from qd_fool.commands.evolve.plan import EvolvePlan
+from qd_fool.commands.common.subject import Subject
 from qd_fool.data.photographs import class_of, list_photographs, read_photographs
 from qd_fool.errors import UserError
-from qd_fool.scoring.confidence import confidence_of
+from qd_fool.scoring.confidence import confidence_of, percent
 
 NOISE = 200
+"""Number of pictures of noise."""
 
 
 PHOTOGRAPHS = 200
-"""At most so many are looked at, evenly spaced in the folder."""
+"""Number of photographs, at most, evenly spaced in the folder."""
 
 
-def show_sanity(planned: EvolvePlan, console: Console) -> None:
-    """Print the network's confidence on noise, and on the photographs of `--photos`.
+def show_sanity(
+    subject: Subject, console: Console, *, photos: Path | None = None, convert: bool = False
+) -> None:
+    """Print the network's confidence on noise, and on photographs.
+
+    Args:
+      subject: Network, and how its pictures are scored.
+      console: Where to print.
+      photos: Folder of photographs, if any.
+      convert: Whether to turn photographs of other kinds into 8-bit RGB.
 
     Raises:
       UserError: the network gives NaN, knows no photographs, or one of them can't be read.
     """
-    for line in sanity(planned):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    # Photographs that cannot be read are reported before anything is scored.
+    photographs = None if photos is None else _photographs(subject, photos, convert=convert)
+    console.print(_on_noise(subject))
+    if photographs is not None:
+        console.print(_on_photographs(subject, *photographs, folder=photos))
 
 
-def sanity(planned: EvolvePlan) -> list[str]:
-    """A sentence on noise and one on photographs."""
-    photographs = _photographs(planned)  # what cannot be read is told before anything is scored
+def _on_noise(subject: Subject) -> str:
+    scorer = subject.scorer
     rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (NOISE, *planned.encoding.image_shape), dtype=np.uint8)
-    names = planned.scorer.class_names
-    scores = planned.score(planned.scorer.params, noise)
+    noise = rng.integers(0, 256, (NOISE, *subject.encoding.image_shape), dtype=np.uint8)
+    scores = subject.score(scorer.params, noise)
     if not np.isfinite(scores).all():
         raise UserError(
-            f"{planned.scorer.name} ({planned.scorer.weights}) gives NaN or infinite scores to "
-            "plain noise: check its weights"
+            f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores to plain noise: check "
+            "its weights"
         )
     if np.ptp(scores) == 0:
         raise UserError(
-            f"{planned.scorer.name} ({planned.scorer.weights}) is equally confident in all classes "
-            "for any noise: check its weights"
+            f"{scorer.name} ({scorer.weights}) is equally confident in all classes for any noise: "
+            "check its weights"
         )
     best = scores.max(axis=1)
-    top = np.unravel_index(np.argmax(scores), scores.shape)[1]
-    lines = [
-        f"on {NOISE} pictures of noise its highest confidence is {_percent(np.median(best))} in "
-        f"the median and {_percent(best.max())} at most ({names[top].split(',')[0]})"
-    ]
-    if photographs is not None:
-        lines.append(_on_photographs(planned, *photographs))
-    return lines
+    top = scorer.class_names[np.unravel_index(np.argmax(scores), scores.shape)[1]]
+    return (
+        f"on {NOISE} pictures of noise its highest confidence is "
+        f"{_percent(float(np.median(best)))} in the median and {_percent(float(best.max()))} at "
+        f"most ({top.split(',')[0]})"
+    )
 
 
-def _photographs(planned: EvolvePlan) -> tuple[list[Path], np.ndarray] | None:
-    """Some of the folder, and their pixels `(n, side, side, 3)`; None where none was named."""
-    folder = planned.config.photos
-    if folder is None:
-        return None
-    if planned.encoding.image_shape[2] != 3:
-        raise UserError(f"--photos {folder}: {planned.scorer.name} is no network of photographs")
+def _photographs(
+    subject: Subject, folder: Path, *, convert: bool
+) -> tuple[list[Path], UInt8[np.ndarray, "n side side 3"]]:
+    """Some photographs of the folder, and their pixels."""
+    if subject.encoding.image_shape[2] != 3:
+        raise UserError(f"--photos {folder}: {subject.scorer.name} is no network of photographs")
     paths = list_photographs(folder)
     chosen = np.linspace(0, len(paths) - 1, min(len(paths), PHOTOGRAPHS)).round().astype(int)
     paths = [paths[i] for i in chosen]
-    side = min(planned.encoding.image_shape[:2])
-    batches = read_photographs(paths, side=side, convert=planned.config.convert)
-    return paths, np.concatenate(list(batches))
+    side = min(subject.encoding.image_shape[:2])
+    return paths, np.concatenate(list(read_photographs(paths, side=side, convert=convert)))
 
 
-def _on_photographs(planned: EvolvePlan, paths: list[Path], images: np.ndarray) -> str:
-    scores = planned.score(planned.scorer.params, images)
-    told = (
-        f"on {len(paths)} photographs of {planned.config.photos} its highest confidence is "
-        f"{_percent(np.median(scores.max(axis=1)))} in the median"
+def _on_photographs(
+    subject: Subject,
+    paths: list[Path],
+    images: UInt8[np.ndarray, "n side side 3"],
+    *,
+    folder: Path | None,
+) -> str:
+    scores = subject.score(subject.scorer.params, images)
+    confidence = (
+        f"on {len(paths)} photographs of {folder} its highest confidence is "
+        f"{_percent(float(np.median(scores.max(axis=1))))} in the median"
     )
     try:
-        classes = np.asarray([class_of(path, planned.scorer.wnids) for path in paths])
+        classes = np.asarray([class_of(path, subject.scorer.wnids) for path in paths])
     except UserError:  # nothing to compare with: photographs need not be named by their class
-        return told
+        return confidence
     right = (scores.argmax(axis=1) == classes).mean()
-    return f"{told}, and {right:.1%} are classed right"
+    return f"{confidence}, and {right:.1%} are classed right"
 
 
 def _percent(log_odds: float) -> str:
-    return f"{float(confidence_of(np.asarray(log_odds))):.2%}"
+    return percent(float(confidence_of(log_odds)), digits=2)

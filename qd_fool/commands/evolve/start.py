@@ -7,103 +7,89 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 from rich.console import Console
 
-from qd_fool.commands.evolve.loop import Carried
+from qd_fool.commands.evolve.loop import History
+from qd_fool.commands.evolve.newest import genomes_of
 from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.errors import UserError
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.runs.archive_npz import read_archive
 from qd_fool.runs.checkpoints import digest, restore_newest
-from qd_fool.runs.directory import names_in, read_run
-from qd_fool.runs.genomes import (
-    empty_log,
-    from_arrays,
-)
+from qd_fool.runs.genomes import empty_log
 from qd_fool.runs.lineage import read_lineage
 from qd_fool.runs.metrics import truncate_metrics
 from qd_fool.runs.pictures import render_elites
+from qd_fool.runs.stored import open_run
 
 
-def is_resumable(run_dir: Path, *, resume: bool, console: Console) -> bool:
-    """Whether there is a run to go on with; refuses what would overwrite something."""
-    names = names_in(run_dir)
-    # What a run that was killed before its first write leaves behind is as good as nothing.
-    nothing = {".lock", "checkpoints", ".run.partial.json"}
-    if names <= nothing and not any(run_dir.glob("checkpoints/generation_*")):
-        if resume:
-            console.print(f"nothing to resume in {run_dir}: starting a new run", highlight=False)
-        return False
-    if resume:
-        return True
-    raise UserError(
-        f"--run-dir {run_dir} exists and is not empty: pass --resume to go on with the run in it, "
-        "or choose another"
-    )
+@dataclasses.dataclass(frozen=True, eq=False)
+class Start:
+    """Where an evolution starts.
 
-
-def blank_state(planned: EvolvePlan) -> EvolutionState:
-    """Generation 0 to come, from nothing; on the host."""
-    cells = len(planned.scorer.class_names)
-    return jax.device_get(init(planned.encoding, cells, seed=planned.config.seed))
-
-
-def first_state(planned: EvolvePlan) -> tuple[EvolutionState, str | None]:
-    """Generation 0 to come: from nothing, or from the elites of another run, scored anew.
-
-    Returns:
-      The state, and a digest of the other run's archive.
+    Attributes:
+      state: State on the host.
+      history: What was logged until then.
+      donor: Digest of the archive of `--init-from`, if the evolution began with one.
     """
-    state, source = blank_state(planned), planned.config.init_from
-    if source is None:
-        return state, None
-    name, found = planned.encoding.name, read_run(source)["config"].get("encoding")
-    if found != name:
-        raise UserError(f"--init-from {source}: its encoding is {found}, expected {name}")
-    theirs = read_run(source).get("encoding_settings") or {}
-    for setting in planned.encoding.meaning:
-        wanted = getattr(planned.encoding.settings, setting)
-        if theirs.get(setting, wanted) != wanted:
-            words = setting.replace("_", "-")
-            raise UserError(
-                f"--init-from {source}: its {words} is {theirs[setting]!r}, this run's {wanted!r}: "
-                "its genomes would mean something else"
-            )
-    donor = read_archive(source, state).archive
-    images = render_elites(donor, planned.encoding, chunk=planned.map_elites.chunk)
-    scores = planned.score(planned.scorer.params, images)
-    cells = np.arange(len(scores))
-    own = scores[cells, cells]
-    held = np.asarray(donor.occupied) & np.isfinite(own)
-    # An elite keeps its cell, and starts a line of its own: ids of another run mean nothing here.
-    donor_id = np.asarray(donor.id)
-    first_cell = np.argmax(donor_id[None, :] == donor_id[:, None], axis=1)
-    none = jnp.full(len(cells), -1, jnp.int32)
-    archive = dataclasses.replace(
-        donor,
-        fitness=jnp.where(held, own, -jnp.inf),
-        id=jnp.where(held, -2 - first_cell, -1).astype(jnp.int32),
-        parent_id=none,
-        parent_class=none,
-        born=none,
-    )
-    return dataclasses.replace(state, archive=archive), digest(donor)
+
+    state: EvolutionState
+    history: History
+    donor: str | None
 
 
-def restore(
-    run_dir: Path, checkpoints: Any, planned: EvolvePlan, console: Console
-) -> tuple[EvolutionState, Carried] | None:
-    """The newest whole checkpoint, with the log cut back to it; None where there is none yet.
+def new_start(planned: EvolvePlan) -> Start:
+    """Start a new run: from nothing, or from the elites of another run, scored again.
 
     Raises:
-      UserError: the run can't go on; before anything is changed.
+      UserError: the other run can't be read, or its genomes mean something else.
     """
-    restored = restore_newest(checkpoints, blank_state(planned))
-    if restored is None and checkpoints.all_steps():
-        raise UserError(f"cannot resume {run_dir}: each of its checkpoints is damaged")
+    history = History(0.0, events=[], genomes=empty_log(planned.subject.encoding))
+    if planned.config.init_from is None:
+        return Start(_blank_state(planned), history, donor=None)
+    state, donor = _donated_state(planned, planned.config.init_from)
+    return Start(state, history, donor)
+
+
+def resumed_start(
+    run_dir: Path,
+    checkpoints: ocp.CheckpointManager,
+    planned: EvolvePlan,
+    *,
+    stored: dict[str, Any],
+    console: Console,
+) -> Start:
+    """Continue a run from its newest whole checkpoint, or from its beginning if it has none yet.
+
+    Args:
+      run_dir: Directory of the run; its metrics are cut back to the start.
+      checkpoints: Checkpoints of the run; damaged ones are deleted.
+      planned: Plan of the run.
+      stored: Contents of its `run.json`.
+      console: Where to say from which generation the run continues.
+
+    Raises:
+      UserError: the run can't continue; before anything is changed.
+    """
+    donor = stored.get("init_from_digest")
+    restored = restore_newest(checkpoints, _blank_state(planned))
+
+    # No checkpoint: start over, unless there are damaged ones.
     if restored is None:
-        console.print(f"no checkpoint in {run_dir} yet: starting over", highlight=False)
-        return None
+        if checkpoints.all_steps():
+            raise UserError(f"cannot resume {run_dir}: each of its checkpoints is damaged")
+        console.print(f"no checkpoint in {run_dir} yet: starting over")
+        start = new_start(planned)
+        if start.donor != donor:
+            raise UserError(
+                f"cannot resume {run_dir}: the archive of {planned.config.init_from}, which it "
+                "is to start from, is not what it was"
+            )
+        truncate_metrics(run_dir, before=0)
+        return start
+
+    # Check all that could stand in the way.
     generation = int(restored.state.generation)
     if generation > planned.generations + 1:
         raise UserError(
@@ -113,15 +99,71 @@ def restore(
     events = read_lineage(run_dir, before=generation)
     if events is None:
         raise UserError(f"cannot resume {run_dir}: its lineage.npz is missing")
+
+    # Cut the logs back to the checkpoint, and drop what is newer.
     truncate_metrics(run_dir, before=generation)
     for problem in restored.problems:
-        console.print(f"{problem}; falling back to the one before", highlight=False)
+        console.print(f"{problem}; falling back to the one before")
     for step in checkpoints.all_steps():
         if step >= generation:
             checkpoints.delete(step)  # damaged: it would stand in the way of its successor
-    console.print(f"resuming after generation {generation - 1}", highlight=False)
-    genomes = empty_log(planned.encoding)
-    if restored.arrays:
-        source = f"{run_dir}: its checkpoint"
-        genomes = from_arrays(restored.arrays, planned.encoding, source=source)
-    return restored.state, Carried(float(restored.meta["seconds"]), 0.0, [events], genomes)
+    console.print(f"resuming after generation {generation - 1}")
+    encoding = planned.subject.encoding
+    genomes = genomes_of(restored, encoding, source=f"{run_dir}: its checkpoint")
+    if genomes is None:
+        genomes = empty_log(encoding)
+    history = History(float(restored.meta["seconds"]), events=[events], genomes=genomes)
+    return Start(restored.state, history, donor)
+
+
+def _blank_state(planned: EvolvePlan) -> EvolutionState:
+    """The state before generation 0, with an empty archive; on the host."""
+    cells = len(planned.subject.scorer.class_names)
+    return jax.device_get(init(planned.subject.encoding, cells, seed=planned.config.seed))
+
+
+def _donated_state(planned: EvolvePlan, source: Path) -> tuple[EvolutionState, str]:
+    """The state before generation 0, with the elites of another run, scored again.
+
+    Returns:
+      The state, and a digest of the other run's archive.
+    """
+    subject, state = planned.subject, _blank_state(planned)
+
+    # Its genomes must mean the same pictures here.
+    donor_run = open_run(source)
+    name, found = subject.encoding.name, donor_run.record["config"].get("encoding")
+    if found != name:
+        raise UserError(f"--init-from {source}: its encoding is {found}, expected {name}")
+    settings = donor_run.record.get("encoding_settings") or {}
+    for setting in subject.encoding.meaning:
+        wanted = getattr(subject.encoding.settings, setting)
+        if settings.get(setting, wanted) != wanted:
+            words = setting.replace("_", "-")
+            raise UserError(
+                f"--init-from {source}: its {words} is {settings[setting]!r}, this run's "
+                f"{wanted!r}: its genomes would mean something else"
+            )
+
+    # Each elite keeps its cell, with the fitness that this run's network gives it there.
+    donor = read_archive(source, state).archive
+    images = render_elites(donor, subject.encoding, chunk=subject.chunk)
+    scores = subject.score(subject.scorer.params, images)
+    cells = np.arange(len(scores))
+    fitness = scores[cells, cells]
+    held = np.asarray(donor.occupied) & np.isfinite(fitness)
+
+    # Each starts a lineage: ids of another run mean nothing here. Below -1, they name the first
+    # cell that the picture holds.
+    donor_id = np.asarray(donor.id)
+    first_cell = np.argmax(donor_id[None, :] == donor_id[:, None], axis=1)
+    none = jnp.full(len(cells), -1, jnp.int32)
+    archive = dataclasses.replace(
+        donor,
+        fitness=jnp.where(held, fitness, -jnp.inf),
+        id=jnp.where(held, -2 - first_cell, -1).astype(jnp.int32),
+        parent_id=none,
+        parent_class=none,
+        born=none,
+    )
+    return dataclasses.replace(state, archive=archive), digest(donor)

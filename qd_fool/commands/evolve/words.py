@@ -1,15 +1,31 @@
-"""What a run says of itself when it is over."""
+"""What a run says about itself while it runs and when it is over."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from qd_fool.archive import Statistics
 from qd_fool.map_elites.state import EvolutionState
 from qd_fool.scoring.confidence import confidence_of, percent
 
 ORIGINAL = {"cppn": (5001, 400), "direct": (5010, 200)}
 """Generations and offspring of the original code's ImageNet runs, beside as many random ones as
 offspring (sferes/exp/images/dl_map_elites_images*.cpp); ten crops each."""
+
+
+def progress_info(statistics: Statistics, *, rate: float, cells: int) -> str:
+    """Return the figures that stand beside the progress bar.
+
+    Args:
+      statistics: Scalars on the host.
+      rate: Evaluations per second.
+      cells: Number of cells in the archive.
+    """
+    return (
+        f"{rate:,.0f} evaluations/s  "
+        f"median {float(statistics.median_confidence):.6f}  "
+        f">=0.99: {int(statistics.cells_over_99)}/{cells}"
+    )
 
 
 def share_of_the_original(encoding: str, evaluations: int) -> str:

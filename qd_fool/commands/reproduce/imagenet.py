@@ -8,10 +8,12 @@ import numpy as np
 
 from qd_fool.commands.reproduce.ascent import ascent_rows
 from qd_fool.commands.reproduce.config import ReproduceConfig
-from qd_fool.commands.reproduce.steps import Step, confidences, evaluations, json_of, named
-from qd_fool.commands.reproduce.summary import Row, median_row, p_value, percent, plot_runs
+from qd_fool.commands.reproduce.steps import Step, by_kind, confidences, evaluations, named, results
+from qd_fool.commands.reproduce.summary import Row, median_row, p_value, plot_runs
 from qd_fool.commands.reproduce.transfer import transfer_rows
+from qd_fool.files import read_json
 from qd_fool.judge.statistics import mann_whitney
+from qd_fool.scoring.confidence import percent
 
 KINDS = {
     "cppn-paper": ("cppn", "paper", 1.0),
@@ -97,12 +99,9 @@ def imagenet_rows(config: ReproduceConfig, out: Path, steps: Sequence[Step]) -> 
       out: Directory that the commands wrote to.
       steps: Commands, all done.
     """
-    rows = []
-    runs: dict[str, list[Path]] = {}
-    for kind in KINDS:
-        of_kind = [step for step in steps if step.name.startswith(f"{kind}/")]
-        runs[kind] = [step.result for step in of_kind]
-        rows += _evolution(kind, of_kind)
+    evolutions = by_kind(steps, KINDS)
+    rows = [row for kind, same in evolutions.items() for row in _evolution(kind, same)]
+    runs = {kind: results(same) for kind, same in evolutions.items()}
     plot_runs(out / "confidence.png", runs, title="Median over the 1000 classes")
     rows += _between(runs, named(steps, "cppn-paper/seed0"))
     rows += ascent_rows(
@@ -170,7 +169,7 @@ def _between(runs: dict[str, list[Path]], step: Step) -> list[Row]:
 
 def _retraining(step: Step) -> list[Row]:
     """Rows on evolution before and after retraining, at the same evaluations."""
-    table = json_of(step.result)["rows"]
+    table = read_json(step.result)["rows"]
     first = table[0]
     figure_row = functools.partial(
         Row, experiment="retraining with a class of fooling images", step=step

@@ -8,10 +8,12 @@ import numpy as np
 
 from qd_fool.commands.reproduce.ascent import ascent_rows
 from qd_fool.commands.reproduce.config import ReproduceConfig
-from qd_fool.commands.reproduce.steps import Step, confidences, json_of, named, rows_of
-from qd_fool.commands.reproduce.summary import Row, median_row, p_value, percent, plot_runs
+from qd_fool.commands.reproduce.steps import Step, by_kind, confidences, named, results, rows_of
+from qd_fool.commands.reproduce.summary import Row, median_row, p_value, plot_runs
 from qd_fool.commands.reproduce.transfer import transfer_rows
+from qd_fool.files import read_json
 from qd_fool.judge.statistics import mann_whitney
+from qd_fool.scoring.confidence import percent
 
 ENCODINGS = ("direct", "cppn")
 
@@ -94,12 +96,9 @@ def mnist_rows(config: ReproduceConfig, out: Path, steps: Sequence[Step]) -> lis
       out: Directory that the commands wrote to.
       steps: Commands, all done.
     """
-    rows = []
-    runs: dict[str, list[Path]] = {}
-    for kind in ("direct-paper", "cppn-paper", "direct-fast", "cppn-fast"):
-        of_kind = [step for step in steps if step.name.startswith(f"{kind}/")]
-        runs[kind] = [step.result for step in of_kind]
-        rows += evolution_rows(kind, of_kind)
+    evolutions = by_kind(steps, ("direct-paper", "cppn-paper", "direct-fast", "cppn-fast"))
+    rows = [row for kind, same in evolutions.items() for row in evolution_rows(kind, same)]
+    runs = {kind: results(same) for kind, same in evolutions.items()}
     rows += _between(runs, steps)
     plot_runs(out / "confidence.png", runs, title="LeNet: median over the ten digits")
     rows += ascent_rows(
@@ -189,7 +188,7 @@ def _between(runs: dict[str, list[Path]], steps: Sequence[Step]) -> list[Row]:
 
 def _retraining(step: Step) -> list[Row]:
     """Rows on the extremes over all rounds; the summary shows the whole table, too."""
-    table = json_of(step.result / "table.json")["rows"]
+    table = read_json(step.result / "table.json")["rows"]
     experiment = f"retraining, {len(table)} rounds, {step.name.partition('-')[2]}"
     figure_row = functools.partial(Row, experiment=experiment, step=step)
     errors = [row["test_error"] for row in table]

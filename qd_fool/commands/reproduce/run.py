@@ -47,7 +47,7 @@ def reproduce_run(config: ReproduceConfig, *, console: Console) -> Path:
     run_steps(steps, out, console=console)
     rows = (mnist_rows if config.what == "mnist" else imagenet_rows)(config, out, steps)
     write_summary(out, rows, steps, title=_title(config), command=_command(config, out))
-    console.print(f"look at {out / 'summary.md'}", highlight=False, soft_wrap=True)
+    console.print(f"look at {out / 'summary.md'}")
     return out
 
 
@@ -83,9 +83,9 @@ def run_steps(steps: Sequence[Step], out: Path, *, console: Console) -> None:
     for i, step in enumerate(steps):
         line = f"[{i + 1}/{len(steps)}] {step.command}"
         if step.finished():
-            console.print(f"{line}  (done)", highlight=False, soft_wrap=True, markup=False)
+            console.print(f"{line}  (done)")
             continue
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        console.print(line)
         began = time.monotonic()
         # One process per command, so that its memory and compiled programs are freed.
         code = subprocess.run(  # noqa: S603  # this program, with words of its own making

@@ -2,14 +2,14 @@
 
 import csv
 import dataclasses
-import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from qd_fool.errors import UserError
+from qd_fool.files import read_json
 from qd_fool.runs.directory import read_run
 
 
@@ -43,8 +43,8 @@ class Step:
 def read_run_status(path: Path) -> str | None:
     """The status in a `run.json`; None where the file is not whole."""
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        run = read_json(path)
+    except UserError:
         return None
     return run.get("status") if isinstance(run, dict) else None
 
@@ -52,12 +52,22 @@ def read_run_status(path: Path) -> str | None:
 def load_seconds(out: Path) -> dict[str, float]:
     """Seconds that each command took, by command."""
     path = out / "seconds.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_json(path) if path.is_file() else {}
 
 
 def named(steps: Sequence[Step], name: str) -> Step:
     """The step of a name."""
     return next(step for step in steps if step.name == name)
+
+
+def by_kind(steps: Sequence[Step], kinds: Iterable[str]) -> dict[str, list[Step]]:
+    """Return the steps `KIND/...` of each kind, in order."""
+    return {kind: [step for step in steps if step.name.startswith(f"{kind}/")] for kind in kinds}
+
+
+def results(steps: Sequence[Step]) -> list[Path]:
+    """Return where the results of steps are."""
+    return [step.result for step in steps]
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -74,8 +84,3 @@ def confidences(run_dir: Path) -> np.ndarray:
 def evaluations(run_dir: Path) -> int:
     """Counted evaluations of a run."""
     return int(read_run(run_dir)["evaluations"])
-
-
-def json_of(path: Path) -> Any:
-    """The value in a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))

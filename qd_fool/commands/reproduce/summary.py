@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import datetime
-import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -13,10 +12,12 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
+from qd_fool.commands.common.tables import markdown_table
 from qd_fool.commands.reproduce.paper import MARKS, PAPER
 from qd_fool.commands.reproduce.steps import Step, load_seconds, rows_of
-from qd_fool.files import replacing
+from qd_fool.files import replacing, write_text
 from qd_fool.judge.statistics import median_interval
+from qd_fool.scoring.confidence import percent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,15 +44,6 @@ class Row:
 
 
 COLUMNS = ("experiment", "figure", "ours", "95% interval", "seeds", "paper", "mark", "command")
-
-
-def percent(value: float) -> str:
-    """A confidence with as many digits as distinguish it from certainty, and never certainty."""
-    if np.isnan(value):
-        return "-"
-    if value >= 0.999999:
-        return "> 99.9999%"
-    return f"{value:.2%}" if value < 0.9995 else f"{math.floor(value * 1e6) / 1e4:.4f}%"
 
 
 def p_value(p: float) -> str:
@@ -143,27 +135,26 @@ def write_summary(
         "Intervals and tests are over pictures. Pictures of one run share ancestors: intervals say "
         "how certain a figure is for these runs, and are too narrow for others.",
         "",
-        "| experiment | figure | ours | 95% interval | seeds | paper | mark | command |",
-        "|---|---|---|---|---|---|---|---|",
     ]
 
     # The rows; an experiment is named in the first of several rows.
-    before = ""
+    before, table = "", []
     for row in rows:
         cells = list(_cells(row))
         cells[0] = "" if row.experiment == before else row.experiment
         cells[-1] = str(number[row.step.command])
         before = row.experiment
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        table.append(cells)
+    lines += markdown_table(COLUMNS, table)
 
     # Whole tables of retraining, plots, and the commands with their times.
     for step in steps:
         for name in TABLES:
             page = step.result.parent / name if step.result.suffix else step.result / name
             if page.is_file():
-                table = [line for line in page.read_text(encoding="utf-8").splitlines() if line]
                 lines += ["", f"## {step.name}", ""]
-                lines += [line for line in table if line.startswith("|")]
+                text = page.read_text(encoding="utf-8")
+                lines += [line for line in text.splitlines() if line.startswith("|")]
     pictures = [p for p in sorted(out.rglob("*.png")) if "elites" not in p.parts]
     shown = [p for p in pictures if p.name in SHOWN]
     lines += ["", "## Plots", ""]
@@ -173,8 +164,7 @@ def write_summary(
         f"{i + 1}. `{step.command}` ({seconds.get(step.command, 0.0):.0f} s)"
         for i, step in enumerate(steps)
     ]
-    with replacing(out / "summary.md") as partial:
-        partial.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    write_text(out / "summary.md", lines)
 
 
 TABLES = ("table.md", "retrain.md")

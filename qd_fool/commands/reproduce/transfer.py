@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from qd_fool.commands.reproduce.steps import Step, json_of, rows_of
-from qd_fool.commands.reproduce.summary import Row, p_value, percent
+from qd_fool.commands.reproduce.steps import Step, rows_of
+from qd_fool.commands.reproduce.summary import Row, p_value
+from qd_fool.files import read_json
 from qd_fool.judge.statistics import mann_whitney
 from qd_fool.judge.transfer import PairCounts
+from qd_fool.scoring.confidence import percent
 
 
 def transfer_rows(single: Step, joint: Step | None = None, *, experiment: str) -> list[Row]:
@@ -18,7 +20,7 @@ def transfer_rows(single: Step, joint: Step | None = None, *, experiment: str) -
       joint: Transfer of runs against A and another network. All other networks are held out.
       experiment: Name of the experiment.
     """
-    transfer = json_of(single.result)
+    transfer = read_json(single.result)
     source = transfer["sources"][0]["networks"][0]
     rows = []
     for other, at in _counts(transfer).items():
@@ -38,7 +40,7 @@ def transfer_rows(single: Step, joint: Step | None = None, *, experiment: str) -
             )
         )
     if joint is not None:
-        fooled = set(json_of(joint.result)["sources"][0]["networks"])
+        fooled = set(read_json(joint.result)["sources"][0]["networks"])
         held_out = [network["name"] for network in transfer["networks"]]
         rows += [
             _joint_row(single, joint, name, experiment=experiment)
@@ -89,5 +91,5 @@ def _added(a: PairCounts, b: PairCounts) -> PairCounts:
 
 def _seeds(step: Step) -> str:
     """Seeds of the runs of a transfer."""
-    seeds = [source.get("seed") for source in json_of(step.result)["sources"]]
+    seeds = [source.get("seed") for source in read_json(step.result)["sources"]]
     return ", ".join(str(seed) for seed in seeds if seed is not None)

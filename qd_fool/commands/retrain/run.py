@@ -1,9 +1,6 @@
 """`qd-fool retrain`: which retraining a network gets, and the settings a run was begun with."""
 
 import dataclasses
-import datetime
-import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,9 @@ from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
 from qd_fool.commands.retrain.imagenet.rounds import retrain_imagenet
 from qd_fool.commands.retrain.mnist.rounds import retrain_mnist
 from qd_fool.errors import UserError
+from qd_fool.files import read_json
 from qd_fool.models.entry import ZOO
+from qd_fool.runs.directory import new_directory
 
 SHARED = (
     "model",
@@ -41,16 +40,8 @@ def retrain_run(config: RetrainConfig, *, console: Console) -> RetrainResult:
     imagenet = ZOO[config.model].imagenet
     _refuse_foreign(config, imagenet=imagenet)
     retrain = retrain_imagenet if imagenet else retrain_mnist
-    return retrain(config, retrain_dir(config), console=console)
-
-
-def retrain_dir(config: RetrainConfig) -> Path:
-    """The directory asked for, or `runs/<time>-retrain-<model>-<encoding>`."""
-    if config.run_dir is not None:
-        return config.run_dir
-    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
-    name = f"{now}-retrain-{config.model}-{config.encoding}"
-    return Path("runs") / re.sub(r"[^\w.-]", "_", name)
+    run_dir = new_directory(config.run_dir, "retrain", config.model, config.encoding)
+    return retrain(config, run_dir, console=console)
 
 
 def _refuse_foreign(config: RetrainConfig, *, imagenet: bool) -> None:
@@ -77,11 +68,9 @@ def stored_retrain(run_dir: Path) -> RetrainConfig:
     path = next((path for path in paths if path.exists()), None)
     if path is None:
         raise UserError(f"{run_dir} is no retraining: no run.json or settings.json in it")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        record = dict(found["config"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{path}: expected the settings of a retraining in JSON") from error
+    found = read_json(path)
+    if not isinstance(found, dict) or not isinstance(record := found.get("config"), dict):
+        raise UserError(f"{path}: expected the settings of a retraining in JSON")
     kind = found.get("kind", "evolution" if path.name == "run.json" else "retraining")
     if kind != "retraining":
         raise UserError(f"{run_dir}: its kind is {kind}, expected a retraining")

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
-from PIL import Image
 
 from qd_fool.data.photographs import centre_square
 from qd_fool.errors import UserError
 from qd_fool.models import Scorer
-from qd_fool.models.scorer import default_chunk
-from qd_fool.runs.pictures import read_image
+from qd_fool.models.network import default_chunk
+from qd_fool.runs.pictures import read_image, to_image
 from qd_fool.scoring.crops import check_crops, crop_places
 from qd_fool.scoring.score import SCORE_AT_ONCE, score_function
 
@@ -76,7 +75,7 @@ def show(scorer: Scorer, path: Path, *, crops: int) -> UInt8[np.ndarray, "height
     channels, size = scorer.image_shape[2], scorer.input_size
     pixels = read_image(path, channels=channels)
     if is_small(scorer, pixels.shape):
-        image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+        image = to_image(pixels)
         enlarged = centre_square(image, min(scorer.image_shape[:2]))
         pixels = np.asarray(enlarged).reshape(*enlarged.size[::-1], channels)
     if crops == 1:

@@ -198,12 +198,7 @@ def _load(source: Source, recorded: _RecordedNetwork, *, console: Console) -> Ne
             if source.kind == "joint"
             else "what the run wrote down stands in for its scores"
         )
-        console.print(
-            f"warning: {source.name}: {wanted.model} is not scored, {rest}: {error}",
-            highlight=False,
-            soft_wrap=True,
-            markup=False,
-        )
+        console.print(f"warning: {source.name}: {wanted.model} is not scored, {rest}: {error}")
         return Network(wanted.model, wanted, label, None)
     return Network(wanted.model, wanted, Path(scorer.weights).name, scorer)
 

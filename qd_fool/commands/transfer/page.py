@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from qd_fool.commands.common.tables import markdown_table
 from qd_fool.commands.transfer.figures import SourceRow, Summary
-from qd_fool.files import replacing
+from qd_fool.files import write_text
 from qd_fool.judge.transfer import SURE
 
 TARGET_FROM = {
@@ -46,8 +47,7 @@ def write_page(path: Path, summary: Summary) -> None:
         "asked at >= 0.99; see `fool_all.png`. They are listed in `transfer.json`; every answer is "
         "in `transfer.csv`.",
     ]
-    with replacing(path) as partial:
-        partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    write_text(path, ["\n\n".join(parts)])
 
 
 def floored(value: float, digits: int) -> str:
@@ -57,10 +57,7 @@ def floored(value: float, digits: int) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(
-        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+    return "\n".join(markdown_table(head, rows, numbers=True))
 
 
 def _networks(summary: Summary) -> str:

@@ -10,14 +10,16 @@ import matplotlib
 import matplotlib.axes
 import matplotlib.figure
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from matplotlib.patches import Rectangle
 
 from qd_fool.commands.transfer.figures import SourceRow, Summary
 from qd_fool.commands.transfer.page import floored
 from qd_fool.commands.transfer.sheet import write_sheet
+from qd_fool.commands.transfer.summary import Transfer
 from qd_fool.files import replacing
 from qd_fool.judge.transfer import SURE, THRESHOLDS
+from qd_fool.scoring.confidence import log_odds_of
 
 TICKS = {
     1e-12: "1e-12",
@@ -33,49 +35,36 @@ TICKS = {
 """Confidences to mark on axes of log-odds."""
 
 
-def write_plots(
-    out: Path,
-    summary: Summary,
-    *,
-    log_odds: Float[np.ndarray, "images networks"],
-    targets: Int[np.ndarray, " images"],
-    paths: Sequence[Path],
-    labels: Sequence[str],
-) -> list[str]:
+def write_plots(out: Path, summary: Summary, transfer: Transfer) -> list[str]:
     """Write all plots.
 
     Args:
       out: Directory to write to.
       summary: Figures of the transfer.
-      log_odds: Log-odds of each image's target; NaN where a network was not asked.
-      targets: Target class of each image.
-      paths: Files of the images.
-      labels: Labels of all classes.
+      transfer: Pictures and answers.
 
     Returns:
       Names of the files.
     """
+    log_odds = transfer.answers.log_odds
     written = ["matrix.png", "fool_both.png"]
     with matplotlib.rc_context({"text.parse_math": False, "font.size": 9}):
         _save(_matrix(summary), out / "matrix.png")
         _save(_both(summary), out / "fool_both.png")
-        start = 0
         for i, source in enumerate(summary.sources):
-            rows = slice(start, start + source.images)
-            start = rows.stop
             if not source.pairs:
                 continue
             slug = re.sub(r"[^\w.-]", "_", source.name)
             name = "scatter.png" if len(summary.sources) == 1 else f"scatter_{i}_{slug}.png"
-            _save(_scatter(source, summary.names, log_odds[rows]), out / name)
+            _save(_scatter(source, summary.names, log_odds[transfer.rows(i)]), out / name)
             written.append(name)
     write_sheet(
         out / "fool_all.png",
         networks=sum(network.scored for network in summary.networks),
         log_odds=log_odds,
-        targets=targets,
-        paths=paths,
-        labels=labels,
+        targets=transfer.targets,
+        paths=transfer.paths,
+        labels=transfer.class_names,
     )
     return [*written, "fool_all.png"]
 
@@ -215,7 +204,7 @@ def _scatter(
     for axes, pair in zip(grid, pairs, strict=False):
         a, b = (log_odds[:, names.index(name)] for name in (pair.a, pair.b))
         for threshold, style in zip(THRESHOLDS, ("--", ":"), strict=True):
-            edge = math.log(threshold / (1 - threshold))
+            edge = float(log_odds_of(threshold))
             for line in (axes.axhline, axes.axvline):
                 line(edge, color="#c52", linewidth=0.8, linestyle=style)
         axes.scatter(a, b, s=size, color="#26a", alpha=0.55, linewidths=0)
@@ -234,9 +223,9 @@ def _scatter(
 def _confidence_axis(axis: Any, values: Float[np.ndarray, " images"]) -> None:
     """Mark an axis of log-odds by confidences."""
     low, high = float(values.min()), float(values.max())
-    low, high = min(low, -1.0), max(high, math.log(9999.0))
+    low, high = min(low, -1.0), max(high, float(log_odds_of(0.9999)))
     room = 0.05 * (high - low)
-    ticks = {math.log(p / (1 - p)): word for p, word in TICKS.items()}
+    ticks = {float(log_odds_of(p)): word for p, word in TICKS.items()}
     shown = {at: word for at, word in ticks.items() if low - room <= at <= high + room}
     axis.set_ticks(list(shown), list(shown.values()))
     (axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim)(low - room, high + room)

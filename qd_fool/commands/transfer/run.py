@@ -1,9 +1,6 @@
 """`qd-fool transfer`: do pictures that fool one network fool others? (Paper: generalization.)"""
 
 import dataclasses
-import datetime
-import functools
-import json
 import shlex
 import time
 from collections.abc import Sequence
@@ -14,8 +11,8 @@ import numpy as np
 import tyro
 from jaxtyping import Int
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.transfer.answers import Answers, Shape, ask, check_shapes
 from qd_fool.commands.transfer.figures import summary_json
 from qd_fool.commands.transfer.networks import Network, all_networks, load_targets, named
@@ -25,10 +22,10 @@ from qd_fool.commands.transfer.plots import write_plots
 from qd_fool.commands.transfer.sources import Source, read_shapes, read_sources
 from qd_fool.commands.transfer.summary import Transfer, summarise, write_csv
 from qd_fool.errors import UserError
-from qd_fool.files import write_json
+from qd_fool.files import read_json, write_json
 from qd_fool.judge.transfer import SURE
-from qd_fool.runs.directory import make_run_dir
-from qd_fool.scoring.confidence import confidence_of, percent
+from qd_fool.runs.directory import make_run_dir, new_directory
+from qd_fool.scoring.confidence import confidence_of, log_odds_of, percent
 
 RESULT = "transfer.json"
 
@@ -74,7 +71,7 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
       UserError: There is nothing to score; a network or a picture can't be read or does not fit;
         or the directory holds something else. Nothing is overwritten.
     """
-    say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    say = console.print
     if not config.runs:
         raise UserError("transfer needs at least one run or folder of pictures")
 
@@ -115,14 +112,7 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
     for note in summary.notes:
         say(f"note: {note}")
     make_run_dir(out, flag="--out")
-    plots = write_plots(
-        out,
-        summary,
-        log_odds=transfer.answers.log_odds,
-        targets=targets,
-        paths=paths,
-        labels=like.class_names,
-    )
+    plots = write_plots(out, summary, transfer)
     write_csv(out / "transfer.csv", transfer)
     summary = dataclasses.replace(summary, files=("transfer.csv", "transfer.md", *plots))
     write_page(out / "transfer.md", summary)
@@ -142,8 +132,7 @@ def _directory(config: TransferConfig) -> Path:
         return config.out
     if len(config.runs) == 1:
         return config.runs[0] / "transfer"
-    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
-    return Path("runs") / f"{now}-transfer"
+    return new_directory(None, "transfer")
 
 
 def _former_files(out: Path) -> set[str]:
@@ -159,8 +148,8 @@ def _former_files(out: Path) -> set[str]:
     if not any(out.iterdir()):
         return set()
     try:
-        former = json.loads((out / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        former = read_json(out / RESULT)
+    except UserError:  # no former transfer
         former = None
     if not isinstance(former, dict) or former.get("kind") != "transfer":
         raise UserError(
@@ -206,14 +195,14 @@ def _ask_all(
         if network.scorer is None:
             continue
         begun = time.perf_counter()
-        with _counting(console, network.name, total=len(paths)) as count:
+        with progress_bar(console, network.name, total=len(paths), transient=True) as bar:
             found = ask(
                 network.scorer,
                 paths,
                 shapes=shapes,
                 targets=targets,
                 crops=crops,
-                count=count.advance,
+                count=bar.advance,
             )
         log_odds[:, j], argmax[:, j] = found.log_odds, found.argmax
         best[:, j] = found.argmax_log_odds
@@ -222,10 +211,7 @@ def _ask_all(
         console.print(
             f"{network.name} ({network.weights}): {len(paths)} pictures in "
             f"{time.perf_counter() - begun:.1f} s; median confidence "
-            f"{percent(float(np.median(confidence)))}, {(confidence >= SURE).sum()} at >= {SURE}",
-            highlight=False,
-            soft_wrap=True,
-            markup=False,
+            f"{percent(float(np.median(confidence)))}, {(confidence >= SURE).sum()} at >= {SURE}"
         )
     return targets, Answers(log_odds, argmax, best)
 
@@ -255,36 +241,7 @@ def _stand_in(
             continue
         answers.log_odds[rows, indices[0]] = recorded.log_odds
         answers.argmax[rows, indices[0]] = recorded.argmax
-        with np.errstate(divide="ignore"):
-            p = recorded.argmax_confidence
-            answers.argmax_log_odds[rows, indices[0]] = np.log(p) - np.log1p(-p)
-
-
-class _counting:
-    """A bar on a terminal for as long as the block runs; nothing in a log."""
-
-    def __init__(self, console: Console, name: str, *, total: int) -> None:
-        columns = (
-            TextColumn("{task.description}"),
-            MofNCompleteColumn(),
-            BarColumn(),
-            TextColumn("ETA"),
-            TimeRemainingColumn(),
-        )
-        self._progress = Progress(
-            *columns, console=console, disable=not console.is_terminal, transient=True
-        )
-        self._task = self._progress.add_task(name, total=total)
-
-    def __enter__(self) -> "_counting":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def advance(self, pictures: int) -> None:
-        self._progress.advance(self._task, pictures)
+        answers.argmax_log_odds[rows, indices[0]] = log_odds_of(recorded.argmax_confidence)
 
 
 def _command(config: TransferConfig) -> str:

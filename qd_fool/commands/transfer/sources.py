@@ -12,9 +12,9 @@ from jaxtyping import Float, Int
 
 from qd_fool.errors import UserError
 from qd_fool.models import Scorer
-from qd_fool.runs.directory import read_run
 from qd_fool.runs.elites import read_elites
 from qd_fool.runs.pictures import read_image
+from qd_fool.runs.stored import open_run
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 
@@ -95,10 +95,10 @@ def read_sources(paths: Sequence[Path], like: Scorer) -> list[Source]:
 
 def _read_run_source(path: Path, name: str, like: Scorer) -> Source:
     """A run, with its elites as pictures."""
-    run, classes = read_run(path), len(like.class_names)
-    if run["classes"] != classes:
+    run, classes = open_run(path), len(like.class_names)
+    if run.classes != classes:
         raise UserError(
-            f"{path} has {run['classes']} classes and {like.name} {classes}: expected the same"
+            f"{path} has {run.classes} classes and {like.name} {classes}: expected the same"
         )
     rows = read_elites(path)
     if not rows:
@@ -119,12 +119,12 @@ def _read_run_source(path: Path, name: str, like: Scorer) -> Source:
         ) from error
     if targets.min() < 0 or targets.max() >= classes:
         raise UserError(f"{path / 'elites.csv'}: class_index goes beyond 0..{classes - 1}")
-    kind = "joint" if run["config"].get("also") else str(run.get("kind", "evolution"))
+    kind = "joint" if len(run.networks) > 1 else run.kind
     return Source(
         name=name,
         path=path,
         kind=kind,
-        run=run,
+        run=run.record,
         paths=tuple(path / row["png"] for row in rows),
         targets=targets,
         told_by={"run": len(rows)},

@@ -67,6 +67,11 @@ class Transfer:
     crops: int
 
     @property
+    def paths(self) -> list[Path]:
+        """Files of the images."""
+        return [path for source in self.sources for path in source.paths]
+
+    @property
     def confidence(self) -> Float[np.ndarray, "images networks"]:
         """Confidence in each image's target; NaN where a network was not asked."""
         return confidence_of(self.answers.log_odds)

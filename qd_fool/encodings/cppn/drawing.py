@@ -9,6 +9,7 @@ branch an edge, is 3-16 times faster than the whole batch in step; on accelerato
 step.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import no_type_check
@@ -25,6 +26,10 @@ from qd_fool.encodings.cppn.graph import INPUTS, Graphs, with_ancestors
 
 TILE = 1024
 """Pixels at a time: a tile of all nodes stays in a core's cache."""
+
+
+Tiles = Float[Array, "tiles inputs tile"]
+"""What the input nodes emit at each pixel, tile by tile."""
 
 
 Finish = Callable[[Float[Array, "*n outputs pixels"]], Array]
@@ -108,37 +113,41 @@ def write_tapes(graphs: Graphs, *, outputs: int, at_zero: Sequence[float]) -> Ta
     )
 
 
-def play(
-    tapes: Tapes,
-    grid: Float[Array | np.ndarray, "inputs pixels"],
-    *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
-) -> Array:
-    """Values of the outputs at each pixel, made into pixels tile by tile.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Playing:
+    """What tapes do not say about the way they are played.
+
+    Attributes:
+      nodes: Capacity of the graphs in nodes.
+      activations: Activations in the order of the genomes' indices.
+      finish: Function from values `(..., outputs, pixels)` to pixels `(..., pixels, channels)`.
+    """
+
+    nodes: int
+    activations: Sequence[Activation]
+    finish: Finish
+
+
+def play(tapes: Tapes, grid: Float[Array | np.ndarray, "inputs pixels"], playing: Playing) -> Array:
+    """Return the values of the outputs at each pixel, made into pixels tile by tile.
 
     Args:
-      tapes: of a population.
-      grid: what the input nodes emit at each pixel.
-      nodes: capacity of the graphs.
-      activations: in the order of the genomes' indices.
-      finish: `(..., outputs, pixels)` values to `(..., pixels, channels)`.
+      tapes: Tapes of a population.
+      grid: Values that the input nodes emit at each pixel.
+      playing: Capacity, activations, and how values become pixels.
 
     Returns:
       `(n, pixels, channels)`.
     """
     pixels = grid.shape[1]
     tiles = tiles_of(jnp.asarray(grid))
-    one_by_one = partial(_one_by_one, nodes=nodes, activations=activations, finish=finish)
-    in_step = partial(_in_step, nodes=nodes, activations=activations, finish=finish)
+    one_by_one = partial(_one_by_one, playing=playing)
+    in_step = partial(_in_step, playing=playing)
     out = jax.lax.platform_dependent(tapes, tiles, cpu=sequential_vmap(one_by_one), default=in_step)
     return _joined(out, pixels)
 
 
-def tiles_of(
-    grid: Float[Array, "inputs pixels"], *, multiple: int = 1
-) -> Float[Array, "tiles inputs tile"]:
+def tiles_of(grid: Float[Array, "inputs pixels"], *, multiple: int = 1) -> Tiles:
     """The grid cut into tiles of one size, a multiple of `multiple`; filled up with its end."""
     pixels = grid.shape[1]
     count = -(-pixels // TILE)
@@ -152,16 +161,9 @@ def _joined(out: Array, pixels: int) -> Array:
     return out.reshape(n, tiles * tile, channels)[:, :pixels]
 
 
-def _one_by_one(
-    tapes: Tapes,
-    tiles: Float[Array, "tiles inputs tile"],
-    *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
-) -> Array:
-    outputs = tapes.fed.shape[1]
-    functions = (lambda s: s, *activations)
+def _one_by_one(tapes: Tapes, tiles: Tiles, playing: Playing) -> Array:
+    nodes, outputs = playing.nodes, tapes.fed.shape[1]
+    functions = (lambda s: s, *playing.activations)
 
     def tile_of(rows: Array, tape: Tapes, inputs: Array) -> tuple[Array, Array]:
         rows = jax.lax.dynamic_update_slice(rows, inputs, (0, 0))
@@ -180,7 +182,7 @@ def _one_by_one(
         rows = jax.lax.fori_loop(0, tape.length, edge, rows)
         values = rows[nodes - outputs : nodes]
         values = jnp.where(tape.fed[:, None], values, tape.unfed_value[:, None])
-        return rows, finish(values)
+        return rows, playing.finish(values)
 
     def picture(rows: Array, tape: Tapes) -> tuple[Array, Array]:
         return jax.lax.scan(lambda r, inputs: tile_of(r, tape, inputs), rows, tiles)
@@ -190,15 +192,8 @@ def _one_by_one(
     return jax.lax.scan(picture, rows, tapes)[1]
 
 
-def _in_step(
-    tapes: Tapes,
-    tiles: Float[Array, "tiles inputs tile"],
-    *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
-) -> Array:
-    n, outputs = tapes.fed.shape
+def _in_step(tapes: Tapes, tiles: Tiles, playing: Playing) -> Array:
+    nodes, (n, outputs) = playing.nodes, tapes.fed.shape
     everyone = jnp.arange(n)
 
     def tile_of(inputs: Float[Array, "inputs tile"]) -> Array:
@@ -209,13 +204,13 @@ def _in_step(
             read = rows[everyone, tapes.source[:, k]]
             total = tapes.goes_on[:, k, None] * rows[:, nodes] + tapes.weight[:, k, None] * read
             value = total
-            for index, function in enumerate(activations):
+            for index, function in enumerate(playing.activations):
                 value = jnp.where(tapes.function[:, k, None] == index + 1, function(total), value)
             # Beyond the last edge the row is the scratch row, and nothing is lost.
             return rows.at[everyone, tapes.row[:, k]].set(value)
 
         rows = jax.lax.fori_loop(0, jnp.max(tapes.length, initial=0), edge, rows)
         values = rows[:, nodes - outputs : nodes]
-        return finish(jnp.where(tapes.fed[..., None], values, tapes.unfed_value[..., None]))
+        return playing.finish(jnp.where(tapes.fed[..., None], values, tapes.unfed_value[..., None]))
 
     return jnp.moveaxis(jax.lax.map(tile_of, tiles), 0, 1)

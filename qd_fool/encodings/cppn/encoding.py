@@ -23,7 +23,7 @@ from qd_fool.encodings.color import (
 )
 from qd_fool.encodings.cppn.activations import ACTIVATIONS, at_zero
 from qd_fool.encodings.cppn.crossover import cross_graphs
-from qd_fool.encodings.cppn.drawing import Finish, play, write_tapes
+from qd_fool.encodings.cppn.drawing import Finish, Playing, play, write_tapes
 from qd_fool.encodings.cppn.gradient import play_with_gradient
 from qd_fool.encodings.cppn.graph import INPUTS, Graphs, choose
 from qd_fool.encodings.cppn.graph_json import describe_graph
@@ -170,9 +170,8 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
 
     def draw(graphs: Graphs, grid: Array | np.ndarray, player: object, finish: Finish) -> Array:
         tapes = write_tapes(graphs, outputs=outputs, at_zero=zeros)
-        return player(  # type: ignore[operator]
-            tapes, grid, nodes=settings.max_nodes, activations=functions, finish=finish
-        )
+        playing = Playing(settings.max_nodes, functions, finish)
+        return player(tapes, grid, playing)  # type: ignore[operator]
 
     def render(graphs: Graphs) -> UInt8[Array, "n height width channels"]:
         pixels = draw(graphs, own_grid(), play, to_bytes)

@@ -1,13 +1,13 @@
 """From graphs to values on a grid of pixels, differentiable in the weights.
 
-Reverse mode does not pass through loops of dynamic length, and through one of fixed length it would
-keep the rows of every step. So the backward pass is written out: the tape is played again, a tile
-of pixels at a time, and then in reverse, edge by edge. What is kept is three rows a node.
+JAX's reverse mode does not pass through loops of dynamic length. Through a loop of fixed length it
+would keep the rows of every step. So the backward pass is written out here: the tape is played
+again, a tile of pixels at a time, and then in reverse, edge by edge. Three rows per node are kept.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
@@ -26,15 +26,15 @@ from qd_fool.encodings.cppn.activations import (
     sine,
     tanh,
 )
-from qd_fool.encodings.cppn.drawing import Finish, Tapes, play, tiles_of
+from qd_fool.encodings.cppn.drawing import Playing, Tapes, Tiles, play, tiles_of
 
 LANES = 32
-"""Sums over pixels are kept apart in so many, which a CPU adds up at once."""
+"""A sum over pixels is kept as this many partial sums, which a CPU adds in one instruction."""
 
 
 STEEPEST = 1e12
-"""Bound of a value's derivative at a pixel. Each node may multiply it by 50, and there are dozens:
-float32 would overflow, and infinity times 0 is NaN."""
+"""Bound of a value's derivative at a pixel. Each node may multiply a derivative by 50, and there
+are dozens of nodes: float32 would overflow, and infinity times 0 is NaN."""
 
 
 # cos(r) on [-pi/2, pi/2] by Taylor's series in r^2: off by 7e-9 before rounding.
@@ -70,63 +70,55 @@ SLOPES: Mapping[Activation, Activation] = MappingProxyType(
         tanh: lambda s: 10.0 * _sigmoid_slope(10.0 * s),
     }
 )
-"""The derivative of each activation: of the function meant, without the limits that make bytes
-exact."""
+"""The derivative of each activation, without the limits that make bytes exact."""
 
 
 def play_with_gradient(
-    tapes: Tapes,
-    grid: Float[Array | np.ndarray, "inputs pixels"],
-    *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
+    tapes: Tapes, grid: Float[Array | np.ndarray, "inputs pixels"], playing: Playing
 ) -> Array:
-    """`play`, differentiable in `tapes.weight`, and in nothing else; always finite.
+    """`play`, differentiable in `tapes.weight`, and in nothing else. Gradients are always finite.
 
     Args:
-      tapes: of a population.
-      grid: what the input nodes emit at each pixel.
-      nodes: capacity of the graphs.
-      activations: in the order of the genomes' indices, each with a derivative in `SLOPES`.
-      finish: `(..., outputs, pixels)` values to `(..., pixels, channels)`, differentiable.
+      tapes: Tapes of a population.
+      grid: Values of the input nodes at each pixel.
+      playing: As for `play`; each activation has a derivative in `SLOPES`, and `finish` is
+        differentiable.
 
     Returns:
       `(n, pixels, channels)`.
     """
-    return _play(tapes, jnp.asarray(grid), nodes, activations, finish)
+    return _play(tapes, jnp.asarray(grid), playing)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _play(
-    tapes: Tapes, grid: Array, nodes: int, activations: Sequence[Activation], finish: Finish
-) -> Array:
-    return play(tapes, grid, nodes=nodes, activations=activations, finish=finish)
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _play(tapes: Tapes, grid: Array, playing: Playing) -> Array:
+    return play(tapes, grid, playing)
 
 
-def _forward(
-    tapes: Tapes, grid: Array, nodes: int, activations: Sequence[Activation], finish: Finish
-) -> tuple[Array, tuple[Tapes, Array]]:
-    return _play(tapes, grid, nodes, activations, finish), (tapes, grid)
+def _forward(tapes: Tapes, grid: Array, playing: Playing) -> tuple[Array, tuple[Tapes, Array]]:
+    return _play(tapes, grid, playing), (tapes, grid)
 
 
 def _backward(
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
-    kept: tuple[Tapes, Array],
-    pull: Float[Array, "n pixels channels"],
+    playing: Playing, kept: tuple[Tapes, Array], pull: Float[Array, "n pixels channels"]
 ) -> tuple[Tapes, None]:
     tapes, grid = kept
+
+    # The grid and the pull of each pixel, cut into the same tiles. Pixels that fill the last tile
+    # up have no pull.
     tiles = tiles_of(grid, multiple=LANES)
     count, _, size = tiles.shape
     pull = jnp.pad(pull, ((0, 0), (0, count * size - pull.shape[1]), (0, 0)))
     pulls = pull.reshape(len(pull), count, size, -1)
-    one_by_one = partial(_one_by_one, nodes=nodes, activations=activations, finish=finish)
-    in_step = partial(_in_step, nodes=nodes, activations=activations, finish=finish)
+
+    # As in `play`: one picture after the other on a CPU, the batch in step elsewhere.
+    one_by_one = partial(_one_by_one, playing=playing)
+    in_step = partial(_in_step, playing=playing)
     gradient = jax.lax.platform_dependent(
         tapes, tiles, pulls, cpu=sequential_vmap(one_by_one), default=in_step
     )
+
+    # Only the weights have a gradient.
     nothing = jax.tree.map(lambda _: None, tapes)
     return dataclasses.replace(nothing, weight=gradient), None
 
@@ -134,45 +126,38 @@ def _backward(
 _play.defvjp(_forward, _backward)
 
 
+Pulls = Float[Array, "n tiles tile channels"]
+"""Derivatives of the result by each pixel's channels, tile by tile."""
+
+
 def _one_by_one(
-    tapes: Tapes,
-    tiles: Float[Array, "tiles inputs tile"],
-    pulls: Float[Array, "n tiles tile channels"],
-    *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
+    tapes: Tapes, tiles: Tiles, pulls: Pulls, playing: Playing
 ) -> Float[Array, "n edges"]:
-    one = partial(_of_a_picture, nodes=nodes, activations=activations, finish=finish)
+    one = partial(_of_a_picture, playing=playing)
 
     def picture(scratch: Scratch, each: tuple[Tapes, Array]) -> tuple[Scratch, Array]:
         tape, pull = each
         return one(tape, tape.length, tiles, pull, scratch)
 
-    return jax.lax.scan(picture, _scratch(nodes, tiles), (tapes, pulls))[1]
+    return jax.lax.scan(picture, _scratch(playing.nodes, tiles), (tapes, pulls))[1]
 
 
-def _in_step(
-    tapes: Tapes,
-    tiles: Float[Array, "tiles inputs tile"],
-    pulls: Float[Array, "n tiles tile channels"],
-    *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
-) -> Float[Array, "n edges"]:
-    one = partial(_of_a_picture, nodes=nodes, activations=activations, finish=finish)
+def _in_step(tapes: Tapes, tiles: Tiles, pulls: Pulls, playing: Playing) -> Float[Array, "n edges"]:
+    one = partial(_of_a_picture, playing=playing)
     longest = jnp.max(tapes.length, initial=0)
-    scratch = _scratch(nodes, tiles)
+    scratch = _scratch(playing.nodes, tiles)
     return jax.vmap(lambda tape, pull: one(tape, longest, tiles, pull, scratch)[1])(tapes, pulls)
 
 
 Scratch = tuple[Array, Array, Array]
-"""`(nodes + 1, tile)` each: values, their slopes, and the adjoints. The last row is for sums that
-go on. Carried along, so that they are not cleared for every tile."""
+"""`(nodes + 1, tile)` each: the nodes' values, slopes and adjoints. The last row holds sums that
+are not complete. They are carried along, so that they are not cleared for every tile.
+
+The slope of a node is the derivative of the node's value by the sum that its activation was applied
+to. The adjoint of a node is the derivative of the result by the node's value."""
 
 
-def _scratch(nodes: int, tiles: Float[Array, "tiles inputs tile"]) -> Scratch:
+def _scratch(nodes: int, tiles: Tiles) -> Scratch:
     rows = jnp.zeros((nodes + 1, tiles.shape[2]), jnp.float32)
     return rows, rows, rows
 
@@ -180,18 +165,30 @@ def _scratch(nodes: int, tiles: Float[Array, "tiles inputs tile"]) -> Scratch:
 def _of_a_picture(
     tape: Tapes,
     length: Int[Array, ""],
-    tiles: Float[Array, "tiles inputs tile"],
+    tiles: Tiles,
     pulls: Float[Array, "tiles tile channels"],
     scratch: Scratch,
     *,
-    nodes: int,
-    activations: Sequence[Activation],
-    finish: Finish,
+    playing: Playing,
 ) -> tuple[Scratch, Float[Array, " edges"]]:
-    """The gradient of one picture, `length` edges of it: its own number, or more."""
-    outputs, edges = tape.fed.shape[0], tape.source.shape[0]
+    """The gradient of one picture with respect to its edges' weights.
 
-    # Whether a later edge has met the source already; if not, its row still holds another tile's.
+    Args:
+      tape: Tape of the picture.
+      length: Number of edges to play: the tape's length, or more.
+      tiles: Values of the input nodes.
+      pulls: Derivative of the result by each pixel.
+      scratch: Rows to work in, with any content.
+      playing: Capacity, activations, and how values become pixels.
+
+    Returns:
+      The rows, and the gradient.
+    """
+    nodes, outputs, edges = playing.nodes, tape.fed.shape[0], tape.source.shape[0]
+
+    # A node's adjoint is a sum over the edges that leave the node. Going back, the last of them
+    # begins the sum, since the row still holds the sum of another tile; the others add to it.
+    # `again`: whether an edge is one of the others.
     place = jnp.arange(edges)
     later = (place[None] > place[:, None]) & (place[None] < tape.length)
     again = jnp.any(later & (tape.source[None] == tape.source[:, None]), axis=1)
@@ -201,15 +198,17 @@ def _of_a_picture(
 
     def pulled(emitted: Array, pull: Array) -> Array:
         # In a branch, without which XLA would weave it into the update in place and not vectorise.
-        return jax.vjp(finish, emitted)[1](pull)[0]
+        return jax.vjp(playing.finish, emitted)[1](pull)[0]
 
-    branches = [lambda s: (s, jnp.ones_like(s)), *map(with_slope, activations)]
+    branches = [lambda s: (s, jnp.ones_like(s)), *map(with_slope, playing.activations)]
 
     def tile_of(
         state: tuple[Scratch, Array], each: tuple[Array, Array]
     ) -> tuple[tuple[Scratch, Array], None]:
         (values, slopes, adjoints), sums = state
         inputs, pull = each
+
+        # 1. Forward, as `play` does it, with the slope of each node beside its value.
         values = jax.lax.dynamic_update_slice(values, inputs, (0, 0))
 
         def edge(k: Array | int, state: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -221,6 +220,7 @@ def _of_a_picture(
 
         values, slopes = jax.lax.fori_loop(0, length, edge, (values, slopes))
 
+        # 2. From pixels to outputs: the adjoints that the way back begins with.
         emitted = values[nodes - outputs : nodes]
         emitted = jnp.where(tape.fed[:, None], emitted, tape.unfed_value[:, None])
         wanted = jax.lax.cond(
@@ -228,13 +228,17 @@ def _of_a_picture(
         )
         adjoints = jax.lax.dynamic_update_slice(adjoints, wanted, (nodes - outputs, 0))
 
+        # 3. Back, from the last edge to the first. `d` is the derivative by a node's weighted sum:
+        # it begins with the node's last edge and stays the same for all edges into the node. An
+        # edge adds d times the source's value to the gradient of the edge's weight, and passes d
+        # times the weight to the source.
         def edge_reversed(i: Array | int, state: tuple[Array, ...]) -> tuple[Array, ...]:
             adjoints, d, sums = state
             k = length - 1 - i
             row, source = tape.row[k], tape.source[k]
             into = jnp.clip(slopes[row] * adjoints[row], -STEEPEST, STEEPEST)
-            # d is carried, so that each turn writes one row, which XLA does in place: with two
-            # it copies the whole array.
+            # d is carried, so that each turn writes one row of `adjoints`, which XLA does in
+            # place. If d had a row of its own, there would be two, and XLA would copy the array.
             d = jnp.where(tape.function[k] > 0, into, d)
             lanes = jnp.sum((d * values[source]).reshape(-1, LANES), axis=0)
             others = jnp.where(again[k], adjoints[source], 0.0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qd_fool.encodings.base import Encoding, make_encoding
+from qd_fool.encodings.base import Encoding, image_shape_of, make_encoding
 from qd_fool.encodings.color import planes_of
 from qd_fool.encodings.cppn.activations import ACTIVATIONS
 from qd_fool.encodings.cppn.graph import INPUTS, Graphs
@@ -20,10 +20,6 @@ FORMAT = "qd_fool.cppn"
 
 
 VERSION = 1
-
-
-LARGEST = 4096
-"""Side of a picture in pixels: drawing one takes some 2 GB."""
 
 
 INPUT_LABELS = ("column", "row", "distance", "bias")
@@ -107,7 +103,7 @@ def read_graph(data: Any, *, source: str) -> tuple[Encoding, Graphs]:
         raise UserError(
             f"{source}: version is {data.get('version')!r}, this version reads {VERSION}"
         )
-    shape, color = _image_shape(data, source), data.get("color")
+    shape, color = image_shape_of(data.get("image_shape"), source=source), data.get("color")
     if not isinstance(color, str) or color not in OUTPUT_LABELS:
         raise UserError(f"{source}: color is {color!r}, expected one of {', '.join(OUTPUT_LABELS)}")
     nodes, edges = _nodes(data, source), _edges(data, source)
@@ -178,23 +174,17 @@ def _pack(
     return Graphs(**arrays)
 
 
-def _image_shape(data: dict[str, Any], source: str) -> tuple[int, int, int]:
-    shape = data.get("image_shape")
-    whole = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int for n in shape)
-    if not whole or not 1 <= min(shape) <= max(shape) <= LARGEST or shape[2] not in (1, 3):  # type: ignore[arg-type,index]
-        raise UserError(
-            f"{source}: image_shape is {shape!r}, expected [height, width, channels], "
-            f"sides up to {LARGEST}, 1 or 3 channels"
-        )
-    return tuple(shape)  # type: ignore[arg-type]
+def _objects(data: dict[str, Any], name: str, source: str) -> list[dict[str, Any]]:
+    found = data.get(name)
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise UserError(f"{source}: {name}: expected a list of objects")
+    if len(found) > MOST:
+        raise UserError(f"{source}: {len(found)} {name}, expected {MOST} or fewer")
+    return found
 
 
 def _nodes(data: dict[str, Any], source: str) -> list[dict[str, Any]]:
-    nodes = data.get("nodes")
-    if not isinstance(nodes, list) or not all(isinstance(n, dict) for n in nodes):
-        raise UserError(f"{source}: nodes: expected a list of objects")
-    if len(nodes) > MOST:
-        raise UserError(f"{source}: {len(nodes)} nodes, expected {MOST} or fewer")
+    nodes = _objects(data, "nodes", source)
     for node in nodes:
         if type(node.get("id")) is not int or node.get("kind") not in ("input", "hidden", "output"):
             raise UserError(
@@ -214,11 +204,7 @@ def _nodes(data: dict[str, Any], source: str) -> list[dict[str, Any]]:
 
 
 def _edges(data: dict[str, Any], source: str) -> list[tuple[int, int, float]]:
-    edges = data.get("edges")
-    if not isinstance(edges, list) or not all(isinstance(e, dict) for e in edges):
-        raise UserError(f"{source}: edges: expected a list of objects")
-    if len(edges) > MOST:
-        raise UserError(f"{source}: {len(edges)} edges, expected {MOST} or fewer")
+    edges = _objects(data, "edges", source)
     for edge in edges:
         whole = all(type(edge.get(name)) is int for name in ("source", "target"))
         if not whole or not _is_number(edge.get("weight")):

@@ -7,7 +7,7 @@ before it pools, CaffeNet pools first. Dropout is the identity when a network is
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import flax.linen as nn
@@ -19,54 +19,35 @@ from jaxtyping import Array, Float, PyTree
 from qd_fool.devices.chunks import map_chunks
 from qd_fool.errors import UserError
 from qd_fool.models.architectures.layers import Conv, Dense, local_response_norm, max_pool
-from qd_fool.models.name_map import Shapes, conv_kernel, dense_kernel, take_arrays
+from qd_fool.models.name_map import Shapes, conv_kernel, dense_kernel, take_arrays, with_biases
 
 CPU_CHUNK = 4
 """Pictures that go through the convolutions at once on CPU, where small ones stay in the cache;
 the dense layers take the whole chunk, to read their 235 MB of weights as seldom as may be."""
 
 
-TORCHVISION_SHAPES: Shapes = {
-    "features.0.weight": (64, 3, 11, 11),
-    "features.0.bias": (64,),
-    "features.3.weight": (192, 64, 5, 5),
-    "features.3.bias": (192,),
-    "features.6.weight": (384, 192, 3, 3),
-    "features.6.bias": (384,),
-    "features.8.weight": (256, 384, 3, 3),
-    "features.8.bias": (256,),
-    "features.10.weight": (256, 256, 3, 3),
-    "features.10.bias": (256,),
-    "classifier.1.weight": (4096, 9216),
-    "classifier.1.bias": (4096,),
-    "classifier.4.weight": (4096, 4096),
-    "classifier.4.bias": (4096,),
-    "classifier.6.weight": (1000, 4096),
-    "classifier.6.bias": (1000,),
-}
-
-
-CAFFE_SHAPES: Shapes = {
-    "conv1.weight": (96, 3, 11, 11),
-    "conv1.bias": (96,),
-    "conv2.weight": (256, 48, 5, 5),
-    "conv2.bias": (256,),
-    "conv3.weight": (384, 256, 3, 3),
-    "conv3.bias": (384,),
-    "conv4.weight": (384, 192, 3, 3),
-    "conv4.bias": (384,),
-    "conv5.weight": (256, 192, 3, 3),
-    "conv5.bias": (256,),
-    "fc6.weight": (4096, 9216),
-    "fc6.bias": (4096,),
-    "fc7.weight": (4096, 4096),
-    "fc7.bias": (4096,),
-    "fc8.weight": (1000, 4096),
-    "fc8.bias": (1000,),
-}
-
-
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
+TORCHVISION_LAYERS = (
+    *(f"features.{i}" for i in (0, 3, 6, 8, 10)),
+    *(f"classifier.{i}" for i in (1, 4, 6)),
+)
+
+
+def _shapes(names: Sequence[str], *convolutions: tuple[int, ...]) -> Shapes:
+    """Return the arrays of a variant: the dense layers of both are alike."""
+    dense = ((4096, 9216), (4096, 4096), (1000, 4096))
+    return with_biases(dict(zip(names, (*convolutions, *dense), strict=True)))
+
+
+TORCHVISION_SHAPES = _shapes(
+    TORCHVISION_LAYERS,
+    (64, 3, 11, 11), (192, 64, 5, 5), (384, 192, 3, 3), (256, 384, 3, 3), (256, 256, 3, 3),
+)  # fmt: skip
+
+CAFFE_SHAPES = _shapes(
+    LAYERS,
+    (96, 3, 11, 11), (256, 48, 5, 5), (384, 256, 3, 3), (384, 192, 3, 3), (256, 192, 3, 3),
+)  # fmt: skip
 
 
 class Features(nn.Module):

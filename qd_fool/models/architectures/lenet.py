@@ -22,18 +22,16 @@ import safetensors.numpy
 from jaxtyping import Array, Float, PyTree
 
 from qd_fool.files import replacing
-from qd_fool.models.name_map import conv_kernel, dense_kernel, take_arrays
+from qd_fool.models.name_map import Shapes, conv_kernel, dense_kernel, take_arrays, with_biases
 
-SHAPES: dict[str, tuple[int, ...]] = {
-    "conv1.weight": (20, 1, 5, 5),
-    "conv1.bias": (20,),
-    "conv2.weight": (50, 20, 5, 5),
-    "conv2.bias": (50,),
-    "ip1.weight": (500, 800),
-    "ip1.bias": (500,),
-    "ip2.weight": (10, 500),
-    "ip2.bias": (10,),
-}
+SHAPES: Shapes = with_biases(
+    {
+        "conv1": (20, 1, 5, 5),
+        "conv2": (50, 20, 5, 5),
+        "ip1": (500, 800),
+        "ip2": (10, 500),
+    }
+)
 """Arrays of a weights file, in the layout of Caffe and PyTorch: OIHW, ip1 over (C, H, W)."""
 
 
@@ -173,7 +171,7 @@ def params_from_flat(flat: Mapping[str, np.ndarray], *, source: str) -> PyTree[A
     """
     shapes = SHAPES
     if "ip2.weight" in flat and flat["ip2.weight"].shape[-2:] == (11, 500):
-        shapes = SHAPES | {"ip2.weight": (11, 500), "ip2.bias": (11,)}
+        shapes = {**SHAPES, "ip2.weight": (11, 500), "ip2.bias": (11,)}
     arrays = take_arrays(flat, shapes, model="lenet", source=source, only=False)
     # Dense layers here see (H, W, C); the file's ip1 was trained on (C, H, W).
     kernels = {

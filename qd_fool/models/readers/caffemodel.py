@@ -8,67 +8,49 @@ a list of 61 million numbers taken out of protobuf one by one costs ten times as
 
 import functools
 import math
+import re
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 from qd_fool.errors import UserError
 
-_F = descriptor_pb2.FieldDescriptorProto
+_SCHEMA = """
+message BlobShape { repeated int64 dim = 1 packed; }
+message Blob {
+  optional int32 num = 1; optional int32 channels = 2; optional int32 height = 3;
+  optional int32 width = 4; repeated bytes data = 5; optional BlobShape shape = 7;
+  repeated bytes double_data = 8;
+}
+message UnpackedBlob { repeated float data = 5; repeated double double_data = 8; }
+message V1Layer { optional bytes name = 4; repeated Blob blobs = 6; }
+message Layer { optional bytes name = 1; repeated Blob blobs = 7; }
+message Net { repeated V1Layer layers = 2; repeated Layer layer = 100; }
+"""
+"""The fields of caffe.proto that matter, in (almost) its own language."""
+
+_MESSAGE = re.compile(r"message (\w+) \{(.*?)\}", re.DOTALL)
+_FIELD = re.compile(r"(repeated|optional) (\w+) (\w+) = (\d+)( packed)?;")
 
 
 @functools.cache
 def _message_class(wanted: str) -> type[message.Message]:
-    """The class of a message declared here, in a pool of its own: no other caffe.proto clashes."""
+    """Return the class of a message of `_SCHEMA`, in a pool of its own: no other file clashes."""
+    kinds = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(
         name="qd_fool_caffe.proto", package="qd_fool_caffe", syntax="proto2"
     )
-
-    def declare(name: str, *fields: tuple[str, int, int, bool, str, bool]) -> None:
-        kind = file.message_type.add(name=name)
-        for field, number, type_, repeated, type_name, packed in fields:
-            entry = kind.field.add(
-                name=field,
-                number=number,
-                type=type_,
-                label=_F.LABEL_REPEATED if repeated else _F.LABEL_OPTIONAL,
-            )
-            if type_name:
-                entry.type_name = f".qd_fool_caffe.{type_name}"
+    for name, fields in _MESSAGE.findall(_SCHEMA):
+        declared = file.message_type.add(name=name)
+        for label, kind, field, number, packed in _FIELD.findall(fields):
+            entry = declared.field.add(name=field, number=int(number))
+            entry.label = getattr(kinds, f"LABEL_{label.upper()}")
+            if kind[0].isupper():
+                entry.type, entry.type_name = kinds.TYPE_MESSAGE, f".qd_fool_caffe.{kind}"
+            else:
+                entry.type = getattr(kinds, f"TYPE_{kind.upper()}")
             if packed:
                 entry.options.packed = True
-
-    declare("BlobShape", ("dim", 1, _F.TYPE_INT64, True, "", True))
-    declare(
-        "Blob",
-        *[
-            (name, i + 1, _F.TYPE_INT32, False, "", False)
-            for i, name in enumerate(("num", "channels", "height", "width"))
-        ],
-        ("data", 5, _F.TYPE_BYTES, True, "", False),
-        ("shape", 7, _F.TYPE_MESSAGE, False, "BlobShape", False),
-        ("double_data", 8, _F.TYPE_BYTES, True, "", False),
-    )
-    declare(
-        "UnpackedBlob",
-        ("data", 5, _F.TYPE_FLOAT, True, "", False),
-        ("double_data", 8, _F.TYPE_DOUBLE, True, "", False),
-    )
-    declare(
-        "V1Layer",
-        ("name", 4, _F.TYPE_BYTES, False, "", False),
-        ("blobs", 6, _F.TYPE_MESSAGE, True, "Blob", False),
-    )
-    declare(
-        "Layer",
-        ("name", 1, _F.TYPE_BYTES, False, "", False),
-        ("blobs", 7, _F.TYPE_MESSAGE, True, "Blob", False),
-    )
-    declare(
-        "Net",
-        ("layers", 2, _F.TYPE_MESSAGE, True, "V1Layer", False),
-        ("layer", 100, _F.TYPE_MESSAGE, True, "Layer", False),
-    )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"qd_fool_caffe.{wanted}"))

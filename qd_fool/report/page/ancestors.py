@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
-from PIL import Image
 
 from qd_fool.report.page.thumbnails import packed
 from qd_fool.runs.families import Family
 from qd_fool.runs.genomes import FILE, read_genome_log, rows_of_ids
-from qd_fool.runs.load import encoding_of_run, render_genomes
+from qd_fool.runs.load import render_genomes
+from qd_fool.runs.pictures import to_image
+from qd_fool.runs.stored import encoding_of_run
 
 SHOWN = 7
 """Of a line's stretches, those that the page shows at once, beside the last; see ancestors.js."""
@@ -60,7 +61,7 @@ def ancestor_thumbnails(
     for start in range(0, len(wanted), AT_ONCE):
         images = render_genomes(encoding, log.genomes, kept[start : start + AT_ONCE])
         for row, image in zip(wanted[start : start + AT_ONCE], images, strict=True):
-            picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+            picture = to_image(image)
             found[int(row)] = packed(picture, SIDE, QUALITY)
             budget -= len(found[int(row)])
             if budget < 0:

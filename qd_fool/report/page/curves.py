@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from qd_fool.runs.families import is_switch
+from qd_fool.scoring.confidence import log_odds_of
 
 __all__ = ["confidences_at"]
 
@@ -104,8 +105,7 @@ def confidences_at(
 def _log_odds(confidence: Float[np.ndarray, " m"]) -> list[float]:
     """Rounded; what float32 has rounded to 1 is taken at its resolution."""
     p = np.clip(np.asarray(confidence, np.float64), 1e-6, 1.0)
-    doubt = np.where(p == 1.0, 2.0**-24, 1.0 - p)
-    return [round(float(v), 4) for v in np.log(p) - np.log(doubt)]
+    return [round(float(v), 4) for v in log_odds_of(np.where(p == 1.0, 1.0 - 2.0**-24, p))]
 
 
 def _switches(

@@ -17,7 +17,6 @@ from qd_fool.report.page.ancestors import ancestor_thumbnails
 from qd_fool.report.page.curves import curves_of
 from qd_fool.report.page.graphs import pack_graphs, read_genomes
 from qd_fool.report.page.thumbnails import Look, histogram, pixels_of, thumbnails
-from qd_fool.runs.directory import read_run
 from qd_fool.runs.elites import open_elite, read_elites
 from qd_fool.runs.families import (
     depth_and_switches,
@@ -30,6 +29,7 @@ from qd_fool.runs.families import (
 )
 from qd_fool.runs.lineage import Events, read_lineage
 from qd_fool.runs.metrics import read_metrics
+from qd_fool.runs.stored import open_run
 
 SMALL = 4096
 """Pixels up to which a direct genome, which is the picture, is put into the page as numbers."""
@@ -46,11 +46,11 @@ def run_data(run_dir: Path, *, page_dir: Path, budget: int) -> dict[str, Any]:
     Raises:
       UserError: not a run directory, or one without elites, or damaged.
     """
-    run, rows = read_run(run_dir), read_elites(run_dir)
+    stored, rows = open_run(run_dir), read_elites(run_dir)
+    run, ascent = stored.record, stored.kind == "ascent"
     metrics, events = read_metrics(run_dir), read_lineage(run_dir)
     elites = [_elite(run_dir, row) for row in rows]
-    ascent = run.get("kind") == "ascent"
-    cells = [e["class"] for e in elites] if ascent else list(range(int(run["classes"])))
+    cells = [e["class"] for e in elites] if ascent else list(range(stored.classes))
     # Read when they are looked at: a thousand would fill the memory.
     images = [partial(_open, run_dir, row["png"]) for row in rows]
     labels, wnids = class_labels(run, {e["class"]: e["label"] for e in elites})
@@ -60,7 +60,7 @@ def run_data(run_dir: Path, *, page_dir: Path, budget: int) -> dict[str, Any]:
     return {
         "name": run_dir.resolve().name,
         "kind": "ascent" if ascent else "evolution",
-        "networks": 1 + len(run["config"].get("also") or []),
+        "networks": len(stored.networks),
         "generations": run.get("generations_done"),
         "shape": list(images[0]().size[::-1]) if images else [],
         "base": "" if base == "." else f"{base}/",

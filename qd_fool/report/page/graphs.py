@@ -12,7 +12,7 @@ from qd_fool.encodings.base import genome_shapes
 from qd_fool.errors import UserError
 from qd_fool.files import read_npz
 from qd_fool.report.graph_layout import places_of, reaching_outputs
-from qd_fool.runs.load import encoding_of_run
+from qd_fool.runs.stored import encoding_of_run
 
 PREFIX = "archive.genomes"
 

@@ -20,6 +20,7 @@ from qd_fool.report.page.data import run_data
 from qd_fool.report.page.thumbnails import whole_picture
 from qd_fool.report.sheet import write_contact_sheet
 from qd_fool.runs.directory import read_run
+from qd_fool.runs.stored import StoredRun, open_run
 from qd_fool.scoring.confidence import percent
 
 SCRIPTS = (
@@ -94,13 +95,13 @@ def _in_common(runs: Sequence[dict[str, Any]]) -> list[list[list[int]]]:
 def _write(
     path: Path, run_dirs: Sequence[Path], runs: list[dict[str, Any]], *, single_file: bool
 ) -> Path:
-    records = [read_run(run_dir) for run_dir in run_dirs]
-    facts = [_facts(record, data["elites"]) for record, data in zip(records, runs, strict=True)]
+    stored = [open_run(run_dir) for run_dir in run_dirs]
+    facts = [_facts(run, data["elites"]) for run, data in zip(stored, runs, strict=True)]
     page = _template().render(
         runs=runs,
-        records=records,
+        records=[run.record for run in stored],
         facts=facts,
-        settings=_settings(records),
+        settings=_settings(stored),
         files=_files(path, run_dirs),
         style=_asset("page.css"),
         script=Markup("\n").join(_asset(name) for name in SCRIPTS),
@@ -139,11 +140,11 @@ def _json(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704
 
 
-def _facts(record: dict[str, Any], elites: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _facts(run: StoredRun, elites: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What the page's head says in figures, by name; in words, ready to print."""
-    ascent = record.get("kind") == "ascent"
+    record = run.record
     # An ascent is after those classes only that it was asked for.
-    wanted = max(len(elites) if ascent else int(record["classes"]), 1)
+    wanted = max(len(elites) if run.kind == "ascent" else run.classes, 1)
     confidence = np.zeros(wanted)
     confidence[: len(elites)] = [elite["confidence"] for elite in elites]
     found = {
@@ -168,12 +169,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def _settings(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of the table of settings: a name, a value a run, and whether they differ."""
+def _settings(runs: Sequence[StoredRun]) -> list[dict[str, Any]]:
+    """Rows of the table of settings: a name, one value per run, and whether they differ."""
     tables = []
-    for record in records:
-        of_ascent = record.get("ascent") if record.get("kind") == "ascent" else None
-        table = dict(of_ascent or record["config"])
+    for run in runs:
+        record, table = run.record, run.settings
         # Of this machine, or of how the command was called.
         for name in ("run_dir", "resume", "photos", "convert"):
             table.pop(name, None)

@@ -9,21 +9,13 @@ import pytest
 from command import evolve, refused
 from oracles.cppn_walker import to_bytes, walk
 from PIL import Image
+from run_files import assert_same_archive
 
 from qd_fool.cli import main
-from qd_fool.files import read_npz
 from qd_fool.runs.directory import sole_user
 from qd_fool.runs.metrics import read_metrics
 
 SMALL = ("--encoding", "cppn", "--generations", "6", "--batch-size", "20", "--chunk", "10")
-
-
-def same_archive(a, b):
-    left, right = read_npz(a / "archive.npz"), read_npz(b / "archive.npz")
-    assert set(left) == set(right)
-    assert any(name.startswith("archive.genomes.") for name in left)
-    for name in left:
-        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +36,14 @@ def test_pngs_score_the_same_again(run_dir):
 @pytest.mark.parametrize("devices", [1, 4])
 def test_same_archive_for_any_number_of_devices(run_dir, tmp_path, devices):
     assert evolve(tmp_path / "other", *SMALL, "--devices", devices) == 0
-    same_archive(run_dir, tmp_path / "other")
+    assert_same_archive(run_dir, tmp_path / "other")
 
 
 def test_resume_in_pieces_gives_the_same(run_dir, tmp_path):
     path = tmp_path / "pieces"
     assert evolve(path, *SMALL, "--generations", 2) == 0
     assert evolve(path, "--resume", "--generations", 6, "--devices", 1) == 0
-    same_archive(run_dir, path)
+    assert_same_archive(run_dir, path)
 
 
 def test_what_capacity_refused_is_in_the_metrics(tmp_path):

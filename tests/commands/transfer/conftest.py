@@ -8,9 +8,9 @@ import shutil
 
 import numpy as np
 import pytest
-from rich.console import Console
 from transfer_networks import apply, directions, params_from_flat, picture
 
+from qd_fool.commands.common.console import make_console
 from qd_fool.commands.transfer.run import TransferConfig, transfer_run
 from qd_fool.models import ZOO, load_scorer
 from qd_fool.runs.directory import SCHEMA
@@ -86,7 +86,7 @@ def finished(tmp_path_factory, tiny):
 def ran(finished, tiny, tmp_path_factory):
     """One transfer of the run to tiny-b, with all plots: the directory, and what was printed."""
     out = tmp_path_factory.mktemp("ran") / "out"
-    console = Console(file=io.StringIO(), width=500)
+    console = make_console(file=io.StringIO())
     config = TransferConfig((finished,), ("tiny-b",), (tiny["tiny-b"],), out=out)
     assert transfer_run(config, console=console) == out
     return out, json.loads((out / "transfer.json").read_text()), console.file.getvalue()
@@ -107,7 +107,7 @@ def transfer(tiny, capsys, monkeypatch):
             monkeypatch.setattr("qd_fool.commands.transfer.run.write_plots", lambda *_, **__: [])
         weights = tuple(tiny.get(name, "own") for name in to)
         config = TransferConfig(tuple(runs), to, weights, **more)
-        out = transfer_run(config, console=Console(stderr=True, width=500))
+        out = transfer_run(config, console=make_console())
         return out, json.loads((out / "transfer.json").read_text()), capsys.readouterr().err
 
     return call

@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from rich.console import Console
 from transfer_networks import directions, refusal, rows_of
 
+from qd_fool.commands.common.console import make_console
 from qd_fool.commands.transfer.networks import all_networks, load_targets, named
 from qd_fool.commands.transfer.sources import read_sources
 from qd_fool.models import load_scorer
@@ -24,7 +24,7 @@ def test_a_network_that_has_changed_or_gone_is_stood_in_for(run_dir, transfer, t
     # The same weights by another path are the same network.
     networks = load_targets(("tiny-a",), (tiny["tiny-a"],), mean=None)
     sources = read_sources([run_dir], networks[0].scorer)
-    assert all_networks(sources, networks, console=Console(stderr=True)) == (networks, [[0]])
+    assert all_networks(sources, networks, console=make_console()) == (networks, [[0]])
     for weights, words in ((tiny["tiny-b"], "has sha256"), (tmp_path / "gone.npz", "gone.npz")):
         record["config"]["weights"] = str(weights)
         path.write_text(json.dumps(record))

@@ -6,9 +6,9 @@ import shutil
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
 from transfer_networks import picture, refusal
 
+from qd_fool.commands.common.console import make_console
 from qd_fool.commands.transfer.run import TransferConfig, transfer_run
 from qd_fool.runs.pictures import write_image
 
@@ -64,6 +64,6 @@ def test_what_is_refused(run_dir, tmp_path, transfer, tiny):
     np.savez(tmp_path / "nan.npz", weight=np.full((3, 1000), np.nan, np.float32))
     config = TransferConfig((gray,), ("tiny-b",), (tmp_path / "nan.npz",))
     write_image(gray / "0001_x.png", picture(1))
-    said = refusal(transfer_run, config, console=Console(stderr=True))
+    said = refusal(transfer_run, config, console=make_console())
     assert "nan.npz) gives NaN" in said
     assert not any((path / "transfer").exists() for path in (run_dir, gray, exact, empty))

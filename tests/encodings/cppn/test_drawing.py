@@ -11,7 +11,14 @@ from oracles.cppn_walker import to_bytes, walk
 from oracles.graphs import cppn, mixed_ages
 
 from qd_fool.encodings.cppn.activations import ACTIVATIONS, at_zero
-from qd_fool.encodings.cppn.drawing import _in_step, _one_by_one, play, tiles_of, write_tapes
+from qd_fool.encodings.cppn.drawing import (
+    Playing,
+    _in_step,
+    _one_by_one,
+    play,
+    tiles_of,
+    write_tapes,
+)
 
 AGES = range(0, 201, 8)  # 26 of them
 NAMES = ("sine", "sigmoid", "gaussian", "linear")
@@ -72,7 +79,7 @@ def drawn(player, genomes, outputs, grid):
     nodes = genomes.activation.shape[1]
     tapes = write_tapes(genomes, outputs=outputs, at_zero=ZEROS)
     finish = lambda values: jnp.moveaxis(values, -2, -1)
-    return player(tapes, grid, nodes=nodes, activations=FUNCTIONS, finish=finish)
+    return player(tapes, grid, Playing(nodes, FUNCTIONS, finish))
 
 
 def values_of(player, genomes, grid):

@@ -15,7 +15,7 @@ from oracles.graphs import cppn, mixed_ages
 
 from qd_fool.encodings.cppn import gradient as graph_gradient
 from qd_fool.encodings.cppn.activations import ACTIVATIONS, at_zero
-from qd_fool.encodings.cppn.drawing import tiles_of, write_tapes
+from qd_fool.encodings.cppn.drawing import Playing, tiles_of, write_tapes
 from qd_fool.encodings.cppn.encoding import pixel_grid
 from qd_fool.encodings.cppn.gradient import LANES, SLOPES, play_with_gradient
 from qd_fool.encodings.cppn.graph import Graphs
@@ -38,7 +38,7 @@ def gradient_of(genomes, grid, pull):
     nodes = genomes.activation.shape[1]
 
     def score(weight):
-        values = play_with_gradient(tapes_of(genomes, weight), grid, nodes=nodes, **OPTIONS)
+        values = play_with_gradient(tapes_of(genomes, weight), grid, Playing(nodes, **OPTIONS))
         return jnp.sum(values * pull), values
 
     return jax.value_and_grad(score, has_aux=True)(genomes.weight)
@@ -120,7 +120,7 @@ def test_in_step_gives_the_same(genomes, pull):
 
         _, back, tapes = jax.vjp(tape_weight, weight, has_aux=True)
         pulled = jnp.asarray(pulls.reshape(COUNT, 2, -1, 3))
-        return back(graph_gradient._in_step(tapes, tiles, pulled, nodes=nodes, **OPTIONS))[0]
+        return back(graph_gradient._in_step(tapes, tiles, pulled, Playing(nodes, **OPTIONS)))[0]
 
     one, step = gradient_of(genomes, grid, pull)[1], in_step(genomes.weight)
     assert np.count_nonzero(one) > 100
@@ -137,7 +137,7 @@ def test_gradient_inside_map_cond_scan_vmap_and_shard_map(genomes):
 
     def gradient(genomes):
         def score(weight):
-            values = play_with_gradient(tapes_of(genomes, weight), grid, nodes=nodes, **OPTIONS)
+            values = play_with_gradient(tapes_of(genomes, weight), grid, Playing(nodes, **OPTIONS))
             return jnp.sum(values * pull)
 
         return jax.grad(score)(genomes.weight)

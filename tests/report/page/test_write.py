@@ -12,7 +12,6 @@ from qd_fool.cli import main
 from qd_fool.errors import UserError
 from qd_fool.files import read_npz
 from qd_fool.report.page.write import duration, write_comparison, write_report
-from qd_fool.scoring.confidence import percent
 
 
 @pytest.fixture(scope="module")
@@ -108,19 +107,6 @@ def test_the_sheet_is_a_picture_of_all(run_dir):
     with Image.open(run_dir / "contact_sheet.png") as sheet:
         assert sheet.width >= 3 * 112
         assert len(sheet.convert("RGB").getcolors(1 << 20)) > 10
-
-
-@pytest.mark.parametrize(
-    ("confidence", "text"),
-    [
-        (1.0, "100.0000%"),
-        (0.99999999, "99.9999%"),
-        (0.5, "50.0000%"),
-        (0.0, "0.0000%"),
-    ],
-)
-def test_percent_never_rounds_up_to_certainty(confidence, text):
-    assert percent(confidence) == text
 
 
 @pytest.mark.parametrize(

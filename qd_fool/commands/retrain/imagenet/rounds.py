@@ -12,8 +12,6 @@ retrain.json, .csv, .md, retrain_curves.png, retrain_pictures.png
 """
 
 import dataclasses
-import functools
-import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -21,8 +19,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 from rich.console import Console
-from rich.table import Table
 
+from qd_fool.commands.common.tables import text_table
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.flags import flag
 from qd_fool.commands.evolve.plan import plan
@@ -32,8 +30,8 @@ from qd_fool.commands.evolve.run import evolve_run
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
 from qd_fool.commands.retrain.imagenet.tables import (
     CAVEAT,
+    cells_of,
     evaluations_of,
-    markdown_table,
     row_of,
     write_tables,
 )
@@ -45,12 +43,12 @@ from qd_fool.commands.retrain.imagenet.training import (
 )
 from qd_fool.data.photograph_sets import PhotographSet, load_photograph_set
 from qd_fool.errors import UserError
-from qd_fool.files import write_json
+from qd_fool.files import read_json, write_json
 from qd_fool.map_elites.config import generations_for
 from qd_fool.models import Scorer, load_scorer
+from qd_fool.models.network import default_chunk
 from qd_fool.models.retrained import NEW_CLASS
-from qd_fool.models.scorer import default_chunk
-from qd_fool.runs.directory import differences, make_run_dir, read_run
+from qd_fool.runs.directory import differences, make_run_dir, may_resume, read_run
 from qd_fool.runs.elites import open_elite, read_elites
 from qd_fool.scoring.score import score_function
 
@@ -80,7 +78,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
       UserError: Bad settings, a directory in use, or photographs that can't be read. Nothing is
         overwritten.
     """
-    say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    say = console.print
     scorer = load_scorer(config.model, weights=config.weights, mean=config.mean)
     _check(config, scorer)
     evolution = _evolution(config, scorer)
@@ -144,7 +142,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
             title=f"{scorer.name} and a class of fooling images ({config.encoding})",
             facts=facts,
         )  # fmt: skip
-    _print(rows, console, classes=len(scorer.class_names))
+    console.print(text_table(*cells_of(rows, classes=len(scorer.class_names))))
     say(f"look at {run_dir / 'retrain.md'}")
     return RetrainResult(run_dir, rows, interrupted=False)
 
@@ -213,7 +211,7 @@ def _evolution(config: RetrainConfig, scorer: Scorer) -> EvolveConfig:
 def _with_evaluations(config: EvolveConfig, evaluations: int) -> EvolveConfig:
     """The settings with as many generations as fit into the evaluations, and at least one."""
     planned = plan(dataclasses.replace(config, generations=1))
-    affordable = generations_for(planned.map_elites, evaluations, encoding=planned.encoding)
+    affordable = generations_for(planned.map_elites, evaluations, encoding=planned.subject.encoding)
     return dataclasses.replace(config, generations=affordable)
 
 
@@ -236,17 +234,11 @@ def _settings(config: RetrainConfig, scorer: Scorer, evolution: EvolveConfig) ->
 def _check_resumable(run_dir: Path, settings: dict[str, Any], *, resume: bool) -> None:
     """Refuse to continue without --resume, or with other settings."""
     path = run_dir / "settings.json"
-    if not path.exists():
+    if not may_resume(run_dir, resume=resume, what="retraining") or not path.exists():
         return
-    if not resume:
-        raise UserError(
-            f"--run-dir {run_dir} holds a retraining: pass --resume to go on with it, or choose "
-            "another"
-        )
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))["config"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{path}: expected the settings of a retraining in JSON") from error
+    found = read_json(path)
+    if not isinstance(found, dict) or not isinstance(stored := found.get("config"), dict):
+        raise UserError(f"{path}: expected the settings of a retraining in JSON")
 
     def outcome(record: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in record.items() if name not in _FREE}
@@ -262,9 +254,9 @@ def _evolve(config: EvolveConfig, run_dir: Path, *, console: Console, name: str)
     if started:
         run = read_run(run_dir)
         if (run.get("status"), run.get("generations_done")) == ("finished", config.generations):
-            console.print(f"{run_dir} is there already", highlight=False, soft_wrap=True)
+            console.print(f"{run_dir} is there already")
             return False
-    console.print(f"evolution, {name}", highlight=False)
+    console.print(f"evolution, {name}")
     wanted = dataclasses.replace(config, run_dir=run_dir, resume=started)
     return evolve_run(wanted, console=console).interrupted
 
@@ -321,14 +313,3 @@ def _command(config: RetrainConfig, run_dir: Path) -> str:
         if field.name not in ("run_dir", "resume") and value != field.default:
             words += [f"--{flag(field.name)}", str(value)]
     return shlex.join(words)
-
-
-def _print(rows: list[dict[str, Any]], console: Console, *, classes: int) -> None:
-    """Print the table."""
-    lines = [line.strip("|").split("|") for line in markdown_table(rows, classes=classes)]
-    table = Table(box=None, pad_edge=False)
-    for head in lines[0]:
-        table.add_column(head.strip())
-    for line in lines[2:]:
-        table.add_row(*(cell.strip() for cell in line))
-    console.print(table, highlight=False)

@@ -13,8 +13,9 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from qd_fool.commands.common.tables import markdown_table
 from qd_fool.errors import UserError
-from qd_fool.files import replacing, write_json, write_rows
+from qd_fool.files import replacing, write_json, write_rows, write_text
 from qd_fool.judge.statistics import mann_whitney, median_interval
 from qd_fool.runs.directory import read_run
 from qd_fool.runs.elites import open_elite, read_elites
@@ -160,15 +161,20 @@ def write_tables(
     write_rows(run_dir / "retrain.csv", columns, rows)
     _write_curves(run_dir / "retrain_curves.png", rows, runs, classes=classes, title=title)
     _write_pictures(run_dir / "retrain_pictures.png", rows, runs, classes=classes)
-    lines = [f"# {title}", "", *markdown_table(rows, classes=classes), "", facts["photographs"]]
+    table = markdown_table(*cells_of(rows, classes=classes))
+    lines = [f"# {title}", "", *table, "", facts["photographs"]]
     lines += ["", CAVEAT, "", f"Command: `{facts['command']}`"]
-    lines += ["", "![](retrain_curves.png)", "", "![](retrain_pictures.png)", ""]
-    with replacing(run_dir / "retrain.md") as partial:
-        partial.write_text("\n".join(lines), encoding="utf-8")
+    lines += ["", "![](retrain_curves.png)", "", "![](retrain_pictures.png)"]
+    write_text(run_dir / "retrain.md", lines)
 
 
-def markdown_table(rows: Sequence[dict[str, Any]], *, classes: int) -> list[str]:
-    """Lines of a Markdown table for people."""
+def cells_of(rows: Sequence[dict[str, Any]], *, classes: int) -> tuple[list[str], list[list[str]]]:
+    """Return the heads and the cells of the table for people.
+
+    Args:
+      rows: Rows of the networks, the first network's first.
+      classes: Number of classes that are reported.
+    """
     heads = [
         "network",
         f"median confidence, {classes:,} classes (95%)",
@@ -178,12 +184,12 @@ def markdown_table(rows: Sequence[dict[str, Any]], *, classes: int) -> list[str]
         "of them taken for fooling images",
         "fooling images caught: trained on / held out",
     ]
-    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    body = []
     for row in rows:
         retrained = "mann_whitney_p" in row
         test = f"{row['mann_whitney_p']:.2g}, {row['first_is_larger']:.2f}" if retrained else "-"
         caught = f"{row.get('caught_trained', 0):.1%} / {row.get('caught_held_out', 0):.1%}"
-        cells = (
+        cells = [
             row["network"],
             f"{row['median']:.4f} ({row['median_low']:.4f} to {row['median_high']:.4f})",
             str(row["cells_over_99"]),
@@ -191,9 +197,9 @@ def markdown_table(rows: Sequence[dict[str, Any]], *, classes: int) -> list[str]
             f"{row['top1']:.1%} / {row['top5']:.1%}",
             f"{row['taken']:.1%}" if retrained else "-",
             caught if retrained else "-",
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+        ]
+        body.append(cells)
+    return heads, body
 
 
 def _write_curves(

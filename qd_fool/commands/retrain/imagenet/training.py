@@ -10,17 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree, UInt8
 from rich.console import Console
-from rich.progress import Progress
 
-from qd_fool.commands.common.progress import LOG_SECONDS
+from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.retrain.config import RetrainConfig
 from qd_fool.data.photograph_sets import PhotographSet
 from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.errors import UserError
 from qd_fool.files import write_rows
 from qd_fool.models import Scorer
+from qd_fool.models.network import default_chunk
 from qd_fool.models.retrained import NEW_CLASS, add_class, head_of, name_leaves, save_retrained
-from qd_fool.models.scorer import default_chunk
 from qd_fool.scoring.score import ScoreFunction
 from qd_fool.training.finetune import (
     FinetuneRecipe,
@@ -131,10 +130,8 @@ def train_new_class(
 
     # Several steps per call; one row of means per step.
     rows: list[dict[str, Any]] = []
-    started = last_line = time.perf_counter()
-    bar = Progress(console=console, disable=not console.is_terminal)
-    with bar:
-        task = bar.add_task("training", total=recipe.steps)
+    started = time.perf_counter()
+    with progress_bar(console, "step", total=recipe.steps) as bar:
         for images in batches(photographs, evolved, recipe, steps=STEPS_AT_ONCE, seed=config.seed):
             state, log = steps(state, student, teacher, images)
             log = jax.device_get(log)
@@ -142,11 +139,7 @@ def train_new_class(
             for i in range(len(images)):
                 values = {name: float(getattr(log, name)[i]) for name in COLUMNS[2:]}
                 rows.append({"step": len(rows), "seconds": seconds, **values})
-            bar.update(task, completed=len(rows))
-            if not console.is_terminal and time.perf_counter() - last_line > LOG_SECONDS:
-                last_line = time.perf_counter()
-                means = ", ".join(f"{name} {rows[-1][name]:.3g}" for name in COLUMNS[2:])
-                console.print(f"step {len(rows)} of {recipe.steps}: {means}", highlight=False)
+            bar.update(len(rows), ", ".join(f"{name} {rows[-1][name]:.3g}" for name in COLUMNS[2:]))
             if not np.isfinite([rows[-1]["divergence"], rows[-1]["cross_entropy"]]).all():
                 raise UserError(
                     f"training went to NaN at step {len(rows) - 1}: try a --learning-rate below "
@@ -180,13 +173,11 @@ def train_round(
     """
     path = folder / "network.safetensors"
     if path.exists():
-        console.print(f"{path} is there already", highlight=False, soft_wrap=True)
+        console.print(f"{path} is there already")
         return
     console.print(
         f"teaching {scorer.name} the class '{NEW_CLASS}' from {len(evolved):,} evolved pictures "
-        f"and {len(photographs.train):,} photographs",
-        highlight=False,
-        soft_wrap=True,
+        f"and {len(photographs.train):,} photographs"
     )
     folder.mkdir(parents=True, exist_ok=True)
     params, rows = train_new_class(
@@ -198,9 +189,7 @@ def train_round(
     caught, agreed = (np.mean([row[name] for row in last]) for name in ("caught", "agreement"))
     console.print(
         f"{len(rows)} steps in {rows[-1]['seconds']:.0f} s; in the last fifth of them {caught:.1%} "
-        f"of evolved pictures are caught, {agreed:.1%} of photographs keep their class",
-        highlight=False,
-        soft_wrap=True,
+        f"of evolved pictures are caught, {agreed:.1%} of photographs keep their class"
     )
 
 

@@ -6,7 +6,6 @@ round_01/row.json              row of the table, and all seeds
 """
 
 import dataclasses
-import json
 import os
 import shutil
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree, Shaped, UInt8, UInt32
 
 from qd_fool.errors import UserError
-from qd_fool.files import read_npz, write_json
+from qd_fool.files import read_json, read_npz, write_json, write_npz
 from qd_fool.models.architectures.lenet import save_lenet
 from qd_fool.models.retrained import has_new_class, save_retrained
 
@@ -85,7 +84,7 @@ def write_round(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     write_network(partial / "network.safetensors", params)
-    np.savez_compressed(partial / "images.npz", **vars(pictures))
+    write_npz(partial / "images.npz", vars(pictures))
     write_json(partial / "row.json", row)
     os.replace(partial, place)
 
@@ -124,10 +123,7 @@ def read_row(run_dir: Path, number: int) -> dict[str, Any]:
       UserError: The row is missing or damaged.
     """
     path = round_dir(run_dir, number) / "row.json"
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: expected a row in JSON ({error})") from error
+    row = read_json(path)
     if not isinstance(row, dict) or "test_error" not in row:
         raise UserError(f"{path}: expected a row of the table, found {row!r}")
     return row

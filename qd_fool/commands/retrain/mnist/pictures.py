@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from qd_fool.files import read_npz, replacing
-from qd_fool.scoring.confidence import percent
+from qd_fool.runs.pictures import to_image
+from qd_fool.scoring.confidence import log_odds_of, percent
 
 CELL = 64
 """Side of a thumbnail in pixels."""
@@ -52,8 +53,7 @@ def _curves(rows: Sequence[dict[str, Any]], *, other: str) -> matplotlib.figure.
     # Confidence in the pictures that were evolved against each network, on an axis of log-odds.
     def logit(name: str) -> np.ndarray:
         values = np.asarray([np.nan if row[name] is None else row[name] for row in rows], float)
-        values = np.clip(values, 1e-9, 1 - 1e-9)
-        return np.log(values) - np.log1p(-values)
+        return log_odds_of(np.clip(values, 1e-9, 1 - 1e-9))
 
     low, high = logit("median_low"), logit("median_high")
     confidence.fill_between(numbers, low, high, alpha=0.25, color="tab:blue", linewidth=0)
@@ -64,7 +64,7 @@ def _curves(rows: Sequence[dict[str, Any]], *, other: str) -> matplotlib.figure.
         confidence.plot(numbers, drawn[-1], "s--", color="tab:orange", label=f"{other}, held out")
         confidence.legend(loc="best")
     ticks = np.asarray(TICKS)
-    spots = np.log(ticks) - np.log1p(-ticks)
+    spots = log_odds_of(ticks)
     least, most = np.nanmin(drawn) - 1, np.nanmax(drawn) + 1
     shown = (spots >= least) & (spots <= most)
     confidence.set_yticks(spots[shown], [f"{100 * t:g}%" for t in ticks[shown]])
@@ -111,7 +111,7 @@ def _sheet(run_dir: Path, rows: Sequence[dict[str, Any]]) -> Image.Image:
         # The pictures to train on come first, the ten of a seed side by side.
         for k in range(10):
             x = left + int(arrays["cell"][k]) * pitch_x
-            image = Image.fromarray(arrays["images"][k, ..., 0])
+            image = to_image(arrays["images"][k])
             sheet.paste(image.resize((CELL, CELL), Image.Resampling.NEAREST), (x, y))
             text = percent(float(arrays["confidence"][k]))
             middle = (x + CELL // 2, y + CELL + 2)

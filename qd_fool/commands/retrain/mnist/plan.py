@@ -131,7 +131,7 @@ def _settings(planned: EvolvePlan) -> dict[str, Any]:
         "batch_size": config.batch_size,
         "chunk": config.chunk,
         "emitters": [[share.name, share.share, vars(share.settings)] for share in config.emitters],
-        "encoding": dataclasses.asdict(planned.encoding.settings),
+        "encoding": dataclasses.asdict(planned.subject.encoding.settings),
     }
 
 

@@ -12,8 +12,6 @@ table.csv, table.json, table.md, retrain.png, contact_sheet.png
 """
 
 import dataclasses
-import functools
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,10 +22,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 from rich.console import Console
-from rich.progress import Progress
 
+from qd_fool.commands.common.progress import progress_bar
+from qd_fool.commands.common.record import new_record, resume_command
 from qd_fool.commands.common.signals import stop_on_signal
-from qd_fool.commands.evolve.results import run_record
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
 from qd_fool.commands.retrain.mnist.files import (
     DIGITS,
@@ -52,10 +50,9 @@ from qd_fool.commands.retrain.mnist.table import print_rows, words_of, write_tab
 from qd_fool.commands.retrain.mnist.tools import Tick, Tools, TrainingSet, make_tools
 from qd_fool.data.mnist import load_mnist
 from qd_fool.devices.mesh import make_mesh
-from qd_fool.errors import UserError
 from qd_fool.files import write_json
 from qd_fool.judge.statistics import median_interval
-from qd_fool.runs.directory import make_run_dir, names_in, read_run, sole_user
+from qd_fool.runs.directory import make_run_dir, may_resume, read_run, sole_user
 from qd_fool.scoring.confidence import confidence_of
 
 
@@ -95,8 +92,8 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
     Raises:
       UserError: Bad settings, a directory in use, or no MNIST. Nothing is overwritten.
     """
-    say = functools.partial(console.print, highlight=False, soft_wrap=True, markup=False)
-    resuming = _is_resumable(run_dir, resume=config.resume)
+    say = console.print
+    resuming = may_resume(run_dir, resume=config.resume, what="retraining")
     planned = plan_mnist(config)
     stored = read_run(run_dir) if resuming else None
     if stored:
@@ -110,45 +107,36 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
     )
     make_run_dir(run_dir)
     with sole_user(run_dir):
-        record = run_record(planned.evolutions[config.encoding], make_mesh()) | {
-            "kind": "retraining",
-            "config": planned.record,
-            "classes": DIGITS + 1,
-        }
+        evolution = planned.evolutions[config.encoding]
+        record = new_record(
+            "retraining",
+            evolution.subject,
+            make_mesh(),
+            config=planned.record,
+            generations=evolution.generations,
+            classes=DIGITS + 1,
+        )
         write_json(run_dir / "run.json", record)
         interrupted = _rounds(planned, digits, run_dir=run_dir, console=console)
         rows = [read_row(run_dir, i + 1) for i in range(finished_rounds(run_dir))]
         status = "interrupted" if interrupted else "finished"
         write_json(run_dir / "run.json", record | {"status": status, "rounds": len(rows)})
-        command = shlex.join(["qd-fool", "retrain", "--resume", "--run-dir", str(run_dir)])
         if rows:
             write_tables(run_dir, rows, planned)
             write_pictures(run_dir, rows, other=planned.other_encoding)
             print_rows(console, rows, other=planned.other_encoding)
             say(f"look at {run_dir / 'table.md'} and {run_dir / 'retrain.png'}")
         if interrupted:
-            say(f"interrupted, {len(rows)} of {planned.rounds} done; go on with: {command}")
+            command = resume_command("retrain", run_dir)
+            say(f"interrupted, {len(rows)} of {planned.rounds} done; continue with: {command}")
         return RetrainResult(run_dir, rows, interrupted)
-
-
-def _is_resumable(run_dir: Path, *, resume: bool) -> bool:
-    """Whether there is a retraining to go on with; refuses what would overwrite something."""
-    # What a run that was killed before its first write leaves behind is as good as nothing.
-    if names_in(run_dir) <= {".lock", ".run.partial.json"}:
-        return False
-    if resume:
-        return True
-    raise UserError(
-        f"--run-dir {run_dir} exists and is not empty: pass --resume to go on with the retraining "
-        "in it, or choose another"
-    )
 
 
 def _rounds(planned: RetrainPlan, digits: _Digits, *, run_dir: Path, console: Console) -> bool:
     """Do rounds until all are done or a signal came; True if one came."""
     done = finished_rounds(run_dir)
     if done:
-        console.print(f"{done} rounds are done already", highlight=False)
+        console.print(f"{done} rounds are done already")
     if done >= planned.rounds:
         return False
     tools = make_tools(planned)
@@ -163,7 +151,7 @@ def _rounds(planned: RetrainPlan, digits: _Digits, *, run_dir: Path, console: Co
                 return True
             write_round(run_dir, number, **vars(done_round))
             earlier.append(done_round.pictures)
-            console.print(words_of(done_round.row), highlight=False, soft_wrap=True)
+            console.print(words_of(done_round.row))
             if stop and number < planned.rounds:
                 return True
     return False
@@ -171,12 +159,11 @@ def _rounds(planned: RetrainPlan, digits: _Digits, *, run_dir: Path, console: Co
 
 @contextmanager
 def _progress(console: Console, stop: list[int], *, number: int, total: int) -> Iterator[Tick]:
-    """A bar for a round, on a terminal; and how its pieces learn that they should stop."""
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task(f"DNN_{number}", total=total)
+    """Show a bar for a round; its pieces learn from `tick` that they should stop."""
+    with progress_bar(console, f"DNN_{number}", total=total, transient=True) as bar:
 
         def tick() -> bool:
-            progress.advance(task)
+            bar.advance()
             return bool(stop)
 
         yield tick

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from qd_fool.commands.common.tables import markdown_table, text_table
 from qd_fool.commands.retrain.mnist.plan import RetrainPlan
-from qd_fool.files import replacing, write_json, write_rows
+from qd_fool.files import write_json, write_rows, write_text
 from qd_fool.scoring.confidence import percent
 
 COLUMNS = (
@@ -48,17 +48,8 @@ def write_tables(run_dir: Path, rows: Sequence[dict[str, Any]], planned: Retrain
     facts = {"rows": list(rows), "notes": notes, "settings": planned.record}
     write_json(run_dir / "table.json", facts)
     heads, body = cells_of(rows, other=planned.other_encoding)
-    lines = [heads, ["---"] * len(heads), *body]
-    config = planned.config
-    text = [
-        f"# LeNet retrained on MNIST and {config.encoding} fooling images",
-        "",
-        *(f"| {' | '.join(line)} |" for line in lines),
-        "",
-        *notes,
-    ]
-    with replacing(run_dir / "table.md") as partial:
-        partial.write_text("\n".join(text) + "\n", encoding="utf-8")
+    title = f"# LeNet retrained on MNIST and {planned.config.encoding} fooling images"
+    write_text(run_dir / "table.md", [title, "", *markdown_table(heads, body), "", *notes])
 
 
 def notes_of(planned: RetrainPlan) -> list[str]:
@@ -147,11 +138,8 @@ def words_of(row: dict[str, Any]) -> str:
 def print_rows(console: Console, rows: Sequence[dict[str, Any]], *, other: str) -> None:
     """Print the table, without the columns that would make it too wide for a terminal."""
     heads, body = cells_of(rows, other=other)
-    table = Table(box=None, pad_edge=False)
     narrow = [0, 1, 2, 3, 6, 7, 8]
-    for i in narrow:
-        table.add_column(heads[i], justify="left" if i == 0 else "right")
     for line in body:
         line[3] = line[3].split(" ")[0]
-        table.add_row(*(line[i] for i in narrow))
-    console.print(table, highlight=False)
+    rows_shown = [[line[i] for i in narrow] for line in body]
+    console.print(text_table([heads[i] for i in narrow], rows_shown))

@@ -23,6 +23,7 @@ from qd_fool.map_elites.many_seeds import SeedEvolution, make_seed_evolution
 from qd_fool.map_elites.segments import raise_if_bad
 from qd_fool.models.architectures.lenet import LeNet
 from qd_fool.models.retrained import with_new_class
+from qd_fool.models.scorer import Scorer
 from qd_fool.scoring.score import ScoreFunction
 from qd_fool.training.lenet import init_training, train_steps
 
@@ -127,12 +128,15 @@ def make_tools(planned: RetrainPlan) -> Tools:
     @functools.cache
     def evolution(encoding: str, classes: int) -> SeedEvolution:
         evolution_plan = planned.evolutions[encoding]
-        names = evolution_plan.scorer.class_names[:DIGITS]
+        scorer = evolution_plan.subject.scorer
+        if not isinstance(scorer, Scorer):
+            raise TypeError("retraining evolves against one network")
+        names = scorer.class_names[:DIGITS]
         if classes > DIGITS:
             names, _ = with_new_class(names, ())
         return make_seed_evolution(
-            dataclasses.replace(evolution_plan.scorer, class_names=names),
-            evolution_plan.encoding,
+            dataclasses.replace(scorer, class_names=names),
+            evolution_plan.subject.encoding,
             evolution_plan.map_elites,
             generations=planned.generations[encoding],
             mesh=mesh,
@@ -164,5 +168,5 @@ def make_tools(planned: RetrainPlan) -> Tools:
 
     counts = (config.seeds, config.held_out_seeds, config.held_out_seeds)
     calls = sum(-(-n // group) for n in counts)
-    score = planned.evolutions[config.encoding].score
+    score = planned.evolutions[config.encoding].subject.score
     return Tools(train, evolve, score, -(-recipe.steps // block) + calls)

@@ -62,7 +62,7 @@ def network(tmp_path_factory):
 def no_reports():
     """Pages of a thousand thumbnails are tested elsewhere."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qd_fool.commands.evolve.results.write_report", lambda run_dir: None)
+        patch.setattr("qd_fool.commands.common.record.write_report", lambda run_dir: None)
         yield
 
 
@@ -287,4 +287,4 @@ def test_the_retrained_network_evolves_as_any_other(finished):
             model=MODEL, weights=finished[0] / "round_1" / "network.safetensors", generations=1
         )
     )
-    assert len(planned.scorer.class_names) == 1001
+    assert len(planned.subject.scorer.class_names) == 1001

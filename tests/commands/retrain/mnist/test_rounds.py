@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rich.console import Console
 
+from qd_fool.commands.common.console import make_console
 from qd_fool.commands.retrain.config import RetrainConfig
 from qd_fool.commands.retrain.mnist import rounds as retrain_mnist
 from qd_fool.commands.retrain.mnist import tools as retrain_tools
@@ -82,7 +82,7 @@ def stand_ins(monkeypatch):
 
 
 def quiet():
-    return Console(file=io.StringIO(), width=200)
+    return make_console(file=io.StringIO())
 
 
 def retrain(run_dir, **fields):

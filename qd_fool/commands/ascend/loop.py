@@ -1,0 +1,109 @@
+"""The loop of an ascent: a block of targets climbs, and is kept."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from qd_fool.ascent.blocks import ascend_block, block_size
+from qd_fool.ascent.segments import SEGMENT, Ascent
+from qd_fool.commands.ascend.blocks import read_blocks, write_block
+from qd_fool.commands.ascend.plan import AscendPlan
+from qd_fool.commands.ascend.starts import MakeStarts
+from qd_fool.commands.common.pace import next_count
+from qd_fool.commands.common.progress import Bar, progress_bar
+from qd_fool.commands.common.record import update_record
+from qd_fool.commands.common.signals import stop_on_signal
+from qd_fool.devices.mesh import replicate
+from qd_fool.runs.directory import read_run
+from qd_fool.scoring.confidence import confidence_of
+
+
+def climb_blocks(
+    planned: AscendPlan, ascent: Ascent, starts: MakeStarts, run_dir: Path, *, console: Console
+) -> bool:
+    """Climb until all targets are done or a signal came.
+
+    Args:
+      planned: Plan of the ascent.
+      ascent: Compiled parts of the ascent.
+      starts: Makes the starts of targets.
+      run_dir: Directory of the run, which keeps each finished block.
+      console: Where to show the progress.
+
+    Returns:
+      Whether a signal came before all were done.
+
+    Raises:
+      UserError: the network gave NaN or infinite scores.
+    """
+    # See what is left to do.
+    finished, _ = read_blocks(run_dir, planned.subject.encoding)
+    left = np.setdiff1d(np.arange(len(planned.classes), dtype=np.int32), finished)
+    if finished.size:
+        console.print(f"{finished.size} targets are done already")
+    if not left.size:
+        return False
+
+    # Cut it into blocks that fit into memory.
+    size = block_size(ascent, *starts(np.arange(1)), targets=len(left), block=planned.config.block)
+    params = replicate(planned.subject.scorer.params, ascent.mesh)
+    seconds = float(read_run(run_dir)["seconds"])
+    each = planned.ascent.iterations
+    with (
+        stop_on_signal() as stop,
+        progress_bar(console, "iteration", total=len(left) * each) as bar,
+    ):
+        for i in range(0, len(left), size):
+            # Climb. What a signal cuts off is lost.
+            targets = left[i : i + size]
+            genomes, values = starts(targets)
+            begun = time.perf_counter()
+            result = ascend_block(
+                ascent,
+                params,
+                genomes,
+                values,
+                planned.classes[targets],
+                size=size,
+                count=_pace(bar, stop, before=i * each, targets=len(targets)),
+            )
+            if result is None:
+                return True
+
+            # Keep the block.
+            seconds += time.perf_counter() - begun
+            write_block(run_dir, targets, result)
+            update_record(run_dir, {"seconds": round(seconds, 3)})
+            if stop and i + size < len(left):
+                return True
+    return False
+
+
+def _pace(
+    bar: Bar, stop: list[int], *, before: int, targets: int
+) -> Callable[[int, np.ndarray | None], int]:
+    """How far `ascend_block` goes in a call: about a second, and nowhere after a signal.
+
+    Args:
+      bar: Shows the progress of all blocks.
+      stop: Holds something as soon as a signal came.
+      before: Iterations of the blocks before this one.
+      targets: Number of targets in this block.
+    """
+    started, last, count = time.perf_counter(), 0, 1
+
+    def ask(done: int, latest: np.ndarray | None) -> int:
+        nonlocal started, last, count
+        if latest is not None:
+            # The first call includes compilation, so its time says nothing about the pace.
+            if last:
+                count = next_count(done - last, time.perf_counter() - started, most=SEGMENT)
+            started, last = time.perf_counter(), done
+            median = float(np.median(confidence_of(latest[:, -1])))
+            bar.update(before + done * targets, f"median {median:.6f}")
+        return 0 if stop else count
+
+    return ask

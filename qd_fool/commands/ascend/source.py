@@ -1,0 +1,96 @@
+"""The run whose elites an ascent starts from (`--from`)."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Int, PyTree
+from rich.console import Console
+
+from qd_fool.commands.common.networks import Networks
+from qd_fool.commands.common.subject import stored_networks
+from qd_fool.commands.evolve.newest import newest_state
+from qd_fool.encodings import Encoding
+from qd_fool.errors import UserError
+from qd_fool.models.network import Network
+from qd_fool.runs.checkpoints import digest
+from qd_fool.runs.directory import sole_user
+from qd_fool.runs.stored import StoredRun, open_run
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """A run whose elites are starts.
+
+    Attributes:
+      run: The run, an evolution or an ascent.
+      networks: Names and files of its networks, whose weights are not read.
+      encoding: Encoding of its genomes.
+      genomes: `(cells, ...)` genomes of its archive, on the host.
+      cells: `(n,)` cells that hold an elite.
+      digest: Digest of its archive.
+    """
+
+    run: StoredRun
+    networks: Networks
+    encoding: Encoding
+    genomes: PyTree[Any]
+    cells: Int[np.ndarray, " n"]
+    digest: str
+
+    def check(self, parametrization: str, encoding: Encoding, scorer: Network) -> None:
+        """Check that the elites can be starts.
+
+        Args:
+          parametrization: What the ascent moves: pixels or cppn.
+          encoding: Encoding of the ascent.
+          scorer: Network of the ascent.
+
+        Raises:
+          UserError: they can't.
+        """
+        path = self.run.path
+        if parametrization == "cppn" and self.encoding.name != "cppn":
+            raise UserError(
+                f"--from {path}: its encoding is {self.encoding.name}, expected cppn with "
+                "--parametrization cppn"
+            )
+        if self.encoding.image_shape != encoding.image_shape:
+            raise UserError(
+                f"--from {path}: its pictures are {shape_in_words(self.encoding.image_shape)}, "
+                f"expected {shape_in_words(encoding.image_shape)}"
+            )
+        if self.run.classes != len(scorer.class_names):
+            raise UserError(
+                f"--from {path}: it has {self.run.classes} classes, "
+                f"{scorer.name} has {len(scorer.class_names)}"
+            )
+
+
+def read_source(run_dir: Path, *, console: Console) -> Source:
+    """Read the newest elites of a run.
+
+    Args:
+      run_dir: Directory of the run.
+      console: Where to say which of its checkpoints are damaged.
+
+    Raises:
+      UserError: no run there, or one without elites.
+    """
+    run = open_run(run_dir)
+    networks = stored_networks(run)
+    with sole_user(run_dir):
+        archive = newest_state(run, console=console).state.archive
+    cells = np.flatnonzero(np.asarray(archive.occupied)).astype(np.int32)
+    if not cells.size:
+        raise UserError(f"--from {run_dir}: it has no elites")
+    genomes = jax.tree.map(np.asarray, archive.genomes)
+    return Source(run, networks, run.encoding(), genomes, cells, digest(archive))
+
+
+def shape_in_words(shape: tuple[int, int, int]) -> str:
+    """`28x28 pixels, gray`."""
+    kind = {1: "gray", 3: "RGB"}.get(shape[2], f"{shape[2]} channels")
+    return "x".join(map(str, shape[:2])) + f" pixels, {kind}"

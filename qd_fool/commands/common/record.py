@@ -1,0 +1,103 @@
+"""How a run directory is begun and closed: `run.json`, pictures and report of any kind of run."""
+
+import importlib.metadata
+import platform
+import shlex
+from pathlib import Path
+from typing import Any
+
+from jax.sharding import Mesh
+
+from qd_fool.commands.common.subject import Subject
+from qd_fool.files import write_json
+from qd_fool.map_elites.state import EvolutionState
+from qd_fool.report.page.write import write_report
+from qd_fool.runs.archive_npz import write_archive
+from qd_fool.runs.directory import SCHEMA, read_run
+from qd_fool.runs.elites import write_elites
+from qd_fool.runs.stored import Kind
+
+PACKAGES = ("qd-fool", "jax", "jaxlib", "flax", "numpy", "orbax-checkpoint", "pillow")
+
+
+def new_record(
+    kind: Kind, subject: Subject, mesh: Mesh, *, config: dict[str, Any], **more: Any
+) -> dict[str, Any]:
+    """`run.json` of a run that begins: what is run, on what, with which versions.
+
+    Args:
+      kind: Kind of the run.
+      subject: What the run is about.
+      mesh: Devices that the run uses.
+      config: Settings, as plain values.
+      **more: Further keys of this kind of run.
+    """
+    device = mesh.devices.flat[0]
+    return {
+        "schema": SCHEMA,
+        "kind": kind,
+        "status": "running",
+        "config": config,
+        **subject.record(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+        "device": {
+            "kind": device.device_kind,
+            "platform": device.platform,
+            "count": mesh.devices.size,
+            "machine": platform.machine(),
+        },
+        **more,
+    }
+
+
+def update_record(run_dir: Path, facts: dict[str, Any]) -> None:
+    """Write facts into the `run.json` of a run, beside those that are there."""
+    write_json(run_dir / "run.json", read_run(run_dir) | facts)
+
+
+def write_archive_and_elites(run_dir: Path, subject: Subject, state: EvolutionState) -> float:
+    """Write `archive.npz`, `elites/` and `elites.csv`.
+
+    Args:
+      run_dir: Directory of the run.
+      subject: What the run is about.
+      state: State on the host.
+
+    Returns:
+      The largest difference between an elite's confidence and that of its PNG, read from disk.
+    """
+    write_archive(run_dir, state)
+    return write_elites(
+        run_dir,
+        state,
+        scorer=subject.scorer,
+        encoding=subject.encoding,
+        score=subject.score,
+        chunk=subject.chunk,
+    )
+
+
+def close_record(run_dir: Path, facts: dict[str, Any], *, difference: float) -> None:
+    """Write the last facts into `run.json`, then the report and the contact sheet.
+
+    Args:
+      run_dir: Directory of the run, with all other files written.
+      facts: Facts for `run.json`.
+      difference: Result of `write_archive_and_elites`.
+    """
+    update_record(run_dir, facts | {"png_rescored_max_difference": difference})
+    write_report(run_dir)
+
+
+def resume_command(command: str, run_dir: Path) -> str:
+    """The command line that continues a run."""
+    return shlex.join(["qd-fool", command, "--resume", "--run-dir", str(run_dir)])
+
+
+def devices_in_words(mesh: Mesh) -> str:
+    """`2 x cpu (cpu)`."""
+    device = mesh.devices.flat[0]
+    return f"{mesh.devices.size} x {device.device_kind} ({device.platform})"

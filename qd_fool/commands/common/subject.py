@@ -1,0 +1,125 @@
+"""What a search is about: a network, an encoding, and how pictures are scored.
+
+An evolution and an ascent have the same subject and search it in different ways. A run directory
+records its subject, and a command that opens the directory gets the subject back.
+"""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from qd_fool.commands.common.networks import Networks
+from qd_fool.encodings import Encoding
+from qd_fool.errors import UserError
+from qd_fool.models.class_names import label_set
+from qd_fool.models.network import Network
+from qd_fool.runs.directory import differences
+from qd_fool.runs.stored import StoredRun
+from qd_fool.scoring.score import ScoreFunction, score_function
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Subject:
+    """What a search is about.
+
+    Attributes:
+      networks: Names and files of the networks.
+      scorer: The network, or several as one.
+      encoding: Encoding of the genomes.
+      crops: Crops that are averaged per picture.
+      chunk: Pictures scored at once.
+      score: `(params, images) -> log-odds (n, classes)` of 8-bit pictures, as the search scores.
+      hashes: SHA-256 of the files that the network was read from, under their names in `run.json`.
+    """
+
+    networks: Networks
+    scorer: Network
+    encoding: Encoding
+    crops: int
+    chunk: int
+    score: ScoreFunction
+    hashes: dict[str, str]
+
+    def record(self) -> dict[str, Any]:
+        """The keys of `run.json` that describe the subject, beside those of the settings."""
+        return {
+            "encoding_settings": dataclasses.asdict(self.encoding.settings),
+            "image_shape": self.encoding.image_shape,
+            "classes": len(self.scorer.class_names),
+            "labels": label_set(self.scorer.class_names, self.scorer.wnids),
+            "weights": self.scorer.weights,
+        }
+
+
+def make_subject(
+    networks: Networks, scorer: Network, encoding: Encoding, *, crops: int, chunk: int
+) -> Subject:
+    """Put a subject together. Nothing is compiled before its score function is called.
+
+    Args:
+      networks: Names and files of the networks.
+      scorer: What they were read as.
+      encoding: Encoding of the genomes.
+      crops: Crops that are averaged per picture.
+      chunk: Pictures scored at once.
+    """
+    hashes = {"weights_sha256": scorer.weights_sha256}
+    if networks.mean is not None:
+        hashes["mean_sha256"] = hashlib.sha256(networks.mean.read_bytes()).hexdigest()
+    score = score_function(scorer, crops=crops, chunk=chunk)
+    return Subject(networks, scorer, encoding, crops, chunk, score, hashes)
+
+
+def stored_subject(run: StoredRun) -> Subject:
+    """The subject of a stored evolution or ascent, with its network read again.
+
+    Raises:
+      UserError: it is another kind of run, its `run.json` is damaged, or the weights or the mean
+        image are not those that it ran with.
+    """
+    if run.kind not in ("evolution", "ascent"):
+        raise UserError(f"{run.path} is of kind {run.kind}: expected an evolution or an ascent")
+    networks = stored_networks(run)
+    crops, chunk = _field(run, "crops", int), _field(run, "chunk", int)
+    subject = make_subject(networks, networks.load(), run.encoding(), crops=crops, chunk=chunk)
+    config = run.record["config"]
+    stored = {name: config.get(name) for name in ("weights_sha256", "mean_sha256")}
+    different = differences(stored, {name: subject.hashes.get(name) for name in stored})
+    if different:
+        raise UserError(f"{run.path} cannot be scored again: {'; '.join(different)}")
+    return subject
+
+
+def stored_networks(run: StoredRun) -> Networks:
+    """The names and files of a stored run's networks.
+
+    Raises:
+      UserError: `run.json` is damaged.
+    """
+
+    def file(name: str) -> Path | None:
+        path = _field(run, name, str, None)
+        return None if path is None else Path(path)
+
+    return Networks(
+        model=_field(run, "model", str),
+        also=tuple(map(str, _field(run, "also", list, []))),
+        weights=file("weights"),
+        also_weights=tuple(Path(str(name)) for name in _field(run, "also_weights", list, [])),
+        joint=_field(run, "joint", str, "least"),
+        mean=file("mean"),
+        precision=_field(run, "precision", str, "float32"),
+    )
+
+
+def _field(run: StoredRun, name: str, kind: type, *default: Any) -> Any:
+    """A value of the stored settings, checked; older versions lack those that have a default."""
+    config = run.record["config"]
+    if default and config.get(name, default[0]) == default[0]:
+        return default[0]
+    if type(config.get(name)) is not kind:
+        raise UserError(
+            f"{run.path / 'run.json'}: {name} is {config.get(name)!r}, expected {kind.__name__}"
+        )
+    return config[name]

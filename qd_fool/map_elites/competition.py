@@ -1,0 +1,117 @@
+"""The end of a generation: scored individuals compete for the cells."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from qd_fool.archive import (
+    Offspring,
+    competing_fitness,
+    insert,
+    shortlist,
+    statistics,
+)
+from qd_fool.devices.collectives import all_gather_packed
+from qd_fool.encodings import Encoding
+from qd_fool.map_elites.config import MapElitesConfig
+from qd_fool.map_elites.state import EvolutionState, GenerationLog, batch_indices
+
+
+def tell(
+    state: EvolutionState,
+    offspring: Offspring,
+    scores: Float[Array | np.ndarray, "n cells"],
+    *,
+    encoding: Encoding,
+    config: MapElitesConfig,
+    axis: str | None = None,
+    log_offspring: bool = False,
+) -> tuple[EvolutionState, GenerationLog]:
+    """Let scored individuals compete for the cells, and move to the next generation.
+
+    Args:
+      state: The run, as it was given to `ask`.
+      offspring: `(n, ...)`.
+      scores: `(n, cells)` log-odds, from `score` or from a user's own network. NaN and infinities
+        never compete; the state remembers the first generation in which there were any.
+      encoding: Encoding of the genomes.
+      config: Settings of the run.
+      axis: Name of the mesh's axis where each device has scored its share; else None.
+      log_offspring: Whether the log holds the offspring that competed, with their genomes.
+
+    Returns:
+      The run after the generation, and what the generation leaves for the log.
+    """
+    scores = jnp.asarray(scores)
+
+    # What each individual bids for each cell. Those that only fill a chunk up bid nothing.
+    competes = batch_indices(state, offspring, batch_size=config.batch_size) < config.batch_size
+    bids = competing_fitness(scores, rule=config.archive_rule)
+    bids = jnp.where(competes[:, None], bids, -jnp.inf)
+
+    # What is reported of the batch as a whole.
+    bad = jnp.any(competes[:, None] & ~jnp.isfinite(scores))
+    refused = jnp.int32(0)
+    if encoding.refusals is not None:
+        refusals = encoding.refusals(offspring.genomes).astype(jnp.int32)
+        refused = jnp.sum(jnp.where(competes, refusals, 0), dtype=jnp.int32)
+
+    # From here on, all devices compute the same.
+    if axis:
+        offspring, bids, bad, refused = _gather(offspring, bids, bad, refused, axis=axis)
+
+    # The competition.
+    before = state.archive
+    archive, inserted = insert(before, offspring, fitness=bids, generation=state.generation)
+
+    # The next state.
+    replacements = state.replacements + jnp.sum(inserted & before.occupied, dtype=jnp.int32)
+    refused = state.refused + refused
+    first_bad = jnp.where(bad & (state.bad_generation < 0), state.generation, state.bad_generation)
+    after = EvolutionState(
+        archive, state.seed, state.generation + 1, replacements, first_bad, refused
+    )
+
+    log = GenerationLog(
+        generation=state.generation,
+        statistics=statistics(archive),
+        replacements=replacements,
+        refused=refused,
+        inserted=inserted,
+        id=archive.id,
+        parent_id=archive.parent_id,
+        parent_class=archive.parent_class,
+        fitness=archive.fitness,
+        offspring=_competitors(offspring, bids) if log_offspring else None,
+    )
+    return after, log
+
+
+def _gather(
+    offspring: Offspring,
+    bids: Float[Array, "n cells"],
+    bad: Bool[Array, ""],
+    refused: Int[Array, ""],
+    *,
+    axis: str,
+) -> tuple[Offspring, Float[Array, "all cells"], Bool[Array, ""], Int[Array, ""]]:
+    """The devices' offspring and bids side by side, in order, and the facts of the whole batch."""
+    # Where there are fewer cells than individuals, only those that could win one travel.
+    if bids.shape[0] > bids.shape[1]:
+        keep = shortlist(bids)
+        offspring, bids = jax.tree.map(lambda a: a[keep], (offspring, bids))
+
+    # The two scalars travel in the same message: a value per individual, counted once per device.
+    flags = jnp.broadcast_to(bad, bids.shape[:1])
+    counts = jnp.where(jnp.arange(len(flags)) == 0, refused, 0)
+    offspring, bids, flags, counts = all_gather_packed((offspring, bids, flags, counts), axis)
+    return offspring, bids, jnp.any(flags), jnp.sum(counts, dtype=jnp.int32)
+
+
+def _competitors(offspring: Offspring, bids: Float[Array, "n cells"]) -> Offspring:
+    """Offspring, with id -1 for those that bid for nothing."""
+    competes = jnp.any(bids > -jnp.inf, axis=1)
+    return dataclasses.replace(offspring, id=jnp.where(competes, offspring.id, -1))

@@ -1,0 +1,104 @@
+"""The kernel with an ear on one layer: log-odds, and what a named layer gives in the same pass.
+
+Gradient ascent climbs logits and single units this way. Evolution needs `log_odds` only.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Num, PyTree
+
+from qd_fool.errors import UserError
+from qd_fool.models.network import Network
+from qd_fool.models.scorer import Scorer
+from qd_fool.scoring.crops import check_crops, map_crops
+from qd_fool.scoring.log_odds import log_odds, log_odds_from_logits, mean_confidence_log_odds
+
+
+def log_odds_and_layer(
+    scorer: Network,
+    params: PyTree[Array],
+    images: Num[Array, "n height width channels"],
+    *,
+    crops: int = 1,
+    layer: str | None = None,
+) -> tuple[Float[Array, "n classes"], Float[Array, "n *units"]]:
+    """`log_odds`, and the output of a layer in the same forward pass.
+
+    Args:
+      scorer: The network's facts.
+      params: The network's parameters.
+      images: As in `log_odds`.
+      crops: 1 or 10.
+      layer: A name of `layer_shapes`; None for the logits, in place of which several networks give
+        their log-odds.
+
+    Returns:
+      Log-odds, and the layer's output, both averaged over crops.
+
+    Raises:
+      UserError: Pictures that the network can't take, or no such layer.
+    """
+    check_crops(scorer, images.shape[1:], crops=crops)
+    if not isinstance(scorer, Scorer):
+        if layer is not None:
+            raise UserError(f"{scorer.name} has no layer {layer!r}: it is several networks")
+        odds = log_odds(scorer, params, images, crops=crops)
+        return odds, odds
+
+    def score(
+        cut: Float[Array, "n size size channels"],
+    ) -> tuple[Float[Array, "n classes"], Float[Array, "n *units"]]:
+        if layer is None:
+            logits = scorer.apply(params, scorer.preprocess(cut))
+            return log_odds_from_logits(logits), logits
+        logits, outputs = _apply_and_listen(scorer, params, scorer.preprocess(cut))
+        if layer not in outputs:
+            known = ", ".join(outputs) or "none that have a name"
+            raise UserError(f"{scorer.name} has no layer {layer!r}: its layers are {known}")
+        return log_odds_from_logits(logits), outputs[layer].astype(jnp.float32)
+
+    each_crop, outputs = map_crops(score, images, size=scorer.input_size, crops=crops)
+    mean_output = outputs[0] if crops == 1 else jnp.mean(outputs, axis=0)
+    return mean_confidence_log_odds(each_crop), mean_output
+
+
+def layer_shapes(scorer: Network) -> dict[str, tuple[int, ...]]:
+    """The named layers of a network, in the order of the forward pass, and a picture's output.
+
+    Empty for several networks.
+    """
+    if not isinstance(scorer, Scorer):
+        return {}
+    size, channels = scorer.input_size, scorer.image_shape[2]
+    cut = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def note_shapes(params: PyTree[Array], cut: Array) -> None:
+        # Noted while JAX traces, in the order of the pass: a dictionary that is returned from a
+        # traced function comes back sorted.
+        outputs = _apply_and_listen(scorer, params, scorer.preprocess(cut))[1]
+        shapes.update({name: tuple(a.shape[1:]) for name, a in outputs.items()})
+
+    jax.eval_shape(note_shapes, scorer.params, cut)
+    return shapes
+
+
+def _apply_and_listen(
+    scorer: Scorer, params: PyTree[Array], x: Float[Array, "n size size channels"]
+) -> tuple[Float[Array, "n classes"], dict[str, Array]]:
+    """Logits, and the outputs of the flax modules within the network by their path."""
+    outputs: dict[str, Array] = {}
+
+    def listen(next_function: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        output = next_function(*args, **kwargs)
+        path = "/".join(context.module.path)
+        if path and context.method_name == "__call__" and isinstance(output, jax.Array):
+            outputs[path] = output
+        return output
+
+    with nn.intercept_methods(listen):
+        logits = scorer.apply(params, x)
+    return logits, outputs

@@ -1,0 +1,104 @@
+"""The loop of an evolution: killed and stopped at any time, and NaN scores."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from command import SMALL, refused
+from PIL import Image
+from run_files import assert_same_archive, assert_same_logs, record
+
+from qd_fool.cli import main
+from qd_fool.models import load_scorer
+from qd_fool.models.architectures.lenet import flat_from_params
+
+LONG = (
+    "evolve",
+    "--generations",
+    "120",
+    "--batch-size",
+    "50",
+    "--chunk",
+    "25",
+    "--devices",
+    "2",
+    "--checkpoint-every",
+    "5",
+)
+
+
+def start_and_signal(run_dir, number, *, logged):
+    """Start a run, wait for some generations, send a signal; its exit code and words."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "qd_fool.cli", *LONG, "--run-dir", str(run_dir)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    deadline = time.monotonic() + 120
+    while generations_logged(run_dir) < logged and time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        time.sleep(0.005)
+    process.send_signal(number)
+    _, words = process.communicate(timeout=120)
+    return process.returncode, words
+
+
+def generations_logged(run_dir):
+    path = run_dir / "metrics.csv"
+    return path.read_text().count("\n") - 1 if path.exists() else 0
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "whole"
+    assert main([*LONG, "--run-dir", str(path)]) == 0
+    return path
+
+
+@pytest.mark.parametrize("logged", [1, 40])
+def test_sigkill_then_resume_gives_the_same_bits(whole, tmp_path, capsys, logged):
+    """Before the first checkpoint is sure to be there, and between two."""
+    path = tmp_path / "killed"
+    code, _ = start_and_signal(path, signal.SIGKILL, logged=logged)
+    assert code == -signal.SIGKILL
+    capsys.readouterr()
+    assert main([*LONG, "--resume", "--run-dir", str(path)]) == 0
+    told = capsys.readouterr().err
+    assert "resuming after generation" in told or logged == 1
+    assert_same_archive(whole, path)
+    assert_same_logs(whole, path)
+
+
+def test_ctrl_c_saves_and_says_how_to_continue(whole, tmp_path):
+    path = tmp_path / "stopped"
+    code, words = start_and_signal(path, signal.SIGINT, logged=3)
+    assert code == 130
+    told = " ".join(words.split())
+    assert f"continue with: qd-fool evolve --resume --run-dir {path}" in told
+    assert record(path)["status"] == "interrupted"
+    assert (path / "report.html").exists()
+    assert main(["evolve", "--resume", "--run-dir", str(path)]) == 0
+    assert_same_archive(whole, path)
+
+
+def test_nan_scores_stop_the_run_and_are_told(tmp_path, capsys, monkeypatch):
+    flat = flat_from_params(load_scorer("lenet").params)
+    flat["ip2.weight"] *= 1e38  # infinite logits, whose differences are not numbers
+    weights = tmp_path / "nan.npz"
+    np.savez(weights, **flat)
+    run = tmp_path / "r"
+    flags = ("evolve", "--run-dir", run, *SMALL, "--weights", weights)
+    assert "gives NaN or infinite scores to plain noise" in refused(capsys, *flags)
+    assert not run.exists()
+    monkeypatch.setattr("qd_fool.commands.evolve.run.show_sanity", lambda *_, **__: None)
+    assert "NaN or infinite scores, first in generation 0" in refused(capsys, *flags)
+    assert (record(run)["status"], record(run)["bad_generation"]) == ("failed", 0)
+    picture = tmp_path / "p.png"
+    Image.new("L", (28, 28)).save(picture)
+    assert "NaN or infinite" in refused(capsys, "score", picture, "--weights", weights)

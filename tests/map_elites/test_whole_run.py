@@ -1,0 +1,30 @@
+"""A whole run in memory."""
+
+import numpy as np
+import pytest
+from tiny import tiny
+
+import qd_fool
+from qd_fool.errors import UserError
+
+
+def test_evolve_in_three_lines():
+    scorer = qd_fool.load_scorer("lenet")
+    encoding = qd_fool.make_encoding("direct", scorer.image_shape)
+    state = qd_fool.evolve(scorer, encoding, generations=20, devices=2)
+    assert int(state.generation) == 21
+    assert np.median(1 / (1 + np.exp(-state.archive.fitness))) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"generations": -1}, "generations is -1"),
+        ({"generations": 2**31}, "fewer than 2\\^31"),
+        ({"generations": 1, "seed": 2**32}, "seed is 4294967296"),
+    ],
+)
+def test_runs_that_32_bits_cannot_count(fields, message):
+    scorer, encoding, config = tiny()
+    with pytest.raises(UserError, match=message):
+        qd_fool.evolve(scorer, encoding, config=config, **fields)
