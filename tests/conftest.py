@@ -53,24 +53,42 @@ def _start_jax() -> None:
     install_import_hook([f"qd_fool.{name}" for name in CHECKED], "beartype.beartype")
     with warnings.catch_warnings():
         for name in CHECKED:
-            module = importlib.import_module(f"qd_fool.{name}")
-            for found in pkgutil.walk_packages(
-                getattr(module, "__path__", ()), f"{module.__name__}."
-            ):
-                importlib.import_module(found.name)
+            folder = importlib.import_module(f"qd_fool.{name}")
+            path = getattr(folder, "__path__", ())
+            for module in pkgutil.walk_packages(path, f"qd_fool.{name}."):
+                importlib.import_module(module.name)
     jax.devices()  # with these settings, which a command under test then leaves alone
 
 
-# Those that take longest come first, so that no worker begins one when the others are done.
+FOLDERS = ("tests/commands/ascend", "tests/commands/transfer")
+"""Their files share a fixture of the session and are run by one worker."""
+
 LONGEST: tuple[str, ...] = ()
+"""Files and folders that take longest: begun first, lest one worker is at them when the other has
+nothing left. `--costs` measures."""
 
 
-@pytest.hookimpl(trylast=True)
+def scope_of(nodeid: str) -> str:
+    """What one worker runs as a whole: a file, or a folder."""
+    file = nodeid.split("::")[0]
+    folder = file.rsplit("/", 1)[0]
+    return folder if folder in FOLDERS else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return scope_of(nodeid)
+
+    config.option.loadscopereorder = False  # the order is that of the tests
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take longest first; otherwise the order stays."""
-    order = {name: place for place, name in enumerate(LONGEST)}
-    root = Path(__file__).parent
-    items.sort(key=lambda item: order.get(str(item.path.relative_to(root)), len(order)))
+    place = {scope: i for i, scope in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(scope_of(item.nodeid), len(place)))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

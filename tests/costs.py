@@ -22,7 +22,7 @@ def cpu_seconds() -> float:
 
 
 class Costs:
-    """A line of JSON per phase of a test: node, phase, seconds, compilations, found in the cache."""
+    """A line of JSON per phase of a test: node, phase, seconds, programs compiled, and cached."""
 
     def __init__(self, path: Path):
         import jax
@@ -72,7 +72,10 @@ def main(paths):
             tests[f"{node} ({phase})"].append(row)
     for table, most in ((files, 200), (tests, 60)):
         print(f"{'CPU s':>8} {'compiled':>9} {'cached':>7}")
-        sums = {name: [sum(column) for column in zip(*rows)] for name, rows in table.items()}
+        sums = {
+            name: [sum(column) for column in zip(*rows, strict=True)]
+            for name, rows in table.items()
+        }
         for name, row in sorted(sums.items(), key=lambda item: -item[1][0])[:most]:
             print(f"{row[0]:8.1f} {row[1]:9} {row[2]:7}  {name}")
         print(f"{sum(row[0] for row in sums.values()):8.1f} in all\n")

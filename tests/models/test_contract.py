@@ -13,7 +13,6 @@ from qd_fool.models.origin import Shipped
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.log_odds import log_odds
 
-
 # Networks that differ from another in size alone: their logits are compared with PyTorch's and
 # NumPy's elsewhere.
 SELDOM = {

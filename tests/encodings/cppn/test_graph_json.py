@@ -18,7 +18,7 @@ def graph():
 @pytest.mark.parametrize(
     ("shape", "settings", "ages"),
     [
-        ((28, 28, 1), {}, (0, 150)),
+        ((28, 28, 1), {}, (150,)),
         ((20, 30, 3), {"coords": "normalized", "coords_scale": 3.0}, (40,)),
     ],
 )
