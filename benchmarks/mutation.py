@@ -37,13 +37,14 @@ PARTS = {
     "archive": Part(
         "empty_archive competing_fitness competing_fitness shortlist insert insert insert "
         "statistics~median_confidence statistics~median_confidence statistics~median_confidence",
-        "test_archive.py test_map_elites*.py map_elites/test_*.py",
+        "test_archive.py test_map_elites*.py map_elites/test_*.py test_seeds.py",
     ),
     "map_elites": Part(
         "_individual_keys ask~EvolutionState ask~EvolutionState _emitter_of_chunk _rank "
         "tell~EvolutionState step~log_offspring step~log_offspring step~log_offspring "
         "generations_for offspring_of counted_evaluations segment_lengths",
-        "test_map_elites*.py map_elites/test_*.py test_emitters.py emitters/test_*.py",
+        "test_map_elites*.py map_elites/test_*.py test_emitters.py emitters/test_*.py "
+        "test_genome_log.py runs/test_genomes.py test_seeds.py",
     ),
     "scoring": Part(
         "log_odds_from_logits log_odds_from_logits log_odds_from_logits mean_confidence_log_odds "
@@ -65,19 +66,21 @@ PARTS = {
         "write_tapes write_tapes write_tapes _one_by_one~fori_loop tiles_of _in_step~fori_loop "
         "with_ancestors~edge_count with_ancestors~edge_count sort_edges hidden_mask edge_count",
         "encodings/test_graph_render.py encodings/test_graph.py encodings/test_graph*.py "
+        "encodings/test_cppn.py encodings/test_activations.py "
         "encodings/cppn/test_drawing.py encodings/cppn/test_graph.py encodings/cppn/test_*.py",
     ),
     "graph mutation": Part(
         "_mutate_weights _mutate_activations _add_edge _add_edge _delete_edge _add_node _add_node "
         "_delete_node _append_edge _drop_edges _nth random_weight zoom_graphs",
         "encodings/test_graph_mutation.py encodings/test_graph*.py encodings/cppn/test_mutation.py "
+        "encodings/test_cppn.py encodings/test_activations.py "
         "encodings/cppn/test_*.py",
     ),
     "emitters and devices": Part(
         "variation~occupied variation~occupied variation~occupied gradient~ceiling "
         "gradient~ceiling gradient~ceiling chunk_emitters map_chunks all_gather_packed _from_bytes",
         "test_emitters.py emitters/test_*.py test_collectives.py devices/test_*.py test_kernel.py "
-        "scoring/test_*.py test_map_elites*.py map_elites/test_*.py",
+        "test_gradients.py scoring/test_*.py test_map_elites*.py map_elites/test_*.py test_seeds.py",
     ),
     "ascent": Part(
         "progress~late blur gaussian zero_low_benefit step~best_merit step~best_merit "
@@ -89,7 +92,8 @@ PARTS = {
         "median_interval mann_whitney pair_counts fools_both fools_all events_of metric_rows "
         "truncate_metrics prune winners_of confidence_of rows_of_ids",
         "test_statistics.py test_transfer.py judge/test_*.py test_runs.py runs/test_*.py "
-        "test_genome_log.py test_archive_files.py",
+        "test_genome_log.py test_archive_files.py test_checkpoints.py report/test_lineage.py "
+        "report/test_holders.py",
     ),
 }
 
