@@ -49,7 +49,7 @@ PARTS = {
     "scoring": Part(
         "log_odds_from_logits log_odds_from_logits log_odds_from_logits mean_confidence_log_odds "
         "check_crops check_crops crop_places crop_places crop log_odds_and_layer|log_odds",
-        "test_kernel.py scoring/test_*.py models/test_joint.py",
+        "test_kernel.py scoring/test_log_odds.py models/test_joint.py scoring/test_*.py",
     ),
     "variation": Part(
         "polynomial_step polynomial_step mutation_threshold mutate mutate sbx sbx sbx "
@@ -80,7 +80,8 @@ PARTS = {
         "variation~occupied variation~occupied variation~occupied gradient~ceiling "
         "gradient~ceiling gradient~ceiling chunk_emitters map_chunks all_gather_packed _from_bytes",
         "test_emitters.py emitters/test_*.py test_collectives.py devices/test_*.py test_kernel.py "
-        "test_gradients.py scoring/test_*.py test_map_elites*.py map_elites/test_*.py test_seeds.py",
+        "test_gradients.py scoring/test_log_odds.py scoring/test_*.py test_map_elites*.py "
+        "map_elites/test_*.py test_seeds.py",
     ),
     "ascent": Part(
         "progress~late blur gaussian zero_low_benefit step~best_merit step~best_merit "
