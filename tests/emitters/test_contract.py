@@ -71,9 +71,9 @@ def functions_of(scorer, encoding, config):
     )
 
 
-def assert_a_loop_of_four_is_the_run(scorer, encoding, config):
+def assert_a_loop_of_four_is_the_run(scorer, encoding, config, *, devices=2, length=4):
     """The bits of a sharded run: states, logs and offspring."""
-    expected, logs = run(scorer, encoding, config, devices=2, length=4, cut=(4,))
+    expected, logs = run(scorer, encoding, config, devices=devices, length=length, cut=(4,))
     ask, improve, score, tell = functions_of(scorer, encoding, config)
     state = me.init(encoding, len(scorer.class_names), seed=0)
     for generation in range(4):
@@ -96,18 +96,21 @@ def test_ask_improve_score_and_tell_are_a_step(name, kind):
     assert (offspring.id == int(before.generation) * 8 + np.arange(8)).all()
 
 
-@pytest.mark.parametrize("parents", ["young", "weak", "strong"])
-def test_ask_improve_score_and_tell_are_a_step_with_all_parents(parents):
-    share = Share("variation", 1.0, VariationSettings(parents))
-    assert_a_loop_of_four_is_the_run(*tiny(batch_size=8, emitters=(share,)))
+def test_ask_improve_score_and_tell_are_a_step_with_all_parents():
+    """A chunk of each, in one run."""
+    kinds = ("young", "weak", "strong")
+    shares = tuple(Share("variation", 1.0, VariationSettings(parents)) for parents in kinds)
+    assert_a_loop_of_four_is_the_run(*tiny(batch_size=12, emitters=shares))
 
 
-@pytest.mark.parametrize("kind", ["direct", "cppn"])
+# Graphs have a short sibling for each emitter: `test_ask_improve_score_and_tell_are_a_step`.
+@pytest.mark.parametrize("kind", ["direct", pytest.param("cppn", marks=pytest.mark.long)])
 def test_ask_improve_score_and_tell_are_a_step_of_a_mixture(kind):
     """And a share of the batch, in whole chunks, has the bits that it has in the whole batch."""
     setup = tiny(encoding=kind, batch_size=18, emitters=(VARIATION, GRADIENT))
     scorer, encoding, config = setup
-    state, offspring, scores = assert_a_loop_of_four_is_the_run(*setup)
+    # On as many devices as in the test below, which is of the same program.
+    state, offspring, scores = assert_a_loop_of_four_is_the_run(*setup, devices=4, length=8)
     ask, improve, score, _ = functions_of(scorer, encoding, config)
     parents = ask(state)
     gradient = np.isin(np.arange(18) // 4, [1, 3])
