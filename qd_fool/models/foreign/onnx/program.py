@@ -56,7 +56,7 @@ class Program:
         values: dict[str, Value] = dict(self.constants)
         values |= {name: Laid(array, self.orders[name]) for name, array in params.items()}
         values[self.given] = given
-        _run(self.nodes, values, opset=self.opset, source=self.source)
+        run_nodes(self.nodes, values, opset=self.opset, source=self.source)
         return values[self.output]
 
 
@@ -123,7 +123,7 @@ def _fold(graph: Graph, *, source: str) -> tuple[tuple[Node, ...], dict[str, np.
         if not all(name in values for name in needs):
             left.append(node)
             continue
-        _run([node], values, opset=graph.opset, source=source)
+        run_nodes([node], values, opset=graph.opset, source=source)
         made += sum(_bytes(values[name]) for name in node.outputs if name)
         for name in needs:
             waits[name] -= 1
@@ -140,12 +140,12 @@ def _bytes(value: Value) -> int:
     return value.nbytes if isinstance(value, np.ndarray) else value.array.nbytes
 
 
-def _run(nodes: Sequence[Node], values: dict[str, Value], *, opset: int, source: str) -> None:
+def run_nodes(nodes: Sequence[Node], values: dict[str, Value], *, opset: int, source: str) -> None:
     """Run nodes one by one and enter what they give."""
 
     def branch(graph: Graph) -> list[Value]:
         inner = {**values, **graph.constants}
-        _run(graph.nodes, inner, opset=opset, source=source)
+        run_nodes(graph.nodes, inner, opset=opset, source=source)
         return [inner[name] for name in graph.outputs]
 
     for node in nodes:

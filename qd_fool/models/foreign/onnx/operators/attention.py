@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from qd_fool.models.foreign.onnx.operator import Call, Unfit, operator
 from qd_fool.models.foreign.onnx.operators.linear import product
 
+_KNOWN = {"q_num_heads", "kv_num_heads", "scale", "is_causal", "softcap", "softmax_precision"}
+
 
 def _heads(array: Any, count: int) -> Any:
     """(n, length, heads * width) to (n, heads, length, width)."""
@@ -20,6 +22,8 @@ def _heads(array: Any, count: int) -> Any:
 def _attention(call: Call) -> Any:
     if len(call.inputs) > 4 or len([name for name in call.node.outputs if name]) > 1:
         raise Unfit("attention with memory of earlier calls")
+    if set(call.node.attributes) - _KNOWN:
+        raise Unfit(f"attention with {min(set(call.node.attributes) - _KNOWN)}")
     query, key, value = (jnp.asarray(call.array(i)) for i in range(3))
     flat = query.ndim == 3
     if flat:
@@ -30,6 +34,8 @@ def _attention(call: Call) -> Any:
         key, value = (jnp.repeat(a, groups, axis=1) for a in (key, value))
     scale = call.setting("scale") or 1 / math.sqrt(query.shape[-1])
     scores = product(query * scale, key.swapaxes(-1, -2))
+    cap = call.setting("softcap", 0.0)
+    scores = cap * jnp.tanh(scores / cap) if cap else scores
     if call.has(3):
         mask = jnp.asarray(call.array(3))
         mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)
@@ -40,9 +46,9 @@ def _attention(call: Call) -> Any:
     if call.setting("is_causal", 0):
         seen = jnp.tril(jnp.ones(scores.shape[-2:], bool))
         scores = jnp.where(jnp.broadcast_to(seen, scores.shape), scores, -jnp.inf)
-    cap = call.setting("softcap", 0.0)
-    scores = cap * jnp.tanh(scores / cap) if cap else scores
-    made = product(jax.nn.softmax(scores, axis=-1), value)
+    seen = scores > -jnp.inf
+    shares = jax.nn.softmax(jnp.where(seen, scores, jnp.finfo(scores.dtype).min), axis=-1)
+    made = product(jnp.where(seen, shares, 0), value)  # all masked: 0
     if not flat:
         return made
     n, heads, length, width = made.shape

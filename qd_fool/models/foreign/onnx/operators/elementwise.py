@@ -57,6 +57,8 @@ for _theirs, _numpys in (_UNARY | _BINARY).items():
 @operator("Identity", "Dropout")
 def _identity(call: Call) -> Any:
     """Dropout does nothing once a network is trained; its mask is all true."""
+    if call.has(2) and bool(call.static(2).reshape(())):
+        raise Unfit("dropout of a training: export the network for inference")
     value = call.value(0)
     mask = np.ones(value.shape, bool) if len(call.node.outputs) > 1 else None
     return value if mask is None else (value, mask)
@@ -150,7 +152,7 @@ def _clip(call: Call) -> Value:
 
 @operator("Cast")
 def _cast(call: Call) -> Value:
-    return _to_type(call, _dtype(call.setting("to", 1)))
+    return _to_type(call, dtype_of(call.setting("to", 1)))
 
 
 @operator("CastLike")
@@ -158,7 +160,8 @@ def _cast_like(call: Call) -> Value:
     return _to_type(Call(call.node, call.opset, call.inputs[:1], call.branch), call.value(1).dtype)
 
 
-def _dtype(number: int) -> np.dtype:
+def dtype_of(number: int) -> np.dtype:
+    """NumPy's type for ONNX's number of one."""
     import onnx
 
     found = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(number))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
-from qd_fool.models.foreign.onnx.operator import Call, axes_of, axis_of, operator
+from qd_fool.models.foreign.onnx.operator import Call, Unfit, axes_of, axis_of, operator
 from qd_fool.models.foreign.onnx.values import Laid, Value, lies_as, plain
 
 
@@ -21,6 +21,8 @@ def _per_channel(values: Value, value: Laid) -> Array:
 @operator("BatchNormalization")
 def _batch(call: Call) -> Laid:
     """With the statistics of the training, as a scale and a shift per channel."""
+    if call.setting("training_mode", 0):
+        raise Unfit("statistics of the batch: export the network for inference")
     value = call.laid(0)
     gain, shift, mean, variance = (_per_channel(call.value(i), value) for i in range(1, 5))
     scale = gain * lax.rsqrt(variance + call.setting("epsilon", 1e-5))

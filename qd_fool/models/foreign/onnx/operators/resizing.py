@@ -100,7 +100,7 @@ def _coordinates(
     if way == "asymmetric":
         return x / scale
     if way == "align_corners":
-        return x * (length - 1) / (size - 1) if size > 1 else np.zeros(1)
+        return x * (length - 1) / (scale * length - 1) if size > 1 else np.zeros(1)
     if way == "tf_crop_and_resize" and window is not None:
         start, end = window
         if size > 1:
@@ -133,7 +133,7 @@ def _matrix(
     near = first[:, None] + np.arange(-steps, steps + 1)[None]
     weights = weigh(np.abs(near - places[:, None]) * wide)
     inside = (near >= 0) & (near < length)
-    if call.setting("exclude_outside", 0) or wide < 1:
+    if call.setting("exclude_outside", 0):
         weights = np.where(inside, weights, 0)
     weights = weights / weights.sum(1, keepdims=True)
     matrix = np.zeros((len(places), length))

@@ -13,6 +13,7 @@ from qd_fool.models.foreign.onnx.operator import (
     check_size,
     operator,
 )
+from qd_fool.models.foreign.onnx.operators.elementwise import dtype_of
 from qd_fool.models.foreign.onnx.values import Laid, common_order, lies_as
 
 
@@ -137,7 +138,9 @@ def _range(call: Call) -> np.ndarray:
 def _eye(call: Call) -> np.ndarray:
     rows, columns = call.value(0).shape
     check_size([rows, columns])
-    return np.eye(rows, columns, k=call.setting("k", 0), dtype=np.float32)
+    number = call.setting("dtype")
+    dtype = call.value(0).dtype if number is None else dtype_of(number)
+    return np.eye(rows, columns, k=call.setting("k", 0), dtype=dtype)
 
 
 @operator("DepthToSpace")
@@ -157,6 +160,6 @@ def _space_to_depth(call: Call) -> Any:
     array, side = call.array(0), call.setting("blocksize")
     n, channels, height, width = array.shape
     parts = array.reshape(n, channels, height // side, side, width // side, side)
-    return parts.transpose(0, 3, 5, 1, 2, 4).reshape(
-        n, channels * side * side, height // side, width // side
-    )
+    depth_first = call.setting("mode", "DCR") == "DCR"
+    axes = (0, 3, 5, 1, 2, 4) if depth_first else (0, 1, 3, 5, 2, 4)
+    return parts.transpose(axes).reshape(n, channels * side * side, height // side, width // side)
