@@ -24,7 +24,7 @@ def _img(size: int, **more: Any) -> dict[str, Any]:
 
 NETWORKS = [
     Entry("ResNet", "resnet18"),
-    Entry("VGG", "vgg11_bn", 64, {"num_classes": 1000}),
+    Entry("VGG", "vgg11_bn", 224),
     Entry("MobileNet", "mobilenetv2_100"),
     Entry("EfficientNet", "efficientnet_b0"),
     Entry("RegNet", "regnety_002"),

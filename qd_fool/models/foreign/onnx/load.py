@@ -141,11 +141,13 @@ def _in_groups(
     x = jnp.pad(x, ((0, groups * batch - n), (0, 0), (0, 0), (0, 0)))
     x = x.reshape(groups, batch, *x.shape[1:])
     out = jax.vmap(lambda group: _at_once(program, picture, params, group))(x)
-    if batch > 1 and out.shape[1:2] != (batch,):
-        raise UserError(
-            f"{program.source}: numbers of shape {out.shape[1:]} come out for {batch} pictures"
-        )
-    return out.reshape(groups * batch, -1)[:n]
+    if out.shape[1:2] == (batch,):
+        return out.reshape(groups * batch, *out.shape[2:])[:n]
+    if batch == 1:  # the file left the axis of pictures out
+        return out[:n]
+    raise UserError(
+        f"{program.source}: numbers of shape {out.shape[1:]} come out for {batch} pictures"
+    )
 
 
 def _batched(
@@ -159,25 +161,18 @@ def _batched(
     Raises:
       UserError: The network cannot run, or no classifier comes out.
     """
+    ways: list[Forward] = []
     if picture.batch is None:
-        forward = functools.partial(_at_once, program, picture)
+        ways = [functools.partial(_at_once, program, picture)]
+    ways += [functools.partial(_in_groups, program, picture, picture.batch or 1)]
+    problems = []
+    for forward in ways:
         try:
             shape = _shape_of(forward, params, picture, source=source)
-            if shape[0] == _PROBE:
-                return _flat(forward), _classes(shape, source=source)
-            problem = None
+            return functools.partial(_flat, forward), _classes(shape, source=source)
         except UserError as error:
-            problem = error
-        try:
-            forward = functools.partial(_in_groups, program, picture, 1)
-            return forward, _classes(
-                _shape_of(forward, params, picture, source=source), source=source
-            )
-        except UserError as error:
-            raise (problem or error) from error
-    forward = functools.partial(_in_groups, program, picture, picture.batch)
-    shape = _shape_of(forward, params, picture, source=source)
-    return forward, _classes(shape, source=source)
+            problems.append(error)
+    raise problems[0]
 
 
 _PROBE = 3
@@ -195,12 +190,12 @@ def _shape_of(
     return tuple(out.shape)
 
 
-def _flat(forward: Forward) -> Forward:
-    def run(params: PyTree[Array], x: Array) -> Array:
-        out = forward(params, x)
-        return out.reshape(out.shape[0], -1)
-
-    return run
+def _flat(
+    forward: Forward, params: PyTree[Array], x: Float[Array, "n size size depth"]
+) -> Float[Array, "n numbers"]:
+    """What comes out, as one row per picture."""
+    out = forward(params, x)
+    return out.reshape(out.shape[0], -1)
 
 
 def _classes(shape: tuple[int, ...], *, source: str) -> int:

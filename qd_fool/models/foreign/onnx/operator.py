@@ -105,7 +105,6 @@ class Call:
         return None if found is None else tuple(found)
 
 
-Result = Value | Array | np.ndarray | Sequence[Value | Array | np.ndarray]
 Operator = Callable[[Call], Any]
 
 OPERATORS: Registry[Operator] = Registry("ONNX operator")
@@ -154,7 +153,7 @@ def axis_of(axis: int, rank: int) -> int:
 
 
 def axes_of(axes: Sequence[int], rank: int) -> tuple[int, ...]:
-    """Likewise, for several axes."""
+    """Counts from the front for several axes."""
     return tuple(axis_of(int(axis), rank) for axis in axes)
 
 

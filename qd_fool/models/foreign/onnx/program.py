@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
@@ -161,8 +160,3 @@ def _get(values: dict[str, Value], name: str, node: Node, source: str) -> Value:
     if name not in values:
         raise UserError(f"{source}: {node} needs {name!r}, which is nowhere in the file")
     return values[name]
-
-
-def tree_size(params: PyTree[Array]) -> int:
-    """Number of parameters."""
-    return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -156,7 +156,7 @@ def _cubic(d: np.ndarray, a: float) -> np.ndarray:
 
 def _nearest(call: Call, places: np.ndarray, length: int) -> np.ndarray:
     mode = call.setting("nearest_mode", "round_prefer_floor" if call.opset >= 11 else "floor")
-    ways = {
+    ways: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "round_prefer_floor": lambda x: np.ceil(x - 0.5),
         "round_prefer_ceil": lambda x: np.floor(x + 0.5),
         "floor": np.floor,
