@@ -107,7 +107,7 @@ def runner(scorer: Scorer, chunk: int):
 
 
 def session(path: Path, size: int, batch: int = 16):
-    """Likewise, in onnxruntime, from ready float32 pictures."""
+    """A call that runs pictures through onnxruntime, from ready float32 pictures."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = CORES
     run = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -55,7 +55,8 @@ def from_onnx(
       channels: "rgb", "bgr", "gray" (also for a network of three equal channels), or "auto".
       mean: One number or one per channel in the network's order, 0..255; the network gets
         `(pixel - mean) / std`. None: ImageNet's for colour, 0 for gray or bytes.
-      std: Likewise. None: ImageNet's for colour, 255 for gray, 1 for bytes.
+      std: One number or one per channel in the network's order. None: ImageNet's for colour,
+        255 for gray, 1 for bytes.
       outputs: "logits", "probabilities", or "auto": the logits before a final Softmax or Sigmoid if
         there is one, else the output is taken for logits.
       output: Name of the output to read, where the file has several.

@@ -27,7 +27,7 @@ class Picture:
       channels: "rgb", "bgr" or "gray".
       depth: Channels that the network takes; 3 for a gray picture that is given three times.
       mean: One number per channel of the network, in its order, 0..255.
-      std: Likewise.
+      std: One number per channel of the network, in its order.
       batch: Pictures that the file is bound to take at once; None where it leaves that open.
     """
 
@@ -85,7 +85,7 @@ def read_picture(
       input_size: Side in pixels, where the file leaves it open.
       channels: One of `CHANNELS`.
       mean: One number, or one per channel in the network's order; None for the usual.
-      std: Likewise.
+      std: One number, or one per channel in the network's order; None for the usual.
       source: Name of the file, for errors.
 
     Raises:

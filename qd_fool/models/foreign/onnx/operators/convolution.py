@@ -17,6 +17,9 @@ from qd_fool.models.foreign.onnx.values import (
     lies_as,
 )
 
+_FEW = 4
+"""Groups that the project's layers take one by one on CPU; more take long to compile."""
+
 
 @operator("Conv")
 def _conv(call: Call) -> Laid:
@@ -62,10 +65,13 @@ def _flat(
         return convolve(places, kernel, groups=groups)
     if groups == 1 and found.sizes == strides and unpadded and whole and not dilated:
         return _patches(x, kernel)
+    features = kernel.shape[-1]
+    if groups > _FEW and not groups == x.shape[-1] == features:
+        return _any(x, kernel, found, groups)
     square = len(set(found.sizes)) == len(set(strides)) == 1
     if square and not dilated:
         return convolve(x, kernel, stride=strides[0], padding=found.pads, groups=groups)  # type: ignore[arg-type]
-    if groups > 1 and groups == x.shape[-1] == kernel.shape[-1]:
+    if groups > 1 and groups == x.shape[-1] == features:
         return lax.platform_dependent(
             x,
             kernel,
