@@ -21,7 +21,7 @@ from qd_fool.models.foreign.onnx.values import (
     lies_as,
 )
 
-MOST_FOLDED = 2**32
+MOST_FOLDED = 2**31
 """Bytes of arrays that folding may make."""
 
 _STATIC = ("Resize", "Upsample")

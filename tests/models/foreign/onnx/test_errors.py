@@ -1,11 +1,11 @@
 """Broken and hostile files: one sentence, bounded memory."""
 
 import numpy as np
-import onnx
 import pytest
 
 pytest.importorskip("onnx", reason="ONNX files are read with the package onnx")
 
+import onnx
 from onnx import TensorProto, helper
 from oracles.onnx_graphs import classifier, model, normals, save
 
@@ -90,6 +90,11 @@ def test_values_that_are_nowhere_and_circles(tmp_path):
             [("Einsum", ["k", "k", "k"], ["c"], {"equation": "a,b,c->abc"})],
             {"k": normals(2**12)},
         ),
+        (
+            [("DequantizeLinear", ["q", "k"], ["c"], {"axis": 0, "block_size": 2**40})],
+            {"q": np.ones((4, 4), np.int8), "k": normals(2, 4)},
+        ),
+        ([("LRN", ["r"], ["c"], {"size": 2**31})], {"r": normals(1, 3, 8, 8)}),
         ([("Mul", ["k", "l"], ["c"], {})], {"k": normals(2**15, 1), "l": normals(1, 2**15)}),
     ],
 )

@@ -1,5 +1,6 @@
 """Convolutions, in the order (n, height, width, channels) that XLA runs fastest."""
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,6 +17,9 @@ from qd_fool.models.foreign.onnx.values import (
     kernel_last,
     lies_as,
 )
+
+_MOST_PLACES = 4096
+"""Places of a kernel in groups; each is a slice where every channel is one."""
 
 _FEW = 4
 """Groups that the project's layers take one by one on CPU; more take long to compile."""
@@ -41,6 +45,8 @@ def convolution(call: Call, picture: Value, weight: Value, bias: Value | None) -
     if picture.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups:
         raise Unfit(f"a convolution of {picture.shape} with {weight.shape}, {groups} groups")
     found = windows(call, picture.shape[2:], weight.shape[2:])
+    if groups > 1 and math.prod(found.sizes) > _MOST_PLACES:
+        raise Unfit(f"a kernel of {found.sizes} in groups")
     check_size([picture.shape[0], weight.shape[0], *found.counts])
     x = jnp.asarray(lies_as(picture, channels_last(rank)))
     kernel = jnp.asarray(lies_as(weight, kernel_last(rank)))

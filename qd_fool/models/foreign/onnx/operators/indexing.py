@@ -48,6 +48,7 @@ def _gather_elements(call: Call) -> Any:
 @operator("GatherND")
 def _gather_nd(call: Call) -> Any:
     array, places, batch = call.array(0), call.array(1), call.setting("batch_dims", 0)
+    check_size([*places.shape[:-1], *array.shape[batch + places.shape[-1] :]])
 
     def one(array: Any, places: Any) -> Any:
         return jnp.asarray(array)[tuple(jnp.moveaxis(jnp.asarray(places), -1, 0))]

@@ -1,8 +1,8 @@
 """Matrix products."""
 
-import string
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -65,11 +65,5 @@ def _einsum(call: Call) -> Any:
 
 def _check_einsum(equation: str, arrays: list[Any]) -> None:
     """An outer product of many small arrays can be too large to make."""
-    inputs, _, output = equation.partition("->")
-    lengths: dict[str, int] = {}
-    for letters, array in zip(inputs.split(","), arrays, strict=True):
-        named = [letter for letter in letters if letter in string.ascii_letters]
-        if "." not in letters:
-            lengths.update(zip(named, array.shape, strict=True))
-    if "." not in equation:
-        check_size([lengths[letter] for letter in output or set(inputs) - {","}])
+    shapes = [jax.ShapeDtypeStruct(array.shape, jnp.float32) for array in arrays]
+    check_size(jax.eval_shape(lambda *given: jnp.einsum(equation, *given), *shapes).shape)

@@ -10,6 +10,9 @@ from jaxtyping import Array
 from qd_fool.models.foreign.onnx.operator import Call, Unfit, axes_of, axis_of, operator
 from qd_fool.models.foreign.onnx.values import Laid, Value, lies_as, plain
 
+_WIDEST = 4096
+"""Channels that a local normalisation looks at; each is a slice."""
+
 
 def _per_channel(values: Value, value: Laid) -> Array:
     """One number per channel, in a shape that broadcasts with a picture."""
@@ -112,6 +115,8 @@ def _power(call: Call) -> Laid:
 def _local_response(call: Call) -> Laid:
     value, size = call.laid(0), call.setting("size")
     place = value.order[1]
+    if not 1 <= size <= _WIDEST:
+        raise Unfit(f"a window of {size} channels")
     before = (size - 1) // 2
     widths = [(0, 0)] * value.ndim
     widths[place] = (before, size - 1 - before)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from qd_fool.models.foreign.onnx.operator import Call, Unfit, axis_of, operator
+from qd_fool.models.foreign.onnx.operator import Call, Unfit, axis_of, check_size, operator
 from qd_fool.models.foreign.onnx.operators.convolution import convolution
 from qd_fool.models.foreign.onnx.operators.linear import product
 from qd_fool.models.foreign.onnx.values import Laid, Value, jax_dtype, lay, plain
@@ -21,6 +21,7 @@ def _spread(values: Any, call: Call, shape: tuple[int, ...]) -> Any:
     axis = axis_of(call.setting("axis", 1), len(shape))
     block = call.setting("block_size", 0)
     if block:
+        check_size([values.size, block])
         return xp.repeat(values, block, axis)[
             tuple(slice(n) if i == axis else slice(None) for i, n in enumerate(shape))
         ]
