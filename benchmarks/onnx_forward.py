@@ -27,14 +27,16 @@ from common import interleaved, median_ratio, report
 from jax.sharding import NamedSharding, PartitionSpec
 from onnx_zoo import export
 from onnx_zoo_networks import Entry, build
-
 from qd_fool.chunks import map_chunks
-from qd_fool.data.photographs import list_photographs, read_photographs
-from qd_fool.kernel import log_odds
 from qd_fool.mesh import AXIS, make_mesh, replicate
+
+from qd_fool.data.photographs import list_photographs, read_photographs
+from qd_fool.models import ZOO, load_scorer
 from qd_fool.models.foreign.onnx.load import from_onnx
+from qd_fool.models.origin import locate
+from qd_fool.models.readers.read import read_weights
 from qd_fool.models.scorer import Scorer
-from qd_fool.models.zoo import ZOO, load_scorer, locate, read_weights
+from qd_fool.scoring.log_odds import log_odds
 
 IMAGES = 64
 REAL = {

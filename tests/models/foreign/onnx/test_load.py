@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from oracles.onnx_graphs import classifier, model, normals, reference, save
 
 from qd_fool.errors import UserError
-from qd_fool.kernel import log_odds
 from qd_fool.models.foreign.onnx.load import from_onnx
+from qd_fool.scoring.log_odds import log_odds
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
