@@ -168,7 +168,8 @@ def table(lines: list[dict]) -> None:
         f"over the largest logit. {len(within)} networks of {len(families)} families are within "
         f"{LOGITS_BAR:g} of both PyTorch and onnxruntime in an exporter that works, {len(beyond)} "
         f"are not; {sum(g <= GRADIENT_BAR for g in graded)} of {len(graded)} gradients are within "
-        f"{GRADIENT_BAR:g} of autograd's (beyond: {', '.join(steep) or 'none'}). torch {torch.__version__}, "
+        f"{GRADIENT_BAR:g} of autograd's (beyond: {', '.join(steep) or 'none'}). "
+        f"torch {torch.__version__}, "
         f"onnxruntime {onnxruntime.__version__}.",
     )
 
