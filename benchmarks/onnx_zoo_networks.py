@@ -24,24 +24,23 @@ def _img(size: int, **more: Any) -> dict[str, Any]:
 
 NETWORKS = [
     Entry("ResNet", "resnet18"),
-    Entry("VGG", "vgg11_bn", 224),
     Entry("MobileNet", "mobilenetv2_100"),
     Entry("EfficientNet", "efficientnet_b0"),
     Entry("RegNet", "regnety_002"),
-    Entry("DenseNet", "densenet121", 64),
-    Entry("Inception", "inception_v3", 128),
     Entry("ConvNeXt", "convnext_atto"),
     Entry("ViT", "vit_tiny_patch16_224", 96, _img(96)),
     Entry("DeiT", "deit_tiny_patch16_224", 96, _img(96)),
-    Entry("Swin", "swin_tiny_patch4_window7_224", 224),
     Entry("BEiT", "beit_base_patch16_224", 96, _img(96, depth=4, embed_dim=192, num_heads=3)),
     Entry("Mixer", "mixer_s32_224", 224),
-    Entry("MaxViT", "maxvit_rmlp_pico_rw_256", 256),
     Entry("SqueezeNet", "squeezenet1_1", library="torchvision"),
     Entry("ShuffleNet", "shufflenet_v2_x0_5", library="torchvision"),
     Entry("GoogLeNet", "googlenet", library="torchvision"),
     Entry("MNASNet", "mnasnet0_5", library="torchvision"),
     Entry("MobileNet", "mobilenet_v3_small", library="torchvision"),
+    Entry("DenseNet", "densenet121", 64),
+    Entry("Inception", "inception_v3", 128),
+    Entry("Swin", "swin_tiny_patch4_window7_224", 224),
+    Entry("MaxViT", "maxvit_rmlp_pico_rw_256", 256),
     Entry("ViT", "vit_small_patch32_224", 224),
     Entry("ResNet", "resnet26d"),
     Entry("ResNet", "seresnext26t_32x4d"),
@@ -89,6 +88,7 @@ NETWORKS = [
     Entry("TinyViT", "tiny_vit_5m_224", 224),
     Entry("Twins", "twins_svt_small", 224),
     Entry("Inception", "xception41", 96),
+    Entry("VGG", "vgg11_bn", 224),
 ]
 
 
