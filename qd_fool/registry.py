@@ -16,6 +16,7 @@ from qd_fool.errors import UserError
 from qd_fool.lazy import load
 
 T = TypeVar("T")
+Builder = TypeVar("Builder", bound=Callable[..., Any])
 
 COMMAND_FLAGS = frozenset(
     {
@@ -188,6 +189,25 @@ class SettingsRegistry(Registry[Entry]):
         super().__init__(kind)
         self._tables = tables
         tables.append(self)
+
+    def register_builder(self, name: str, settings: type[Any]) -> Callable[[Builder], Builder]:
+        """A decorator that enters a builder into the table.
+
+        Args:
+          name: Name of the thing that the builder builds.
+          settings: Frozen dataclass with a default for each field. A field is a flag of the
+            command, `--NAME-FIELD`; its text under `Attributes:` in the class's docstring is the
+            help.
+
+        Raises:
+          ValueError: The name or one of the flags is taken, or the dataclass is not of this form.
+        """
+
+        def enter(build: Builder) -> Builder:
+            self.register(name)(Entry(settings, build))
+            return build
+
+        return enter
 
     def settings(self) -> list[Setting]:
         """The settings of all things in the table."""

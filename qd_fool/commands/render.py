@@ -16,7 +16,7 @@ from qd_fool.commands.evolve.newest import find_cell, newest_state
 from qd_fool.encodings import Encoding
 from qd_fool.encodings.base import LARGEST
 from qd_fool.encodings.cppn.graph_json import read_graph
-from qd_fool.errors import UserError
+from qd_fool.errors import UserError, check_range
 from qd_fool.files import read_json
 from qd_fool.models import load_scorer
 from qd_fool.models.class_names import find_class
@@ -35,8 +35,7 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
     Raises:
       UserError: no such run, class or graph; a size out of range; a picture that is in the way.
     """
-    if not 1 <= config.size <= LARGEST:
-        raise UserError(f"--size is {config.size}: expected 1 to {LARGEST}")
+    check_range(config, "size", least=1, most=LARGEST)
     if config.out is not None:  # refused before anything is read
         out_file(config.out, default="", suffixes=(".png",))
     load = _from_run if config.source.is_dir() else _from_file

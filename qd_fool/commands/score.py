@@ -8,7 +8,7 @@ from rich.console import Console
 
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.config import ScoreConfig
-from qd_fool.errors import UserError
+from qd_fool.errors import UserError, check_range
 from qd_fool.models import load_scorer
 from qd_fool.models.network import default_chunk
 from qd_fool.runs.pictures import read_image
@@ -28,8 +28,7 @@ def score_files(config: ScoreConfig, *, console: Console) -> None:
     """
     if not config.images:
         raise UserError("score needs at least one image file")
-    if config.top < 1:
-        raise UserError(f"--top is {config.top}: expected 1 or more")
+    check_range(config, "top", least=1)
     scorer = load_scorer(
         config.model, weights=config.weights, mean=config.mean, precision=config.precision
     )

@@ -11,7 +11,7 @@ from rich.console import Console
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.config import TrainConfig
 from qd_fool.data.mnist import load_mnist
-from qd_fool.errors import UserError
+from qd_fool.errors import UserError, check_range
 from qd_fool.models.architectures.lenet import LeNet, save_lenet
 from qd_fool.training.lenet import RECIPES, accuracy, init_training, train_steps
 
@@ -26,9 +26,8 @@ def train_run(config: TrainConfig, *, console: Console) -> float:
       UserError: no MNIST to be had, or a file that can't be written.
     """
     recipe = RECIPES[config.recipe]
+    check_range(config, "steps", least=1)
     if config.steps is not None:
-        if config.steps < 1:
-            raise UserError(f"--steps is {config.steps}: expected 1 or more")
         recipe = dataclasses.replace(recipe, steps=config.steps)
     folder = config.out.parent
     if config.out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):

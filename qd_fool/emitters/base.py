@@ -13,7 +13,6 @@ from qd_fool.archive import ClassArchive
 from qd_fool.emitters.table import EMITTERS
 from qd_fool.encodings import Encoding
 from qd_fool.models.network import Network
-from qd_fool.registry import Entry
 
 STEP_EVALUATIONS = 4
 """Evaluations that a gradient step counts as: forward and backward were measured at 3.9 forwards
@@ -46,19 +45,5 @@ EmitterBuilder = Callable[[Any, Encoding, Network | None, int], Emitter]
 def register_emitter(
     name: str, *, settings: type[Any]
 ) -> Callable[[EmitterBuilder], EmitterBuilder]:
-    """A decorator that enters the builder of an emitter into the table.
-
-    Args:
-      name: Name of the emitter.
-      settings: Frozen dataclass with a default for each field. A field is a flag of the command,
-        `--NAME-FIELD`; its text under `Attributes:` in the class's docstring is the help.
-
-    Raises:
-      ValueError: The name or one of the flags is taken, or the dataclass is not of this form.
-    """
-
-    def enter(build: EmitterBuilder) -> EmitterBuilder:
-        EMITTERS.register(name)(Entry(settings, build))
-        return build
-
-    return enter
+    """A decorator that enters a builder of an emitter: `SettingsRegistry.register_builder`."""
+    return EMITTERS.register_builder(name, settings)

@@ -10,7 +10,6 @@ from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
 from qd_fool.encodings.table import ENCODINGS
 from qd_fool.errors import UserError
-from qd_fool.registry import Entry
 
 __all__ = ["ENCODINGS", "Encoding", "Variables", "make_encoding", "register_encoding"]
 
@@ -96,22 +95,8 @@ EncodingBuilder = Callable[[tuple[int, int, int], Any], Encoding]
 def register_encoding(
     name: str, *, settings: type[Any]
 ) -> Callable[[EncodingBuilder], EncodingBuilder]:
-    """A decorator that enters the builder of an encoding into the table.
-
-    Args:
-      name: Name of the encoding.
-      settings: Frozen dataclass with a default for each field. A field is a flag of the command,
-        `--NAME-FIELD`; its text under `Attributes:` in the class's docstring is the help.
-
-    Raises:
-      ValueError: The name or one of the flags is taken, or the dataclass is not of this form.
-    """
-
-    def enter(build: EncodingBuilder) -> EncodingBuilder:
-        ENCODINGS.register(name)(Entry(settings, build))
-        return build
-
-    return enter
+    """A decorator that enters a builder of an encoding: `SettingsRegistry.register_builder`."""
+    return ENCODINGS.register_builder(name, settings)
 
 
 def make_encoding(name: str, image_shape: tuple[int, int, int], **settings: Any) -> Encoding:

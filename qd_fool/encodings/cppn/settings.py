@@ -87,7 +87,7 @@ class CppnSettings(GraphRates):
             raise UserError(
                 f"coords is {self.coords!r}: expected one of {', '.join(get_args(Coords))}"
             )
-        check_range(self, "coords_scale", above=0, most=1e6)
+        check_range(self, "coords_scale", above=0, most=1_000_000)
         drawn = activation_names(self.activations)
         unknown = [name for name in drawn if name not in ACTIVATION_NAMES]
         if unknown or not drawn:
