@@ -1,6 +1,5 @@
 """What README and the documentation show: their Python is run as it is shown."""
 
-import dataclasses
 import importlib.util
 import inspect
 import re
@@ -102,15 +101,11 @@ def test_each_extension_is_under_30_lines_of_code():
 @pytest.fixture(scope="module")
 def encoding(added):
     """In colour; jitted, which makes the suite's checks cheap."""
-    plain = make_encoding("waves", (9, 14, 3))
-    functions = ("init", "vary", "render", "render_float")
-    return dataclasses.replace(plain, **{f: jax.jit(getattr(plain, f)) for f in functions})
+    return OF_ENCODINGS.jitted(make_encoding("waves", (9, 14, 3)))
 
 
 @pytest.mark.parametrize("check", checks(OF_ENCODINGS, "encoding", "image_shape"))
 def test_the_encoding_shown_keeps_the_contract(encoding, check):
-    if "jitted_or_not" in check.__name__:
-        pytest.skip("unjitted it takes longer than all else here")
     call(check, encoding=encoding, image_shape=encoding.image_shape)
 
 
@@ -120,9 +115,9 @@ def network(added):
         return inspect.unwrap(OF_MODELS.network)(types.SimpleNamespace(param="perceptron"))
 
 
-@pytest.mark.parametrize("check", checks(OF_MODELS, "network"))
+@pytest.mark.parametrize("check", checks(OF_MODELS, "network", "entry"))
 def test_the_model_shown_keeps_the_contract(network, check):
-    call(check, network=network)
+    call(check, network=network, entry=ZOO["perceptron"])
 
 
 def test_the_emitter_shown_keeps_the_contract(added):

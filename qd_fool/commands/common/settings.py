@@ -86,17 +86,31 @@ def config_of(
     hints, values = typing.get_type_hints(kind), dict(fields)
     for field in _recorded(kind):
         if field.name in record and field.name not in fields:
-            value, default = record[field.name], plain(default_of(field))
-            kinds = (int, float) if type(default) is float else (type(default),)
-            if default not in (None, dataclasses.MISSING) and type(value) not in kinds:
-                raise UserError(
-                    f"{source}: {field.name} is {value!r}, expected {type(default).__name__}"
-                )
+            value = record[field.name]
+            check_type(field.name, value, default_of(field), source=source)
             values[field.name] = from_plain(value, hints[field.name])
     try:
         return kind(**values)
     except TypeError as error:
         raise UserError(f"{source} is damaged ({error})") from error
+
+
+def check_type(name: str, value: Any, default: Any, *, source: str) -> None:
+    """See that a value from JSON has the type of its field's default, if that has one.
+
+    Args:
+      name: Name of the field.
+      value: Value from JSON.
+      default: Default of the field.
+      source: Where the value stands, for messages.
+
+    Raises:
+      UserError: It has another type.
+    """
+    usual = plain(default)
+    kinds = (int, float) if type(usual) is float else (type(usual),)
+    if usual not in (None, dataclasses.MISSING) and type(value) not in kinds:
+        raise UserError(f"{source}: {name} is {value!r}, expected {type(usual).__name__}")
 
 
 def from_plain(value: Any, hint: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from qd_fool.commands.common.imports import import_differences, refuse_unknown
 from qd_fool.commands.common.settings import (
+    check_type,
     config_of,
     from_plain,
     outcome,
@@ -34,11 +35,10 @@ def config_of_record(record: Mapping[str, Any], *, source: str) -> EvolveConfig:
       UserError: The record is damaged, or names an encoding or emitter that is not known.
     """
     config = config_of(EvolveConfig, record, source=source, needs=("model", "encoding", "seed"))
-    settings = {
-        setting.key: from_plain(record[setting.key], setting.type)
-        for setting in settings_used(config)
-        if setting.key in record
-    }
+    stored = [setting for setting in settings_used(config) if setting.key in record]
+    for setting in stored:
+        check_type(setting.key, record[setting.key], setting.default, source=source)
+    settings = {s.key: from_plain(record[s.key], s.type) for s in stored}
     return dataclasses.replace(config, settings=settings)
 
 

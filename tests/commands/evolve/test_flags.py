@@ -6,13 +6,15 @@ import json
 import shutil
 
 import pytest
-from paths import FIXTURES
+from paths import ARCHIVES, FIXTURES
 
 from qd_fool.cli import main, parse
+from qd_fool.commands.ascend.resume import stored_ascent
 from qd_fool.commands.evolve.config import EvolveConfig, evolve_config
 from qd_fool.commands.evolve.flags import emitter_shares, encoding_settings
+from qd_fool.commands.evolve.plan import plan
 from qd_fool.commands.evolve.presets import with_preset
-from qd_fool.commands.evolve.resume import stored_config
+from qd_fool.commands.evolve.resume import check_resumable, stored_config
 from qd_fool.emitters.table import EMITTERS
 from qd_fool.encodings.cppn.settings import CppnSettings
 from qd_fool.encodings.table import ENCODINGS
@@ -147,3 +149,18 @@ def test_flags_replace_the_settings_of_a_resumed_run(old):
     assert (other.generations, other.evaluations) == (9, None)
     direct = parse([*words, "--encoding", "direct"])
     assert set(direct.settings) == {"parents"}
+
+
+@pytest.mark.parametrize("name", ["mnist_direct", "mnist_cppn"])
+def test_reference_archives_can_be_resumed(name):
+    """Their run.json has keys that no version writes any more, and lacks later ones."""
+    run_dir = ARCHIVES / name
+    assert check_resumable(run_dir, plan(stored_config(run_dir)))["status"] == "finished"
+    other = dataclasses.replace(stored_config(run_dir), settings={"crossover_rate": 0.5})
+    with pytest.raises(UserError, match=r"crossover-rate is 0\.5, the run has 0\.0"):
+        check_resumable(run_dir, plan(other))
+
+
+def test_a_reference_ascent_is_read():
+    config = stored_ascent(ARCHIVES / "mnist_ascent")
+    assert (config.model, config.resume, config.imports) == ("lenet", True, ())
