@@ -129,7 +129,7 @@ def _from_tfds(
     names = [classes.int2str(int(number)) for number in numbers]
     if unknown := sorted(set(names) - set(wnids)):
         raise UserError(
-            f"--photos {name}: its labels are such as {unknown[0]!r}, expected WNIDs such as "
+            f"--photos {name}: found labels such as {unknown[0]!r}, expected WNIDs such as "
             f"{wnids[0]}"
         )
     index = {wnid: k for k, wnid in enumerate(wnids)}

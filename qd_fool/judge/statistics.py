@@ -58,7 +58,7 @@ def mann_whitney(first: Any, second: Any) -> dict[str, float]:
     """
     first, second = (np.asarray(x, np.float64).ravel() for x in (first, second))
     if not len(first) or not len(second):
-        raise ValueError(f"groups have {len(first)} and {len(second)} values: expected some")
+        raise ValueError(f"groups have {len(first)} and {len(second)} values: expected one or more")
     test = scipy.stats.mannwhitneyu(first, second, alternative="two-sided")
     u = float(test.statistic)
     return {"u": u, "p": float(test.pvalue), "effect": u / (len(first) * len(second))}

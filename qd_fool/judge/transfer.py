@@ -54,7 +54,7 @@ def pair_counts(
       ValueError: A confidence is NaN.
     """
     if np.isnan(a).any() or np.isnan(b).any():
-        raise ValueError("confidences are NaN: expected those of networks that were asked")
+        raise ValueError("confidences are NaN: expected only networks that saw every picture")
     fools_a, fools_b = a >= threshold, b >= threshold
     both = int((fools_a & fools_b).sum())
     n_a, n_b = int(fools_a.sum()), int(fools_b.sum())
