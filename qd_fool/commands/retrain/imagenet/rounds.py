@@ -234,7 +234,7 @@ def _settings(config: RetrainConfig, scorer: Scorer, evolution: EvolveConfig) ->
 def _check_resumable(run_dir: Path, settings: dict[str, Any], *, resume: bool) -> None:
     """Refuse to continue without --resume, or with other settings."""
     path = run_dir / "settings.json"
-    if not may_resume(run_dir, resume=resume, what="retraining") or not path.exists():
+    if not may_resume(run_dir, resume=resume, kind="retraining") or not path.exists():
         return
     found = read_json(path)
     if not isinstance(found, dict) or not isinstance(stored := found.get("config"), dict):
