@@ -79,8 +79,8 @@ def write_tapes(graphs: Graphs, *, outputs: int, at_zero: Sequence[float]) -> Ta
         padded = jnp.pad(table, ((0, 0), (0, 1)))
         return jnp.take_along_axis(padded, place, axis=1)
 
-    # 2. The edges into these nodes move to the front, in their order. One sort does it: the place
-    # of an edge that is left out is raised by the number of edges.
+    # 2. The edges into these nodes move to the front, in their order. One sort does it: edges that
+    # are left out get a place behind all others.
     source, target = (a.astype(jnp.int32) for a in (graphs.source, graphs.target))
     matters = at(live, target)
     place = jnp.arange(edges, dtype=jnp.int32)[None]
