@@ -8,7 +8,7 @@ EXTRAS ?= imagenet$(if $(shell command -v nvidia-smi 2>/dev/null),$(shell echo ,
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run-mnist run-imagenet test check check-wheel docs notebooks format train-lenet oracle check-faults benchmark benchmark-imagenet benchmark-efficiency benchmark-encodings benchmark-versus reproduce-mnist reproduce-imagenet clean
+.PHONY: help install run-mnist run-imagenet test test-all check check-wheel docs notebooks format train-lenet oracle check-faults benchmark benchmark-imagenet benchmark-efficiency benchmark-encodings benchmark-versus reproduce-mnist reproduce-imagenet clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,8 +69,11 @@ reproduce-imagenet: $(VENV)/.imagenet ## run the paper's experiments on ImageNet
 	$(BIN)/qd-fool reproduce imagenet --budget $(BUDGET) --out $(OUT) \
 		$(if $(NETWORKS),--networks $(NETWORKS)) $(if $(PHOTOS),--photos $(PHOTOS)) $(ARGS)
 
-test: $(VENV)/.dev ## run the tests and report coverage (ARGS for pytest)
+test: $(VENV)/.dev ## run the tests and report coverage; some minutes (ARGS for pytest)
 	$(BIN)/python -m pytest -n 2 --dist loadscope --cov --cov-report=term $(ARGS)
+
+test-all: $(VENV)/.dev ## run the long tests, too: more samples, more networks, whole notebooks (ARGS for pytest)
+	$(BIN)/python -m pytest -n 2 --dist loadscope --cov --cov-report=term -m "" $(ARGS)
 
 check: $(VENV)/.dev ## check lint, formatting and types
 	$(BIN)/ruff check .

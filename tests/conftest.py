@@ -1,10 +1,15 @@
 """Strict settings for all tests: four CPU devices, no silent rank promotion, shapes checked."""
 
+import importlib
 import os
+import pkgutil
 import shutil
 import tempfile
 import warnings
 from pathlib import Path
+
+import numpy as np
+import pytest
 
 # Many tests compile the same programs: those of one session, its workers' and its commands', are
 # kept for it. Set before JAX is imported, so that commands inherit it.
@@ -13,20 +18,77 @@ COMPILED = Path(tempfile.gettempdir()) / f"qd_fool-tests-{SESSION}"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
-import jax
-import numpy as np
-import pytest
-from jaxtyping import install_import_hook
-
-jax.config.update("jax_num_cpu_devices", 4)
-jax.config.update("jax_numpy_rank_promotion", "raise")
-
-with warnings.catch_warnings(), install_import_hook("qd_fool", "beartype.beartype"):
-    import qd_fool  # noqa: F401
-
-jax.devices()  # starts JAX with these settings, which a command under test then leaves alone
+CHECKED = (
+    "archive", "ascent", "devices", "emitters", "encodings", "files", "map_elites", "models",
+    "runs", "scoring",
+)  # fmt: skip
+"""Parts of the package whose annotations are checked in each call, shapes included."""
 
 REQUIRE_DATA = os.environ.get("QD_FOOL_REQUIRE_DATA") == "1"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--costs", metavar="FILE", help="CPU seconds and compilations of each test")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start JAX, unless this process only hands tests to workers."""
+    worker = getattr(config, "workerinput", None)
+    if worker is None and config.getoption("dist", "no") != "no":
+        return
+    _start_jax()
+    if config.option.costs:
+        from costs import Costs
+
+        path = config.option.costs + (f".{worker['workerid']}" if worker else "")
+        config.pluginmanager.register(Costs(Path(path)), "costs")
+
+
+def _start_jax() -> None:
+    import jax
+    from jaxtyping import install_import_hook
+
+    jax.config.update("jax_num_cpu_devices", 4)
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+    install_import_hook([f"qd_fool.{name}" for name in CHECKED], "beartype.beartype")
+    with warnings.catch_warnings():
+        for name in CHECKED:
+            folder = importlib.import_module(f"qd_fool.{name}")
+            path = getattr(folder, "__path__", ())
+            for module in pkgutil.walk_packages(path, f"qd_fool.{name}."):
+                importlib.import_module(module.name)
+    jax.devices()  # with these settings, which a command under test then leaves alone
+
+
+FOLDERS = ("tests/commands/ascend", "tests/commands/transfer")
+"""Their files share a fixture of the session and are run by one worker."""
+
+LONGEST: tuple[str, ...] = ()
+"""Files and folders that take longest: begun first, lest one worker is at them when the other has
+nothing left. `--costs` measures."""
+
+
+def scope_of(nodeid: str) -> str:
+    """What one worker runs as a whole: a file, or a folder."""
+    file = nodeid.split("::")[0]
+    folder = file.rsplit("/", 1)[0]
+    return folder if folder in FOLDERS else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return scope_of(nodeid)
+
+    config.option.loadscopereorder = False  # the order is that of the tests
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {scope: i for i, scope in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(scope_of(item.nodeid), len(place)))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -1,5 +1,6 @@
 """ClassArchive against a plain Python loop that offers a batch one by one."""
 
+import functools
 import math
 
 import jax
@@ -30,10 +31,10 @@ def make_batch(rng: np.random.Generator, batch: int, cells: int, generation: int
     ids = generation * batch + np.arange(batch, dtype=np.int32)
     return (
         Offspring(
-            genomes=jnp.asarray(rng.integers(0, 256, (batch, GENES)), jnp.uint8),
-            id=jnp.asarray(ids),
-            parent_id=jnp.asarray(rng.integers(0, 99, batch), jnp.int32),
-            parent_class=jnp.asarray(rng.integers(0, cells, batch), jnp.int32),
+            genomes=rng.integers(0, 256, (batch, GENES)).astype(np.uint8),
+            id=ids,
+            parent_id=rng.integers(0, 99, batch).astype(np.int32),
+            parent_class=rng.integers(0, cells, batch).astype(np.int32),
         ),
         fitness,
     )
@@ -61,6 +62,12 @@ def offer_one_by_one(cells: dict, offspring: Offspring, fitness: np.ndarray, rul
     return replaced
 
 
+@functools.partial(jax.jit, static_argnames="rule")
+def step(archive, offspring, fitness, generation, rule):
+    bids = competing_fitness(fitness, rule=rule)
+    return insert(archive, offspring, fitness=bids, generation=generation)
+
+
 @pytest.mark.parametrize("rule", ["all", "argmax"])
 @pytest.mark.parametrize("cells", [2, 10, 1000])
 @pytest.mark.parametrize("seed", range(3))
@@ -69,12 +76,11 @@ def test_insert_equals_offering_one_by_one(cells, rule, seed):
     shape = jax.ShapeDtypeStruct((GENES,), jnp.uint8)
     archive = empty_archive(shape, cells)
     oracle: dict = {}
-    step = jax.jit(
-        lambda a, o, f, g: insert(a, o, fitness=competing_fitness(f, rule=rule), generation=g)
-    )
     for generation in range(5):
         offspring, fitness = make_batch(rng, 24, cells, generation)
-        archive, changed = step(archive, offspring, fitness, jnp.int32(generation))
+        archive, changed = jax.device_get(
+            step(archive, offspring, fitness, np.int32(generation), rule)
+        )
         replaced = offer_one_by_one(oracle, offspring, fitness, rule, generation)
         assert set(np.flatnonzero(changed)) == replaced
         assert set(np.flatnonzero(archive.occupied)) == set(oracle)
@@ -90,11 +96,11 @@ def test_shortlist_keeps_every_first_best(cells):
     rng = np.random.default_rng(0)
     offspring, fitness = make_batch(rng, 64, cells, 0)
     bids = competing_fitness(jnp.asarray(fitness))
-    keep = shortlist(bids)
+    keep = np.asarray(jax.jit(shortlist)(bids))
     few = jax.tree.map(lambda a: a[keep], offspring)
     archive = empty_archive(jax.ShapeDtypeStruct((GENES,), jnp.uint8), cells)
-    whole, _ = insert(archive, offspring, fitness=bids, generation=jnp.int32(0))
-    short, _ = insert(archive, few, fitness=bids[keep], generation=jnp.int32(0))
+    whole, _ = step(archive, offspring, fitness, np.int32(0), "all")
+    short, _ = step(archive, few, fitness[keep], np.int32(0), "all")
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(short), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -107,7 +113,7 @@ def test_statistics_of_a_known_archive():
     archive = archive.replace(
         fitness=jnp.asarray(fitness, jnp.float32), id=jnp.asarray([4, 7, 4, 9, -1], jnp.int32)
     )
-    stats = statistics(archive)
+    stats = jax.jit(statistics)(archive)
     np.testing.assert_allclose(stats.median_confidence, 0.5, rtol=1e-6)
     np.testing.assert_allclose(stats.mean_confidence, np.append(confidence, 0).mean(), rtol=1e-6)
     assert float(stats.min_confidence) == 0.0

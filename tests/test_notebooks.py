@@ -51,7 +51,17 @@ def test_each_notebook_has_a_budget_here():
     assert {path.stem for path in NOTEBOOKS} == set(SMALL)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+# `make test` runs the quickest of those that evolve, and all of them have public names only.
+LONG = {"compare_encodings"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.long] if path.stem in LONG else [])
+        for path in NOTEBOOKS
+    ],
+)
 def test_a_notebook_runs(path, own_kernel):
     notebook = with_settings(nbformat.read(path, as_version=4), SMALL[path.stem])
     notebook = executed(notebook, folder=ARCHIVES, timeout=300)

@@ -11,10 +11,13 @@ from qd_fool.models import ZOO
 
 @pytest.fixture(scope="module")
 def tiny_network(tmp_path_factory):
-    """Flags of a small linear network with ImageNet's classes, registered for these tests."""
+    """Flags of a small linear network of ten classes, in colour, registered for these tests.
+
+    Ten, since each of ImageNet's thousand would have a picture written, read, and put on a page.
+    """
     rng = np.random.default_rng(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.npz"
-    np.savez(path, weight=rng.normal(0, 0.02, (32 * 32 * 3, 1000)).astype(np.float32))
+    np.savez(path, weight=rng.normal(0, 0.02, (32 * 32 * 3, 10)).astype(np.float32))
 
     def params_from_flat(flat, *, source, mean):
         return {"weight": jnp.asarray(flat["weight"]), "mean": jnp.asarray(mean)}
@@ -26,12 +29,13 @@ def tiny_network(tmp_path_factory):
     entry = dataclasses.replace(
         ZOO["caffenet"],
         name="tiny",
-        shapes={"weight": (32 * 32 * 3, 1000)},
+        shapes={"weight": (32 * 32 * 3, 10)},
         params_from_flat=params_from_flat,
         apply=apply,
         image_shape=(40, 40, 3),
         input_size=32,
         chunk=4,
+        imagenet=False,
     )
     ZOO.register("tiny")(entry)
     yield ("--model", "tiny", "--weights", path, "--chunk", 2)

@@ -1,5 +1,8 @@
 """The direct encoding's own promises: 8-bit genes, uniform birth, rate, schedule, settings."""
 
+import dataclasses
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,14 +21,22 @@ def keys(n, seed=0):
     return jax.random.split(jax.random.key(seed), n)
 
 
+@functools.cache
+def made(**settings):
+    """Jitted: called eagerly, each operation would be compiled by itself."""
+    plain = make_encoding("direct", SHAPE, **settings)
+    functions = {name: jax.jit(getattr(plain, name)) for name in ("init", "vary", "render")}
+    return dataclasses.replace(plain, **functions)
+
+
 def test_birth_is_uniform_over_bytes():
-    genes = np.asarray(make_encoding("direct", SHAPE).init(keys(400)))
+    genes = np.asarray(made().init(keys(100)))
     counts = np.bincount(genes.ravel(), minlength=256)
     assert scipy.stats.chisquare(counts).pvalue > ALPHA
 
 
 def test_float_birth_is_uniform_and_renders_by_truncation():
-    encoding = make_encoding("direct", SHAPE, genes="float")
+    encoding = made(genes="float")
     genes = np.asarray(encoding.init(keys(50)))
     assert scipy.stats.kstest(genes.ravel(), "uniform").pvalue > ALPHA
     expected = np.trunc(genes * np.float32(255)).astype(np.uint8).reshape(50, *SHAPE)
@@ -38,7 +49,7 @@ def test_float_birth_is_uniform_and_renders_by_truncation():
 )
 def test_rate_is_halved_every_1000_generations(generation, rate):
     # Float genes: each mutation shows, while an 8-bit gene can round back to itself.
-    encoding = make_encoding("direct", SHAPE, genes="float")
+    encoding = made(genes="float")
     parents = jnp.full((500, 784), 0.5)
     children = np.asarray(encoding.vary(keys(500), parents, parents, jnp.int32(generation)))
     changed = int((children != 0.5).sum())
@@ -46,12 +57,12 @@ def test_rate_is_halved_every_1000_generations(generation, rate):
 
 
 def test_genes_mutate_independently_of_their_place():
-    encoding = make_encoding("direct", SHAPE, genes="float")
-    parents = jnp.full((4000, 784), 0.5)
-    children = np.asarray(encoding.vary(keys(4000), parents, parents, jnp.int32(1)))
+    encoding = made(genes="float")
+    parents = jnp.full((1000, 784), 0.5)
+    children = np.asarray(encoding.vary(keys(1000), parents, parents, jnp.int32(1)))
     per_gene = (children != 0.5).sum(axis=0)
     per_child = (children != 0.5).sum(axis=1)
-    for counts, trials in ((per_gene, 4000), (per_child, 784)):
+    for counts, trials in ((per_gene, 1000), (per_child, 784)):
         z = (counts - 0.1 * trials) / np.sqrt(0.09 * trials)
         assert scipy.stats.kstest(z, "norm").statistic < 0.1
         assert abs(z.var() - 1) < 0.2
@@ -59,7 +70,7 @@ def test_genes_mutate_independently_of_their_place():
 
 def test_8_bit_mutation_equals_rounding_the_formula():
     """At each start value, the distribution over bytes against the formula's, by chi-square."""
-    encoding = make_encoding("direct", SHAPE, mutation_rate=1.0)
+    encoding = made(mutation_rate=1.0)
     for start in (0, 3, 128, 250, 255):
         parents = jnp.full((400, 784), start, jnp.uint8)
         children = np.asarray(encoding.vary(keys(400, start), parents, parents, jnp.int32(1)))
@@ -80,7 +91,7 @@ def test_8_bit_mutation_equals_rounding_the_formula():
 
 def test_mean_step_matches_the_facts():
     """E|d| in unit range: 0.0588 from gene 128, 0.029 from gene 0 (clipped)."""
-    encoding = make_encoding("direct", SHAPE, mutation_rate=1.0)
+    encoding = made(mutation_rate=1.0)
     for start, expected in ((128, 1 / 17), (0, 1 / 34)):
         parents = jnp.full((400, 784), start, jnp.uint8)
         children = np.asarray(encoding.vary(keys(400), parents, parents, jnp.int32(1)))
@@ -103,8 +114,8 @@ def test_settings_out_of_range(settings, message):
 
 
 def test_crossover_off_leaves_mutation_as_it_was():
-    plain = make_encoding("direct", SHAPE)
-    rarely = make_encoding("direct", SHAPE, crossover_rate=1e-9)
+    plain = made()
+    rarely = made(crossover_rate=1e-9)
     parents, mates = plain.init(keys(8)), plain.init(keys(8, 1))
     a = plain.vary(keys(8, 2), parents, mates, jnp.int32(1))
     b = rarely.vary(keys(8, 2), parents, mates, jnp.int32(1))
@@ -113,7 +124,7 @@ def test_crossover_off_leaves_mutation_as_it_was():
 
 def test_crossover_of_an_individual_with_itself_only_mutates():
     """The original's crossover writes 0.5 wherever parents agree; this one must not."""
-    encoding = make_encoding("direct", SHAPE, crossover_rate=1.0, mutation_rate=0.0)
+    encoding = made(crossover_rate=1.0, mutation_rate=0.0)
     parents = encoding.init(keys(8))
     children = encoding.vary(keys(8, 1), parents, parents, jnp.int32(1))
     np.testing.assert_array_equal(children, parents)

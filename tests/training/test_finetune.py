@@ -1,7 +1,6 @@
 """Teaching a class more: what learns, what holds, and that chunks and devices do not matter."""
 
 import dataclasses
-import itertools
 
 import jax
 import jax.numpy as jnp
@@ -61,27 +60,26 @@ def pictures():
 RECIPE = FinetuneRecipe(steps=80, batch_size=8, learning_rate=0.05)
 
 
-def train(scorer, pictures, recipe, *, devices=1, at_once=8, blocks=None):
+def train(scorer, pictures, recipe, *, devices=1, at_once=8):
+    """After each block of steps, the parameters and the block's log."""
     params = add_class(scorer.params, classes=CLASSES)
     state = init_finetune(params, HEAD.__contains__, recipe, seed=0)
     steps = compile_steps(scorer, recipe, make_mesh(devices))
-    logs = []
-    for images in itertools.islice(batches(*pictures, recipe, steps=at_once, seed=0), blocks):
+    for images in batches(*pictures, recipe, steps=at_once, seed=0):
         state, log = steps(state, params, scorer.params, images)
-        logs.append(log)
-    params = with_trained(params, jax.tree.map(jnp.asarray, jax.device_get(state.trained)))
-    return params, jax.tree.map(lambda *a: np.concatenate(a), *logs)
+        found = jax.tree.map(jnp.asarray, jax.device_get(state.trained))
+        yield with_trained(params, found), jax.device_get(log)
 
 
 @pytest.fixture(scope="module")
-def trained(scorer, pictures):
-    return train(scorer, pictures, RECIPE)
+def blocks(scorer, pictures):
+    return list(train(scorer, pictures, RECIPE))
 
 
 @pytest.fixture(scope="module")
-def begun(scorer, pictures):
-    """The first eight steps."""
-    return train(scorer, pictures, RECIPE, blocks=1)
+def trained(blocks):
+    """The parameters at the end, and the log of all steps."""
+    return blocks[-1][0], jax.tree.map(lambda *a: np.concatenate(a), *(log for _, log in blocks))
 
 
 def test_the_class_is_learnt_and_the_old_answers_are_kept(scorer, pictures, trained):
@@ -112,10 +110,10 @@ def test_at_first_nothing_diverges_but_by_the_new_class(trained):
     assert log.agreement[0] > 0.5
 
 
-def test_devices_and_chunks_change_no_more_than_rounding(scorer, pictures, begun):
+def test_devices_and_chunks_change_no_more_than_rounding(scorer, pictures, blocks):
     recipe = dataclasses.replace(RECIPE, chunk=2)
-    others = train(scorer, pictures, recipe, devices=2, blocks=1)
-    for a, b in zip(jax.tree.leaves(begun), jax.tree.leaves(others), strict=True):
+    others = next(train(scorer, pictures, recipe, devices=2))
+    for a, b in zip(jax.tree.leaves(blocks[0]), jax.tree.leaves(others), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
@@ -131,7 +129,8 @@ def test_each_kind_is_shown_evenly(pictures):
 
 
 def test_crops_lie_within_the_picture():
-    top, left, mirrored = random_places(jax.random.key(0), 500, room=(2, 0))
+    places = jax.jit(random_places, static_argnames=("n", "room"))
+    top, left, mirrored = places(jax.random.key(0), 500, room=(2, 0))
     assert (np.unique(top).tolist(), np.unique(left).tolist()) == ([0, 1, 2], [0])
     assert 0.4 < mirrored.mean() < 0.6
     assert top.shape == left.shape == mirrored.shape == (2, 500)

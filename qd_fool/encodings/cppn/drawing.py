@@ -22,7 +22,8 @@ from jax.custom_batching import sequential_vmap
 from jaxtyping import Array, Bool, Float, Int
 
 from qd_fool.encodings.cppn.activations import Activation
-from qd_fool.encodings.cppn.graph import INPUTS, Graphs, with_ancestors
+from qd_fool.encodings.cppn.graph import Graphs, with_ancestors
+from qd_fool.encodings.cppn.settings import INPUTS
 
 TILE = 1024
 """Number of pixels per tile: the values of all nodes in a tile fit into a core's cache."""

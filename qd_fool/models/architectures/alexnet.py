@@ -7,7 +7,6 @@ AlexNet normalises before it pools, CaffeNet pools first. Dropout is left out, b
 identity in inference.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -168,11 +167,3 @@ def params_from_flat(
             raise UserError(f"{source}: {model} needs a mean to subtract")
         return params | {"mean": jnp.asarray(mean, jnp.float32)}
     return params
-
-
-def network(variant: str) -> tuple[functools.partial, functools.partial]:
-    """Return `params_from_flat` and `apply` of one variant."""
-    return (
-        functools.partial(params_from_flat, variant=variant),
-        functools.partial(apply, variant=variant),
-    )

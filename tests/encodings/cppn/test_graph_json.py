@@ -16,12 +16,15 @@ def graph():
 
 
 @pytest.mark.parametrize(
-    ("shape", "settings"),
-    [((28, 28, 1), {}), ((20, 30, 3), {"coords": "normalized", "coords_scale": 3.0})],
+    ("shape", "settings", "ages"),
+    [
+        ((28, 28, 1), {}, (150,)),
+        ((20, 30, 3), {"coords": "normalized", "coords_scale": 3.0}, (40,)),
+    ],
 )
-def test_a_round_trip_draws_the_same_picture(shape, settings):
+def test_a_round_trip_draws_the_same_picture(shape, settings, ages):
     encoding = cppn(shape, **settings)
-    genomes = mixed_ages(encoding, 1, (0, 5, 150))
+    genomes = mixed_ages(encoding, 1, ages)
     images = np.asarray(encoding.render(genomes))
     for i in range(len(genomes.hidden)):
         text = json.dumps(encoding.describe(genomes, i))

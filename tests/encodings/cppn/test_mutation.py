@@ -1,10 +1,14 @@
-"""Each operator's rate over 100,000 mutations, and all together against plain Python."""
+"""Each operator's rate over 20,000 mutations, and all together against plain Python.
+
+At three standard deviations, a rate that is off by 0.02 is found 99 times of 100. `make test-all`
+does the same with 100,000.
+"""
 
 import dataclasses
+import functools
 from collections import Counter
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
@@ -18,30 +22,28 @@ from qd_fool.encodings.randomness import random_words
 OFF = GraphRates(
     weight=0.0, activation=0.0, add_edge=0.0, delete_edge=0.0, add_node=0.0, delete_node=0.0
 )
-MUTATIONS = 100_000
 OUTPUTS, NODES, EDGES = 3, 100, 200
+
+
+@functools.partial(jax.jit, static_argnames="rates")
+def mutated(graphs, key, rates):
+    n, nodes = graphs.activation.shape
+    words = random_words(jax.random.split(key, n), words_needed(nodes, graphs.source.shape[1]))
+    return mutate_graphs(graphs, words, outputs=OUTPUTS, activations=4, rates=rates)
 
 
 def mutate(graphs, rates, seed):
     """One mutation of each graph, on the host."""
-    n, nodes = graphs.activation.shape
-    edges = graphs.source.shape[1]
-
-    @jax.jit
-    def run(graphs, key):
-        words = random_words(jax.random.split(key, n), words_needed(nodes, edges))
-        return mutate_graphs(graphs, words, outputs=OUTPUTS, activations=4, rates=rates)
-
-    return jax.device_get(run(jax.tree.map(jnp.asarray, graphs), jax.random.key(seed)))
+    return jax.device_get(mutated(graphs, jax.random.key(seed), rates))
 
 
-@pytest.fixture(scope="module")
-def parents():
-    """100,000 graphs: 500 that drifted for 30 mutations, 200 times each."""
+@pytest.fixture(scope="module", params=[20_000, pytest.param(100_000, marks=pytest.mark.long)])
+def parents(request):
+    """500 graphs that drifted for 30 mutations, each many times."""
     encoding = cppn((28, 28, 3), max_nodes=NODES, max_edges=EDGES)
     few = drifted(encoding, 500, 30)
     assert few.refused.sum() == 0
-    return jax.tree.map(lambda a: np.repeat(a, MUTATIONS // 500, axis=0), few)
+    return jax.tree.map(lambda a: np.repeat(a, request.param // 500, axis=0), few)
 
 
 def edges_of(graphs):
@@ -68,7 +70,7 @@ def test_weights_mutate_at_their_rate_with_the_originals_step(parents):
     inside = np.abs(before) < 10
     assert_rate(changed[inside].sum(), inside.sum(), 0.1)
     rng = np.random.default_rng(0)
-    chosen = rng.choice(np.flatnonzero(changed & inside), 20_000, replace=False)
+    chosen = rng.choice(np.flatnonzero(changed & inside), 5_000, replace=False)
     theirs = np.array([cppn_walker.mutate_weight(w, rng) for w in before[chosen]])
     assert scipy.stats.ks_2samp(after[chosen] - before[chosen], theirs - before[chosen]).pvalue > (
         0.0027
@@ -96,7 +98,7 @@ def test_edges_are_added_at_their_rate(parents):
     children = mutate(parents, dataclasses.replace(OFF, add_edge=0.5), 3)
     grown = edges_of(children) - edges_of(parents)
     assert set(np.unique(grown)) == {0, 1}
-    assert_rate(grown.sum(), MUTATIONS, 0.5)
+    assert_rate(grown.sum(), len(grown), 0.5)
     np.testing.assert_array_equal(parents.hidden, children.hidden)
     kept = np.sum(children.weight, axis=1) - np.sum(parents.weight, axis=1)
     added = kept[grown == 1]
@@ -141,21 +143,23 @@ def test_nodes_are_deleted_at_their_rate_with_their_edges(parents):
 
 @pytest.mark.parametrize("graph", [3, 77, 123])
 def test_new_edges_are_uniform_over_what_makes_no_cycle(parents, graph):
-    one = jax.tree.map(lambda a: a[graph * 200 : graph * 200 + 1].copy(), parents)
+    """At least 10,000 children a graph, of some 200 possible edges."""
+    each, many = len(parents.hidden) // 500, len(parents.hidden) // 2
+    one = jax.tree.map(lambda a: a[graph * each : graph * each + 1].copy(), parents)
     describe = cppn((28, 28, 3), max_nodes=NODES, max_edges=EDGES).describe
     plain = describe(one, 0)
     hidden = cppn_walker.ids_of(plain, "hidden")
     # Nodes may move, to stay in order: numbers in place of activations tell who is who.
     one.activation[0, hidden] = hidden
-    many = jax.tree.map(lambda a: np.repeat(a, 50_000, axis=0), one)
-    children = mutate(many, dataclasses.replace(OFF, add_edge=1.0), 7)
+    copies = jax.tree.map(lambda a: np.repeat(a, many, axis=0), one)
+    children = mutate(copies, dataclasses.replace(OFF, add_edge=1.0), 7)
     name = children.activation.astype(int)
     name[:, NODES - OUTPUTS :] = np.arange(NODES - OUTPUTS, NODES)
     name[:, :INPUTS] = np.arange(INPUTS)
     weights = one.weight[0][one.target[0] < NODES]
     new = (children.target < NODES) & ~np.isin(children.weight, weights)
     assert np.all(new.sum(axis=1) == 1)
-    row = np.arange(50_000)
+    row = np.arange(many)
     source, target = (name[row, ends[new]] for ends in (children.source, children.target))
     found = Counter(zip(source.tolist(), target.tolist(), strict=True))
 
@@ -166,37 +170,41 @@ def test_new_edges_are_uniform_over_what_makes_no_cycle(parents, graph):
         targets = [t for t in cppn_walker.ids_of(plain, "hidden", "output") if t not in above]
         expected |= {(s, t): 1 / len(sources) / len(targets) for t in targets}
     assert set(found) <= set(expected)
-    counts = np.array([[found[pair], share * 50_000] for pair, share in expected.items()])
+    counts = np.array([[found[pair], share * many] for pair, share in expected.items()])
     assert scipy.stats.chisquare(counts[:, 0], counts[:, 1]).pvalue > 0.0027
     assert np.any(target < source) or len(hidden) < 2  # in the parent's numbers: some turned round
 
 
 def test_all_together_grow_as_plain_python_does():
-    """Nodes and edges after 60 mutations, against the original's steps without capacity."""
-    encoding = cppn((28, 28, 1), max_nodes=150, max_edges=300)
-    ours = drifted(encoding, 2000, 60, seed=3)
+    """Nodes and edges after 30 mutations, against the original's steps without capacity.
+
+    The growth of 150 graphs has a standard error of 3%, so that one of 15% more is found 99 times
+    of 100.
+    """
+    encoding = cppn((28, 28, 3), max_nodes=NODES, max_edges=EDGES)
+    ours = drifted(encoding, 500, 30, seed=3)
     assert ours.refused.sum() == 0
     rng = np.random.default_rng(4)
     nodes, edges = [], []
-    for _ in range(300):
-        graph = cppn_walker.new_graph(rng, 1)
-        for _ in range(60):
+    for _ in range(150):
+        graph = cppn_walker.new_graph(rng, OUTPUTS)
+        for _ in range(30):
             graph, _ = cppn_walker.mutate(graph, rng)
         nodes.append(len(graph["nodes"]))
         edges.append(len(graph["edges"]))
-    for found, theirs in ((ours.hidden + INPUTS + 1, nodes), (edges_of(ours), edges)):
+    for found, theirs in ((ours.hidden + INPUTS + OUTPUTS, nodes), (edges_of(ours), edges)):
         error = np.sqrt(np.var(found) / len(found) + np.var(theirs) / len(theirs))
         assert abs(np.mean(found) - np.mean(theirs)) < 3 * error
 
 
 def test_capacity_refuses_and_counts():
     encoding = cppn((28, 28, 3), max_nodes=8, max_edges=12)
-    full = drifted(encoding, 1000, 0)
+    full = drifted(encoding, 200, 0)
     one_more = mutate(full, dataclasses.replace(OFF, add_edge=1.0), 0)
     assert np.all(one_more.refused == full.refused + 1)
     for name in ("source", "target", "weight", "activation", "hidden"):
         np.testing.assert_array_equal(getattr(one_more, name), getattr(full, name))
-    old = drifted(encoding, 200, 300)
+    old = drifted(encoding, 200, 100)
     assert old.hidden.max() <= 1
     assert edges_of(old).max() <= 12
     assert old.refused.sum() > 0
@@ -206,7 +214,6 @@ def test_an_edgeless_graph_survives_every_operator():
     encoding = cppn((28, 28, 3), delete_edge=1.0, add_edge=0.0, add_node=0.0)
     bare = drifted(encoding, 50, 12)
     assert edges_of(bare).max() == 0
-    assert np.asarray(encoding.render(bare)).shape == (50, 28, 28, 3)
     rates = GraphRates(add_node=1.0, delete_node=1.0, add_edge=0.0, delete_edge=1.0)
     again = mutate(bare, rates, 1)
     np.testing.assert_array_equal(edges_of(again), 0)

@@ -7,7 +7,8 @@ from oracles import caffe_nets
 from oracles.caffemodel_writer import write_caffemodel
 
 from qd_fool.errors import UserError
-from qd_fool.models import load_scorer
+from qd_fool.models import ZOO, load_scorer
+from qd_fool.models.load import make_scorer
 from qd_fool.models.preprocessing import read_mean
 
 ORACLES = {
@@ -23,17 +24,23 @@ def logits(scorer, crops):
     return np.asarray(call(scorer.params, crops))
 
 
+@pytest.fixture(scope="module")
+def caffe_flat():
+    """Arrays for each of Caffe's two, whose shapes are the same: 244 MB, made once."""
+    return caffe_nets.random_flat("caffenet", 0)
+
+
 @pytest.mark.parametrize("name", ORACLES)
-def test_logits_equal_those_of_a_plain_walk(name, tmp_path):
+def test_logits_equal_those_of_a_plain_walk(name, tmp_path, caffe_flat):
+    """From a file once: tests of the readers have all kinds of files, in small."""
     known, oracle = ORACLES[name]
-    flat = caffe_nets.random_flat(known, 0)
-    if name == "alexnet":
-        path = tmp_path / "weights.npz"
-        np.savez(path, **flat)
-    else:
+    flat = caffe_nets.random_flat(known, 0) if name == "alexnet" else caffe_flat
+    if name == "caffenet":
         path = tmp_path / "weights.caffemodel"
-        write_caffemodel(path, flat, version="v1" if name == "caffenet" else "v2")
-    scorer = load_scorer(name, weights=path)
+        write_caffemodel(path, flat, version="v1")
+        scorer = load_scorer(name, weights=path)
+    else:
+        scorer = make_scorer(ZOO[name], flat, source="random")
     size = scorer.input_size
     crops = np.random.default_rng(1).integers(0, 256, (5, size, size, 3)).astype(np.float32)
     if name == "alexnet":

@@ -1,5 +1,7 @@
 """Each form of a layer against plain NumPy, on sizes that leave a remainder."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,6 +38,11 @@ def arrays(*shapes):
     return [jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes]
 
 
+def compiled(function, *arrays, **settings):
+    """In one program: called eagerly, each operation would be compiled by itself."""
+    return jax.jit(functools.partial(function, **settings))(*arrays)
+
+
 def close(found, expected):
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
@@ -44,29 +51,29 @@ def close(found, expected):
 @pytest.mark.parametrize(("size", "stride", "pad"), [(1, 1, 0), (1, 1, 1), (3, 2, 1), (5, 1, 2)])
 def test_convolution(size, stride, pad):
     x, kernel = arrays((2, 11, 9, 6), (size, size, 6, 7))
-    found = convolve(x, kernel, stride=stride, padding=pad_evenly(pad))
+    found = compiled(convolve, x, kernel, stride=stride, padding=pad_evenly(pad))
     close(found, oracle(x, kernel, stride=stride, padding=pad_evenly(pad)))
 
 
-@pytest.mark.parametrize("size", [3, 5])
-@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((1, 2), (2, 1)), ((2, 2), (2, 2))])
+@pytest.mark.parametrize(
+    ("size", "padding"),
+    [(3, ((0, 0), (0, 0))), (3, ((1, 2), (2, 1))), (5, ((1, 2), (2, 1))), (5, ((2, 2), (2, 2)))],
+)
 def test_wide_convolution(size, padding):
     """Winograd's form, which `convolve` takes from 32 channels on, and XLA's."""
     x, kernel = arrays((2, 9, 12, 32), (size, size, 32, 7))
     expected = oracle(x, kernel, stride=1, padding=padding)
-    close(winograd(x, kernel, padding=padding), expected)
-    close(_xla_convolution(x, kernel, stride=1, padding=padding), expected)
-    np.testing.assert_array_equal(
-        jax.jit(lambda x, k: convolve(x, k, padding=padding))(x, kernel),
-        jax.jit(lambda x, k: winograd(x, k, padding=padding))(x, kernel),
-    )
+    found = compiled(winograd, x, kernel, padding=padding)
+    close(found, expected)
+    close(compiled(_xla_convolution, x, kernel, stride=1, padding=padding), expected)
+    np.testing.assert_array_equal(compiled(convolve, x, kernel, padding=padding), found)
 
 
 @pytest.mark.parametrize("form", ["chosen", "as one"])
 def test_grouped_convolution(form):
     x, kernel = arrays((2, 8, 9, 6), (3, 3, 3, 8))
     call = convolve if form == "chosen" else _xla_convolution
-    found = call(x, kernel, stride=1, padding=pad_evenly(1), groups=2)
+    found = compiled(call, x, kernel, stride=1, padding=pad_evenly(1), groups=2)
     close(found, oracle(x, kernel, stride=1, padding=pad_evenly(1), groups=2))
 
 
@@ -76,10 +83,10 @@ def test_depthwise_convolution(form, size, stride):
     x, kernel = arrays((2, 10, 13, 6), (size, size, 1, 6))
     padding = pad_same(10, 13, size=size, stride=stride)
     if form == "shifts":
-        found = depthwise_by_shifts(x, kernel, stride=stride, padding=padding)
+        found = compiled(depthwise_by_shifts, x, kernel, stride=stride, padding=padding)
     else:
         call = convolve if form == "chosen" else _xla_convolution
-        found = call(x, kernel, stride=stride, padding=padding, groups=6)
+        found = compiled(call, x, kernel, stride=stride, padding=padding, groups=6)
     close(found, oracle(x, kernel, stride=stride, padding=padding, groups=6))
 
 
@@ -93,7 +100,7 @@ def test_padding_is_tensorflows():
 @pytest.mark.parametrize("side", [7, 8, 13])
 def test_max_pool(ceil, side):
     (x,) = arrays((2, side, side + 1, 3))
-    found = max_pool(x, ceil=ceil)
+    found = compiled(max_pool, x, ceil=ceil)
     expected = caffe_nets.max_pool(nchw(x), size=3, stride=2, ceil=ceil)
     np.testing.assert_array_equal(nchw(found), expected)
 
@@ -101,7 +108,7 @@ def test_max_pool(ceil, side):
 def test_local_response_norm():
     (x,) = arrays((1, 3, 2, 9))
     x = 30 * x
-    found = local_response_norm(x)
+    found = compiled(local_response_norm, x)
     expected = caffe_nets.lrn(nchw(x)).transpose(0, 2, 3, 1)
     assert np.abs(expected / np.asarray(x) - 1).max() > 0.02
     close(found, expected)
