@@ -166,9 +166,7 @@ def mean_of(flat: Mapping[str, np.ndarray], *, size: int, source: str) -> np.nda
             f"{source}: mean has shape {mean.shape}, expected (3,) or ({size}, {size}, 3)"
         )
     if mean.dtype.kind not in "fiu" or not np.isfinite(mean).all():
-        raise UserError(
-            f"{source}: mean holds values that are no finite numbers, expected only those"
-        )
+        raise UserError(f"{source}: mean holds values that are not finite numbers")
     return np.asarray(mean, np.float32)
 
 
