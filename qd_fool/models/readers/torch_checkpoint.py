@@ -131,7 +131,9 @@ def _open_legacy(data: bytes) -> tuple[object, ReadStorage]:
     keys = unpickle(stream)
     names = [key for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
     if len(set(names)) != len(names) or set(names) != set(storages):
-        raise RefusedError("a damaged PyTorch file (listed storages are not those in use)")
+        raise RefusedError(
+            "a damaged PyTorch file (the list of storages differs from those in use)"
+        )
     # The storages, one after another to the end of the file: a count, then the numbers.
     numbers: dict[str, memoryview] = {}
     position = stream.tell()
