@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
-import qd_fool.models.foreign.onnx.operators  # noqa: F401  enters the operators
+import qd_fool.models.foreign.onnx.operators.table  # noqa: F401  enters the operators
 from qd_fool.errors import UserError
 from qd_fool.models.foreign.onnx.graph import Graph, Node
 from qd_fool.models.foreign.onnx.operator import Call, evaluate, find

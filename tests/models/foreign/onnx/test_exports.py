@@ -1,23 +1,20 @@
 """PyTorch's exports against PyTorch: three small networks, and one of each family of timm's."""
 
 import importlib.util
-import os
 import sys
 import warnings
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from paths import BENCHMARKS
 
 from qd_fool.models.foreign.onnx.load import from_onnx
 
 pytest.importorskip("onnx", reason="ONNX files are read with the package onnx")
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle here")
 nn = torch.nn
-
-BENCHMARKS = Path(__file__).parents[4] / "benchmarks"
 
 
 class Residual(nn.Module):
@@ -136,9 +133,7 @@ FAMILIES = (
 )
 
 
-@pytest.mark.skipif(
-    os.environ.get("QD_FOOL_LONG") != "1", reason="long: set QD_FOOL_LONG=1 to run it"
-)
+@pytest.mark.long
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.filterwarnings("ignore")
 def test_a_network_of_each_family(tmp_path, family):

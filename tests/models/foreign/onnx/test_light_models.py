@@ -3,7 +3,6 @@
 Their own expected outputs are .001 everywhere, which proves nothing.
 """
 
-import os
 from pathlib import Path
 
 import jax
@@ -22,10 +21,6 @@ from qd_fool.models.foreign.onnx.load import from_onnx  # noqa: E402
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 NAMES = ("squeezenet", "shufflenet", "resnet50", "inception_v1", "inception_v2", "densenet121")
-
-long = pytest.mark.skipif(
-    os.environ.get("QD_FOOL_LONG") != "1", reason="long: set QD_FOOL_LONG=1 to run it"
-)
 
 
 def with_random_weights(name):
@@ -53,7 +48,7 @@ def with_random_weights(name):
 
 
 @pytest.mark.parametrize(
-    "name", [NAMES[0], *(pytest.param(name, marks=long) for name in NAMES[1:])]
+    "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.long) for name in NAMES[1:])]
 )
 def test_logits_are_onnxruntime_s(tmp_path, name):
     path = save(with_random_weights(name), tmp_path)

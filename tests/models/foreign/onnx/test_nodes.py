@@ -1,25 +1,24 @@
 """ONNX's own tests of single operators: a sample in the quick tests, all that are claimed else."""
 
-import os
-
 import pytest
 
 pytest.importorskip("onnx", reason="ONNX files are read with the package onnx")
 
 from oracles import onnx_nodes
 
-ALL = os.environ.get("QD_FOOL_LONG") == "1"
-EVERY = 1 if ALL else 25
+EVERY = 25
+"""One case of so many is part of the quick tests."""
 
 
 def _claimed():
     return [case for case in onnx_nodes.cases() if not onnx_nodes.unclaimed(case)]
 
 
-def test_node_tests_pass():
+@pytest.mark.parametrize("every", [EVERY, pytest.param(1, marks=pytest.mark.long)])
+def test_node_tests_pass(every):
     claimed = _claimed()
     assert len(claimed) > 1000
-    problems = [onnx_nodes.problem(case) for case in claimed[::EVERY]]
+    problems = [onnx_nodes.problem(case) for case in claimed[::every]]
     assert [problem for problem in problems if problem] == []
 
 
