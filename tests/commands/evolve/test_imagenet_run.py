@@ -109,7 +109,7 @@ def test_minutes_pause_a_run_and_resume_goes_on(tmp_path, tiny, capsys):
     assert f"0.0001 minutes are over; continue with: {command}" in said
     record = json.loads((run / "run.json").read_text())
     assert (record["status"], record["generations"]) == ("paused", 5000)
-    assert "its time was over" in (run / "report.html").read_text()
+    assert "at its time limit" in (run / "report.html").read_text()
     done = record["generations_done"]
     assert evolve(run, "--resume", "--generations", done + 1, "--minutes", 5) == 0
     record = json.loads((run / "run.json").read_text())
