@@ -26,13 +26,13 @@ import compare_encodings_table as table
 import numpy as np
 from common import HERE, machine
 
-from qd_fool.commands.evolve.config import EvolveConfig
+from qd_fool.commands.evolve.config import evolve_config
 from qd_fool.commands.evolve.plan import EvolvePlan, plan
 from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.encodings import Encoding
 from qd_fool.map_elites.segments import make_segment, raise_if_bad
 from qd_fool.map_elites.state import init
-from qd_fool.models.entry import ZOO
+from qd_fool.models.zoo import ZOO
 
 LENGTH = 16
 RANDOM = "random"
@@ -150,7 +150,7 @@ def measure(arguments: argparse.Namespace, lines: Path) -> None:
         missing = [s for s in range(arguments.seeds or seeds) if s not in done]
         if not missing:
             continue
-        config = EvolveConfig(
+        config = evolve_config(
             model=model,
             weights=arguments.weights,
             evaluations=wanted["budget"],

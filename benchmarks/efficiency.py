@@ -22,7 +22,7 @@ import numpy as np
 from common import HERE, machine
 from efficiency_settings import JOBS
 
-from qd_fool.commands.evolve.config import EvolveConfig
+from qd_fool.commands.evolve.config import evolve_config
 from qd_fool.commands.evolve.plan import plan
 from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.map_elites.segments import make_segment, raise_if_bad
@@ -44,7 +44,7 @@ machine with other work: evaluations/s are no measure of speed.
 def run(job, name, seed, budget, weights):
     """One run, as a record for the file: the curve, and how it ended."""
     fields = {**JOBS[job]["common"], **JOBS[job]["settings"][name]}
-    config = EvolveConfig(seed=seed, generations=0, weights=weights, **fields)
+    config = evolve_config(seed=seed, generations=0, weights=weights, **fields)
     planned = plan(config)
     scorer, encoding, settings = (
         planned.subject.scorer,

@@ -1,4 +1,4 @@
-"""The settings that `efficiency.py` tries, by job: fields of an `EvolveConfig` each."""
+"""The settings that `efficiency.py` tries, by job: flags of `qd-fool evolve` each."""
 
 from types import MappingProxyType
 

@@ -25,8 +25,8 @@ import versus_loops as loops
 from common import HERE, machine, median_ratio, report
 
 from qd_fool import MapElitesConfig, load_scorer, make_encoding
+from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.plan import plan
-from qd_fool.commands.evolve.presets import with_preset
 from qd_fool.map_elites.config import counted_evaluations, generations_for
 
 RESULTS = HERE / "versus.jsonl"
@@ -68,7 +68,7 @@ def jobs(scorer):
     """Name -> builder of a loop, and the configuration by which its evaluations are counted."""
     pixels = make_encoding("direct", scorer.image_shape)
     plain = MapElitesConfig(batch_size=loops.BATCH, chunk=scorer.chunk)
-    fast = plan(with_preset("fast", model="lenet", encoding="direct"))
+    fast = plan(EvolveConfig(preset="fast"))
 
     def own(config, **kwargs):
         return partial(loops.qd_fool, encoding=pixels, config=config, **kwargs), config

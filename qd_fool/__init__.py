@@ -1,13 +1,41 @@
 """qd_fool: fooling images for classifiers, by MAP-Elites over the classes."""
 
-from qd_fool.ascent.ascend import ascend
-from qd_fool.ascent.config import AscentConfig
-from qd_fool.encodings import make_encoding
-from qd_fool.map_elites.config import MapElitesConfig
-from qd_fool.map_elites.whole_run import evolve
-from qd_fool.models import load_scorer
-from qd_fool.runs.frame import ancestor_frame, archive_frame
-from qd_fool.runs.load import LoadedArchive, ancestor_pictures, archive_pictures, load_archive
+from typing import TYPE_CHECKING
+
+from qd_fool.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from qd_fool.ascent.ascend import ascend
+    from qd_fool.ascent.config import AscentConfig
+    from qd_fool.encodings import make_encoding
+    from qd_fool.map_elites.config import MapElitesConfig
+    from qd_fool.map_elites.whole_run import evolve
+    from qd_fool.models import load_scorer
+    from qd_fool.runs.frame import ancestor_frame, archive_frame
+    from qd_fool.runs.load import (
+        LoadedArchive,
+        ancestor_pictures,
+        archive_pictures,
+        load_archive,
+    )
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "AscentConfig": "qd_fool.ascent.config",
+            "LoadedArchive": "qd_fool.runs.load",
+            "MapElitesConfig": "qd_fool.map_elites.config",
+            "ancestor_frame": "qd_fool.runs.frame",
+            "ancestor_pictures": "qd_fool.runs.load",
+            "archive_frame": "qd_fool.runs.frame",
+            "archive_pictures": "qd_fool.runs.load",
+            "ascend": "qd_fool.ascent.ascend",
+            "evolve": "qd_fool.map_elites.whole_run",
+            "load_archive": "qd_fool.runs.load",
+            "load_scorer": "qd_fool.models.load",
+            "make_encoding": "qd_fool.encodings.base",
+        },
+    )
 
 __version__ = "0.1.0"
 __all__ = [

@@ -4,15 +4,13 @@ Source: Nguyen, Yosinski & Clune (CVPR 2015), "Deep Neural Networks are Easily F
 (MAP-Elites with one cell per class); sferes/modules/map_elite/map_elite.hpp of the original code.
 """
 
-from typing import Literal, no_type_check
+from typing import no_type_check
 
 import chex
 import flax.struct
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
-
-ArchiveRule = Literal["all", "argmax"]
 
 
 @no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap

@@ -40,10 +40,10 @@ def check_range(
     below: Number | None = None,
     owner: str = "",
 ) -> None:
-    """Check that fields of a dataclass are finite numbers in a range; None is not checked.
+    """Check that fields of settings are finite numbers in a range; None is not checked.
 
     Args:
-      settings: The dataclass.
+      settings: Object that has the fields.
       *fields: Names of the fields.
       least: Lowest value that is allowed.
       above: Number that the value must exceed, in place of `least`.
@@ -78,4 +78,4 @@ def _range_words(
         return f"{most} or fewer" if below is None else f"less than {below}"
     if below is not None:
         return f"more than {above} and less than {below}"
-    return f"more than {above}" + ("" if most is None else f", up to {most:g}")
+    return f"more than {above}" + ("" if most is None else f", up to {most:,}")

@@ -19,8 +19,8 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 CHECKED = (
-    "archive", "ascent", "devices", "emitters", "encodings", "map_elites", "models", "runs",
-    "scoring",
+    "archive", "ascent", "devices", "emitters", "encodings", "files", "map_elites", "models",
+    "runs", "scoring",
 )  # fmt: skip
 """Parts of the package whose annotations are checked in each call, shapes included."""
 

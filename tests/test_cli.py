@@ -1,13 +1,15 @@
 """The command: help that teaches, models, score, export, and what it refuses."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from command import refused
 from PIL import Image
 
-from qd_fool.cli import _further_networks, main
+from qd_fool.cli import main, parse
+from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.models import ZOO
 
 
@@ -53,7 +55,7 @@ def test_an_unknown_flag_exits_with_2(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["check", "lenet", "--images", "."], "lenet does not know ImageNet's classes"),
+        (["check", "lenet", "--images", "."], "lenet does not have ImageNet's classes"),
         (["check", "efficientnet-lite0", "--images", "nowhere"], "nowhere"),
         (["fetch", "squeezenet1.1-caffe"], "squeezenet1.1-caffe has no weights of its own"),
         (["fetch", "vgg"], "unknown model 'vgg'"),
@@ -158,9 +160,12 @@ def test_export_writes_a_killed_runs_files_again(tmp_path, capsys):
     assert "nowhere is not a run directory" in refused(capsys, "export", "nowhere")
 
 
-def test_models_and_weights_given_again_are_further_networks():
-    given = "evolve --model a --seed 3 --model=b --weights f --model c --weights own"
-    known = "evolve --seed 3 --model a --also b c --weights f --also-weights own"
-    assert _further_networks(given.split(" ")) == known.split(" ")
-    for usual in ("evolve --model lenet --resume", "score --model a --model b", "evolve"):
-        assert sorted(_further_networks(usual.split(" "))) == sorted(usual.split(" "))
+@pytest.mark.parametrize("append", [["--model=b"], ["--model", "b"]])
+def test_models_and_weights_given_again_are_further_networks(append):
+    words = ["evolve", "--model", "a", "--seed", "3", *append, "--weights", "f", "--weights", "own"]
+    config = parse(words)
+    assert (config.model, config.also, config.seed) == ("a", ("b",), 3)
+    assert (config.weights, config.also_weights) == (Path("f"), (Path("own"),))
+    usual = parse(["evolve"])
+    assert usual == EvolveConfig()
+    assert (usual.model, usual.also, usual.weights) == ("lenet", (), None)

@@ -14,7 +14,6 @@ import pytest
 from oracles.weights import random_flat
 
 from qd_fool import cli
-from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.plan import plan
 from qd_fool.emitters.base import EMITTERS
 from qd_fool.encodings import ENCODINGS, make_encoding
@@ -83,7 +82,7 @@ def added(tmp_path_factory):
         patch.syspath_prepend(folder)
         run(f"import {name}" for name in ADDED)
         assert all(name in table for name, table in ADDED.items())
-        yield
+        yield folder
     for name, table in ADDED.items():
         del table._table[name]
         del sys.modules[name]
@@ -91,8 +90,9 @@ def added(tmp_path_factory):
 
 def test_each_extension_is_under_30_lines_of_code():
     lines = [
-        sum(bool(line.strip()) and not line.strip().startswith("#") for line in block.splitlines())
+        sum(bool(line.strip()) and not line.strip().startswith("#") for line in code.splitlines())
         for block in fenced(EXTENDING, "python")
+        for code in [re.sub(r'""".*?"""', "", block, flags=re.S)]
     ]
     assert len(lines) >= len(ADDED)
     assert max(lines) < 30
@@ -127,24 +127,42 @@ def test_the_emitter_shown_keeps_the_contract(added):
 def test_the_command_takes_all_three(added, tmp_path):
     weights = tmp_path / "weights.npz"
     np.savez(weights, **random_flat(ZOO["perceptron"]))
-    config = EvolveConfig(
-        "perceptron", "waves", weights=weights, emitters="variation,leap:2", chunk=20
-    )
-    planned = plan(config)
+    words = ["evolve", "--model", "perceptron", "--weights", str(weights), "--chunk", "20"]
+    words += ["--encoding", "waves", "--waves-step", "0.1"]
+    words += ["--emitters", "variation,leap:2", "--leap-mutations", "5"]
+    words += [word for name in ADDED for word in ("--import", str(added / f"{name}.py"))]
+    cli.import_extensions(words)
+    planned = plan(cli.parse(words))
     assert (planned.subject.scorer.name, planned.subject.encoding.name) == ("perceptron", "waves")
+    assert planned.subject.encoding.settings == sys.modules["waves"].WavesSettings(step=0.1)
     assert [share.name for share in planned.map_elites.emitters] == ["variation", "leap"]
+    leap = sys.modules["leap"].LeapSettings(mutations=5)
+    assert planned.map_elites.emitters[1].settings == leap
+    assert (planned.record["waves_step"], planned.record["leap_mutations"]) == (0.1, 5)
 
 
-def test_what_else_is_shown_of_extending(added, monkeypatch, capsys):
-    """The launcher comes last: it is the command, which knows the network by now."""
+def test_the_commands_with_imports_are_understood(added, monkeypatch, capsys):
+    monkeypatch.chdir(added)
+    shown = [words for words in words_of(EXTENDING) if "--import" in words]
+    assert {word for words in shown for word in words} >= {f"{name}.py" for name in ADDED}
+    for words in shown:
+        cli.import_extensions(words)
+        cli.parse(words)
+    assert cli.main([*shown[-1], "--json"]) == 0
+    assert '"perceptron"' in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main(["evolve", "--import", "waves.py", "--help"])
+    help_text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "--waves-step {None}|FLOAT Largest change of a gene per offspring. (default: 0.3)" in (
+        help_text
+    )
+
+
+def test_what_else_is_shown_of_extending(added):
     blocks = [b for b in fenced(EXTENDING, "python") if not b.startswith('"""')]
-    monkeypatch.setattr(sys, "argv", ["mine.py", "models", "--json"])
-    module = run(blocks[:-1])
+    module = run(blocks)
     assert np.isfinite(module.state.archive.fitness).all()
     assert module.encoding.settings.waves == 12
-    with pytest.raises(SystemExit, match="0"):
-        run(blocks[-1:])
-    assert '"perceptron"' in capsys.readouterr().out
 
 
 OTHERS = {tuple(fenced(page, "python")): page.name for page in PAGES if page != EXTENDING}
@@ -169,7 +187,8 @@ def words_of(page):
 def test_the_commands_shown_are_understood(page, monkeypatch):
     monkeypatch.chdir(ROOT)
     for words in words_of(page):
-        cli._parse(cli._further_networks(words))  # exits where it knows a flag or a value not
+        if "--import" not in words:
+            cli.parse(words)  # exits where it knows a flag or a value not
 
 
 @pytest.mark.parametrize(

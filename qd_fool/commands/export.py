@@ -1,16 +1,15 @@
 """`qd-fool export`: write a run's files again, or those of one that was cut off; its graphs."""
 
-import dataclasses
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
-import tyro
 from rich.console import Console
 
 from qd_fool.archive import ClassArchive
 from qd_fool.commands.common.record import close_record, write_archive_and_elites
 from qd_fool.commands.common.subject import Subject, stored_subject
+from qd_fool.commands.config import ExportConfig
 from qd_fool.commands.evolve.newest import find_cell, newest_state
 from qd_fool.commands.evolve.plan import map_elites_config
 from qd_fool.commands.evolve.results import facts_of
@@ -27,24 +26,6 @@ from qd_fool.runs.elites import png_name
 from qd_fool.runs.genomes import write_genome_log
 from qd_fool.runs.stored import StoredRun, open_run
 from qd_fool.scoring.confidence import confidence_of
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportConfig:
-    """Write a run's files again from its newest state: pictures, archive.npz, sheet, report.
-
-    Of use for a run that was killed: its checkpoints hold the elites. Also writes the graphs of a
-    CPPN run, as JSON or drawn.
-    """
-
-    run: Annotated[Path, tyro.conf.Positional]
-    """A run directory."""
-    format: Literal["all", "report", "sheet", "graphs", "svg"] = "all"
-    """all: archive.npz, elites/, elites.csv, report and sheet, from the newest checkpoint;
-    report, sheet: report.html or contact_sheet.png, from the pictures that are there;
-    graphs, svg: the elites' graphs into graphs/, as JSON or as drawings."""
-    class_name: Annotated[str | None, tyro.conf.arg(name="class")] = None
-    """graphs, svg: of this class only: its index, WNID or label, such as 291, n02129165 or lion."""
 
 
 def export_run(config: ExportConfig, *, console: Console) -> None:

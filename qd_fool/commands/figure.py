@@ -1,17 +1,15 @@
 """`qd-fool figure`: pictures of one run or several, laid out as the paper's figures."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
-import tyro
 from jaxtyping import Float, Int
 from PIL import Image
 from rich.console import Console
 
 from qd_fool.commands.common.out_file import out_file
+from qd_fool.commands.config import FigureConfig
 from qd_fool.errors import UserError
 from qd_fool.files import replacing
 from qd_fool.models.class_names import find_classes
@@ -21,47 +19,6 @@ from qd_fool.scoring.confidence import confidence_of, percent
 
 FEW_CLASSES = 20
 """Up to so many classes have a column each."""
-
-
-@dataclasses.dataclass(frozen=True)
-class FigureConfig:
-    """Lay out pictures as the paper's figures do.
-
-    Columns, as its figures 4 and 5: a column a class, its label above, a row a run; give several
-    runs of other seeds. Grid, as its figures 1 and 8: classes with their labels below, those of the
-    most confident pictures of all runs, no picture twice, or those of --classes. Pictures are drawn
-    from archive.npz; neither PNGs nor the network are needed.
-    """
-
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Run directories, of the same classes."""
-    out: Path | None = None
-    """The PNG to write; figure.png, here, if not given."""
-    layout: Literal["columns", "grid"] | None = None
-    """If not given columns up to 20 classes, else grid."""
-    classes: str | None = None
-    """Which classes, in this order: indices, WNIDs or labels, such as lion,291,n02129165. All if
-    not given; in a grid the --count most confident."""
-    count: int = 40
-    """Grid: how many pictures, if --classes is not given."""
-    columns: int = 8
-    """Grid: pictures in a line."""
-    cell: int = 112
-    """Side of a picture in pixels."""
-
-    def __post_init__(self) -> None:
-        """Refuse what no figure could be.
-
-        Raises:
-          UserError: a number out of range, or no run.
-        """
-        if not self.runs:
-            raise UserError("figure: expected one run directory or more")
-        limits = {"count": (1, 1000), "columns": (1, 100), "cell": (16, 1024)}
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                value = getattr(self, name)
-                raise UserError(f"--{name} is {value}: expected {low} to {high}")
 
 
 def figure_command(config: FigureConfig, *, console: Console) -> Path:

@@ -1,18 +1,15 @@
 """`qd-fool film`: a time-lapse of one class, or of the wall of all."""
 
-import dataclasses
-import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
 from PIL import Image
 from rich.console import Console
 
 from qd_fool.commands.common.out_file import file_stem, out_file
 from qd_fool.commands.common.progress import progress_bar
+from qd_fool.commands.config import FilmConfig
 from qd_fool.errors import UserError
 from qd_fool.models.class_names import find_class
 from qd_fool.report.film import class_frames, wall_frames
@@ -31,47 +28,6 @@ from qd_fool.runs.load import LoadedArchive, load_archive
 
 CLASS_WIDTH, WALL_WIDTH = 500, 960
 """Of a frame in pixels, about, where nothing is said."""
-
-
-LARGEST = 4096
-
-
-@dataclasses.dataclass(frozen=True)
-class FilmConfig:
-    """Show how a run's pictures came to be: one class (--class), or the wall of all.
-
-    One class: each picture that held its cell, if the run kept all genomes (`qd-fool evolve
-    --keep-genomes all`); else the ancestors of the picture that holds it now, which sat in other
-    classes' cells, too. The wall needs all genomes. Frames are spread evenly over changes, so that
-    the quick beginning gets as many as the slow end; confidence and evaluations stand on each.
-    """
-
-    run: Annotated[Path, tyro.conf.Positional]
-    """A run directory."""
-    class_name: Annotated[str | None, tyro.conf.arg(name="class")] = None
-    """Index, WNID or label of a class, such as 291, n02129165 or lion; all if not given."""
-    out: Path | None = None
-    """The film: .webp, .png (an APNG, lossless) or .mp4 (needs pip install "qd-fool[film]").
-    Default: the class's name or wall, as .webp, here."""
-    frames: int = 120
-    """Frames at most; fewer where fewer pictures changed."""
-    seconds: float = 8.0
-    """Length of the film, which shows the last frame longer."""
-    size: int | None = None
-    """Width of a frame in pixels; about 500 for a class and 960 for the wall if not given."""
-
-    def __post_init__(self) -> None:
-        """Refuse what no film could be.
-
-        Raises:
-          UserError: a number out of range.
-        """
-        if self.frames < 1:
-            raise UserError(f"--frames is {self.frames}: expected 1 or more")
-        if not 0 < self.seconds < math.inf:
-            raise UserError(f"--seconds is {self.seconds}: expected a number above 0")
-        if self.size is not None and not 64 <= self.size <= LARGEST:
-            raise UserError(f"--size is {self.size}: expected 64 to {LARGEST}")
 
 
 def film_run(config: FilmConfig, *, console: Console) -> Path:

@@ -1,24 +1,22 @@
 """`qd-fool render`: draw a CPPN at any size, from a run or a graph file."""
 
-import dataclasses
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from jaxtyping import PyTree, UInt8
 from PIL import Image
 from rich.console import Console
 
 from qd_fool.commands.common.out_file import file_stem, out_file
 from qd_fool.commands.common.subject import stored_subject
+from qd_fool.commands.config import RenderConfig
 from qd_fool.commands.evolve.newest import find_cell, newest_state
 from qd_fool.encodings import Encoding
 from qd_fool.encodings.base import LARGEST
 from qd_fool.encodings.cppn.graph_json import read_graph
-from qd_fool.errors import UserError
+from qd_fool.errors import UserError, check_range
 from qd_fool.files import read_json
 from qd_fool.models import load_scorer
 from qd_fool.models.class_names import find_class
@@ -31,41 +29,13 @@ from qd_fool.scoring.crops import check_crops
 from qd_fool.scoring.score import score_images
 
 
-@dataclasses.dataclass(frozen=True)
-class RenderConfig:
-    """Draw a fooling image at any size: a poster of one elite, or of a graph file.
-
-    The confidence is told of the picture as it was evolved, and of the poster scaled down to that
-    size. They can differ: fine detail that the small picture sampled only now and then is drawn out
-    in the large one. --nearest enlarges the pixels that were scored instead.
-    """
-
-    source: Annotated[Path, tyro.conf.Positional]
-    """A run directory, or a graph written by `qd-fool export RUN --format graphs`."""
-    class_name: Annotated[str | None, tyro.conf.arg(name="class")] = None
-    """Which class's elite: its index, WNID or label, such as 291, n02129165 or lion; needed for a
-    run."""
-    out: Path | None = None
-    """The PNG to write. Default: the class's name, or that of the graph file, and the size, such
-    as lion_2048.png, here."""
-    size: int = 2048
-    """Length of the picture's longer side in pixels."""
-    nearest: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Enlarge the evolved picture pixel by pixel, instead of drawing it anew."""
-    model: str | None = None
-    """For a graph file: the network to score with; the one it was evolved against if not given."""
-    weights: Path | None = None
-    """For a graph file: weights for that network instead of its own."""
-
-
 def render_picture(config: RenderConfig, *, console: Console) -> None:
     """Write the picture, and tell its confidence.
 
     Raises:
       UserError: no such run, class or graph; a size out of range; a picture that is in the way.
     """
-    if not 1 <= config.size <= LARGEST:
-        raise UserError(f"--size is {config.size}: expected 1 to {LARGEST}")
+    check_range(config, "size", least=1, most=LARGEST)
     if config.out is not None:  # refused before anything is read
         out_file(config.out, default="", suffixes=(".png",))
     load = _from_run if config.source.is_dir() else _from_file

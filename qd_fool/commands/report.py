@@ -1,37 +1,16 @@
 """`qd-fool report`: the page of a run, or of two side by side."""
 
-import dataclasses
 from pathlib import Path
-from typing import Annotated
 
-import tyro
 from rich.console import Console
 
+from qd_fool.commands.config import ReportConfig
 from qd_fool.errors import UserError
 from qd_fool.report.page.write import write_comparison, write_report
 from qd_fool.runs.directory import read_run, sole_user
 from qd_fool.runs.elites import png_name, read_elites
 from qd_fool.runs.load import archive_pictures, load_archive
 from qd_fool.runs.pictures import write_image
-
-
-@dataclasses.dataclass(frozen=True)
-class ReportConfig:
-    """Write the page of a run, which opens from disk; or one that shows two runs side by side.
-
-    A run writes its own when it ends. Thumbnails are inside; full pictures are read from the run
-    directory, unless the page is to be a single file. Pictures that the directory lacks, as those
-    of reference archives, are drawn from its genomes first.
-    """
-
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """One run directory, or two to compare."""
-    out: Path | None = None
-    """The page to write. Default: report.html in the run's directory (report_single.html for a
-    single file); compare.html here for two runs."""
-    single_file: bool = False
-    """Put the full pictures into the page, to send it to someone. 1000 of 256x256 pixels are some
-    80 MB."""
 
 
 def report_command(config: ReportConfig, *, console: Console) -> Path:

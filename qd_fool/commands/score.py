@@ -1,48 +1,19 @@
 """`qd-fool score`: what a network sees in pictures on disk."""
 
-import dataclasses
 import json
 import sys
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
 from rich.console import Console
 
 from qd_fool.commands.common.progress import progress_bar
-from qd_fool.errors import UserError
+from qd_fool.commands.config import ScoreConfig
+from qd_fool.errors import UserError, check_range
 from qd_fool.models import load_scorer
-from qd_fool.models.load import Precision
 from qd_fool.models.network import default_chunk
 from qd_fool.runs.pictures import read_image
 from qd_fool.scoring.crops import check_crops
 from qd_fool.scoring.score import score_images, top_classes
-
-
-@dataclasses.dataclass(frozen=True)
-class ScoreConfig:
-    """Score pictures: the classes a network is most confident about.
-
-    Pictures are taken as they are, never resized or converted.
-    """
-
-    images: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Picture files, 8-bit, gray or RGB as the model expects."""
-    model: str = "lenet"
-    """The network; `qd-fool models` lists them."""
-    weights: Path | None = None
-    """A weights file for the model instead of its own."""
-    mean: Path | None = None
-    """A mean image (.npy or .binaryproto) for the networks trained by Caffe on ImageNet."""
-    precision: Precision = "float32"
-    """float32, or bfloat16 for parameters and arithmetic."""
-    crops: int = 1
-    """Crops averaged a picture: 1 (centre) or 10."""
-    top: int = 5
-    """How many classes to tell."""
-    json: tyro.conf.FlagCreatePairsOff[bool] = False
-    """A line of JSON a picture."""
 
 
 def score_files(config: ScoreConfig, *, console: Console) -> None:
@@ -57,8 +28,7 @@ def score_files(config: ScoreConfig, *, console: Console) -> None:
     """
     if not config.images:
         raise UserError("score needs at least one image file")
-    if config.top < 1:
-        raise UserError(f"--top is {config.top}: expected 1 or more")
+    check_range(config, "top", least=1)
     scorer = load_scorer(
         config.model, weights=config.weights, mean=config.mean, precision=config.precision
     )

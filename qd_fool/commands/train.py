@@ -4,38 +4,16 @@ import dataclasses
 import os
 import time
 from functools import partial
-from pathlib import Path
-from typing import Literal
 
 import jax
 from rich.console import Console
 
 from qd_fool.commands.common.progress import progress_bar
+from qd_fool.commands.config import TrainConfig
 from qd_fool.data.mnist import load_mnist
-from qd_fool.errors import UserError
+from qd_fool.errors import UserError, check_range
 from qd_fool.models.architectures.lenet import LeNet, save_lenet
 from qd_fool.training.lenet import RECIPES, accuracy, init_training, train_steps
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainConfig:
-    """Train a LeNet on MNIST and save it for `--weights`.
-
-    MNIST is read through tensorflow-datasets (no TensorFlow); where it is not prepared yet, its
-    original files are downloaded and prepared. Needs the extra `data`: pip install qd-fool[data].
-    """
-
-    out: Path
-    """File to write, .safetensors."""
-    seed: int = 0
-    """Of the weights and the order of images."""
-    recipe: Literal["caffe", "short"] = "caffe"
-    """caffe: that of the original; short: AdamW on a fifth of the images."""
-    steps: int | None = None
-    """Steps of gradient descent; the recipe's 10,000 or 1,000 if not given."""
-    data_dir: Path | None = None
-    """Where tensorflow-datasets keeps its data; TFDS_DATA_DIR or ~/tensorflow_datasets if not
-    given."""
 
 
 def train_run(config: TrainConfig, *, console: Console) -> float:
@@ -48,9 +26,8 @@ def train_run(config: TrainConfig, *, console: Console) -> float:
       UserError: no MNIST to be had, or a file that can't be written.
     """
     recipe = RECIPES[config.recipe]
+    check_range(config, "steps", least=1)
     if config.steps is not None:
-        if config.steps < 1:
-            raise UserError(f"--steps is {config.steps}: expected 1 or more")
         recipe = dataclasses.replace(recipe, steps=config.steps)
     folder = config.out.parent
     if config.out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):

@@ -10,9 +10,9 @@ from typing import Any
 from jaxtyping import Array, Int, Key, PyTree
 
 from qd_fool.archive import ClassArchive
+from qd_fool.emitters.table import EMITTERS
 from qd_fool.encodings import Encoding
 from qd_fool.models.network import Network
-from qd_fool.registry import Registry
 
 STEP_EVALUATIONS = 4
 """Evaluations that a gradient step counts as: forward and backward were measured at 3.9 forwards
@@ -42,29 +42,8 @@ class Emitter:
 EmitterBuilder = Callable[[Any, Encoding, Network | None, int], Emitter]
 
 
-@dataclasses.dataclass(frozen=True)
-class EmitterEntry:
-    """What is registered under a name.
-
-    Attributes:
-      settings: Frozen dataclass with a default for each field, which refuses bad values.
-      build: `settings, encoding, scorer, crops -> Emitter`. Without a scorer nothing is improved.
-    """
-
-    settings: type[Any]
-    build: EmitterBuilder
-
-
-EMITTERS: Registry[EmitterEntry] = Registry("emitter")
-
-
 def register_emitter(
     name: str, *, settings: type[Any]
 ) -> Callable[[EmitterBuilder], EmitterBuilder]:
-    """A decorator that enters a builder, with its dataclass of settings, under `name`."""
-
-    def enter(build: EmitterBuilder) -> EmitterBuilder:
-        EMITTERS.register(name)(EmitterEntry(settings, build))
-        return build
-
-    return enter
+    """A decorator that enters a builder of an emitter: `SettingsRegistry.register_builder`."""
+    return EMITTERS.register_builder(name, settings)

@@ -1,16 +1,15 @@
 """The gradient emitter: elites climb toward the class of their cell, by the network's gradient."""
 
-import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from qd_fool.archive import ClassArchive
-from qd_fool.emitters.base import STEP_EVALUATIONS, Emitter, register_emitter
+from qd_fool.emitters.base import STEP_EVALUATIONS, Emitter
+from qd_fool.emitters.gradient_settings import GradientSettings
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.models.network import Network
@@ -18,31 +17,6 @@ from qd_fool.scoring.confidence import log_odds_of
 from qd_fool.scoring.log_odds import log_odds
 
 
-@dataclasses.dataclass(frozen=True)
-class GradientSettings:
-    """Settings of the gradient emitter.
-
-    Attributes:
-      steps: Steps of Adam on the log-odds of the cell's class, each counted as four evaluations.
-      rate: Learning rate in units of the encoding's values (one of 255 grey levels, one unit of a
-        CPPN's weight); None for the encoding's default.
-      ceiling: Confidence from which on a cell is passed over.
-    """
-
-    steps: int = 8
-    rate: float | None = None
-    ceiling: float = 0.9999
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise UserError(f"gradient-steps is {self.steps}: expected 1 or more")
-        if self.rate is not None and not 0.0 < self.rate < np.inf:
-            raise UserError(f"gradient-rate is {self.rate}: expected above 0")
-        if not 0.0 < self.ceiling < 1.0:
-            raise UserError(f"gradient-ceiling is {self.ceiling}: expected between 0 and 1")
-
-
-@register_emitter("gradient", settings=GradientSettings)
 def gradient(
     settings: GradientSettings, encoding: Encoding, scorer: Network | None, crops: int
 ) -> Emitter:

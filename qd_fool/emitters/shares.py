@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from qd_fool.emitters.base import EMITTERS
+from qd_fool.emitters.table import EMITTERS
 from qd_fool.errors import UserError
 
 

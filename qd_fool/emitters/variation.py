@@ -1,41 +1,16 @@
 """The paper's emitter: parents drawn evenly over the cells, then the encoding's variation."""
 
-import dataclasses
-from typing import Literal, get_args
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
 from qd_fool.archive import ClassArchive
-from qd_fool.emitters.base import Emitter, register_emitter
+from qd_fool.emitters.base import Emitter
+from qd_fool.emitters.variation_settings import VariationSettings
 from qd_fool.encodings import Encoding
-from qd_fool.errors import UserError
 from qd_fool.models.network import Network
 
-Parents = Literal["uniform", "young", "weak", "strong"]
 
-
-@dataclasses.dataclass(frozen=True)
-class VariationSettings:
-    """Settings of the paper's emitter.
-
-    Attributes:
-      parents: How parents are drawn: "uniform", evenly over the occupied cells (the original,
-        map_elite.hpp:189-192); or the better of two that are drawn this way: "young", born later;
-        "weak", of less confidence; "strong", of more.
-    """
-
-    parents: str = "uniform"
-
-    def __post_init__(self) -> None:
-        if self.parents not in get_args(Parents):
-            raise UserError(
-                f"parents is {self.parents!r}: expected one of {', '.join(get_args(Parents))}"
-            )
-
-
-@register_emitter("variation", settings=VariationSettings)
 def variation(
     settings: VariationSettings, encoding: Encoding, scorer: Network | None, crops: int
 ) -> Emitter:

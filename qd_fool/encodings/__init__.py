@@ -1,7 +1,21 @@
-"""Genomes, and how they vary and become pictures."""
+"""Genomes: how they vary and become pictures."""
 
-from qd_fool.encodings import direct as _direct  # noqa: F401  (registers it)
-from qd_fool.encodings.base import ENCODINGS, Encoding, make_encoding
-from qd_fool.encodings.cppn import encoding as _cppn  # noqa: F401  (registers it)
+from typing import TYPE_CHECKING
 
-__all__ = ["ENCODINGS", "Encoding", "make_encoding"]
+from qd_fool.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from qd_fool.encodings.base import Encoding, make_encoding, register_encoding
+    from qd_fool.encodings.table import ENCODINGS
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "ENCODINGS": "qd_fool.encodings.table",
+            "Encoding": "qd_fool.encodings.base",
+            "make_encoding": "qd_fool.encodings.base",
+            "register_encoding": "qd_fool.encodings.base",
+        },
+    )
+
+__all__ = ["ENCODINGS", "Encoding", "make_encoding", "register_encoding"]

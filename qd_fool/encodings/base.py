@@ -8,8 +8,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
+from qd_fool.encodings.table import ENCODINGS
 from qd_fool.errors import UserError
-from qd_fool.registry import Registry
 
 __all__ = ["ENCODINGS", "Encoding", "Variables", "make_encoding", "register_encoding"]
 
@@ -92,32 +92,11 @@ LARGEST = 4096
 EncodingBuilder = Callable[[tuple[int, int, int], Any], Encoding]
 
 
-@dataclasses.dataclass(frozen=True)
-class EncodingEntry:
-    """What is registered under a name.
-
-    Attributes:
-      settings: a frozen dataclass with a default for each field, which refuses bad values.
-      build: `image_shape, settings -> Encoding`.
-    """
-
-    settings: type[Any]
-    build: EncodingBuilder
-
-
-ENCODINGS: Registry[EncodingEntry] = Registry("encoding")
-
-
 def register_encoding(
     name: str, *, settings: type[Any]
 ) -> Callable[[EncodingBuilder], EncodingBuilder]:
-    """A decorator that enters a builder, with its dataclass of settings, under `name`."""
-
-    def enter(build: EncodingBuilder) -> EncodingBuilder:
-        ENCODINGS.register(name)(EncodingEntry(settings, build))
-        return build
-
-    return enter
+    """A decorator that enters a builder of an encoding: `SettingsRegistry.register_builder`."""
+    return ENCODINGS.register_builder(name, settings)
 
 
 def make_encoding(name: str, image_shape: tuple[int, int, int], **settings: Any) -> Encoding:

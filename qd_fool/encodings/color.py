@@ -6,15 +6,14 @@ a whole turn: 180 is 0 again.
 """
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt8
 
+from qd_fool.choices import Color
 from qd_fool.errors import UserError
-
-Color = Literal["gray", "hls", "hsv", "rgb"]
 
 
 def resolve_color(color: str | None, channels: int) -> str:

@@ -4,60 +4,20 @@ Source: paper, section 2.2; sferes/exp/images/gen/evo_float_image.hpp and
 phen/phen_grayscale_image_direct.hpp. The paper's genes are integers, the code's are floats.
 """
 
-import dataclasses
-from typing import Literal, get_args
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, UInt8
 
-from qd_fool.encodings.base import Encoding, Variables, register_encoding
+from qd_fool.encodings.base import Encoding, Variables
 from qd_fool.encodings.color import (
     bytes_to_pixels,
     floats_to_pixels,
     planes_of,
     resolve_color,
 )
+from qd_fool.encodings.direct_settings import DirectSettings
 from qd_fool.encodings.randomness import random_words
 from qd_fool.encodings.variation import mutate, mutation_threshold, sbx
-from qd_fool.errors import UserError
-
-Genes = Literal["int", "float"]
-
-
-@dataclasses.dataclass(frozen=True)
-class DirectSettings:
-    """Settings of the direct encoding.
-
-    Attributes:
-      genes: "int", 8-bit integers as in the paper's text; "float", [0, 1] as in the original code,
-        truncated to bytes when rendered.
-      mutation_rate: probability that a gene mutates, in [0, 1]; halved every 1000 generations.
-      eta: distribution index of polynomial mutation ("mutation strength" in the paper).
-      crossover_rate: probability of simulated binary crossover with a second parent, in [0, 1];
-        the original code has 0.5, which the paper does not mention.
-      crossover_eta: distribution index of the crossover; the original code has 10.
-      color: what genes are: gray, hls, hsv or rgb; None for the original's, gray or hls.
-    """
-
-    genes: str = "int"
-    mutation_rate: float = 0.1
-    eta: float = 15.0
-    crossover_rate: float = 0.0
-    crossover_eta: float = 10.0
-    color: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.genes not in get_args(Genes):
-            raise UserError(
-                f"genes is {self.genes!r}: expected one of {', '.join(get_args(Genes))}"
-            )
-        for field in ("mutation_rate", "crossover_rate"):
-            if not 0.0 <= getattr(self, field) <= 1.0:
-                raise UserError(f"{field} is {getattr(self, field)}: expected 0 to 1")
-        for field in ("eta", "crossover_eta"):
-            if not getattr(self, field) >= 0.0:
-                raise UserError(f"{field} is {getattr(self, field)}: expected 0 or more")
 
 
 def _to_unit(genomes: Array) -> Float[Array, "n genes"]:
@@ -72,7 +32,6 @@ def _from_unit(genes: Float[Array, "n genes"], dtype: jnp.dtype) -> Array:
     return genes
 
 
-@register_encoding("direct", settings=DirectSettings)
 def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encoding:
     """The direct encoding for pictures of any size.
 

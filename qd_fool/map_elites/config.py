@@ -6,12 +6,11 @@ from typing import get_args
 import numpy as np
 from jaxtyping import Int
 
-from qd_fool.archive import (
-    ArchiveRule,
-)
-from qd_fool.emitters.base import EMITTERS, Emitter
+from qd_fool.choices import ArchiveRule
+from qd_fool.emitters.base import Emitter
 from qd_fool.emitters.shares import Share, chunk_emitters
-from qd_fool.emitters.variation import VariationSettings
+from qd_fool.emitters.table import EMITTERS
+from qd_fool.emitters.variation_settings import VariationSettings
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError, check_range
 from qd_fool.models.network import Network
@@ -92,19 +91,3 @@ def build_emitters(
         EMITTERS[share.name].build(share.settings, encoding, scorer, config.crops)
         for share in config.emitters
     ]
-
-
-def check_extent(*, generations: int, batch_size: int, seed: int) -> None:
-    """See that a run can be counted and seeded in 32 bits.
-
-    Raises:
-      UserError: It can't.
-    """
-    if generations < 0:
-        raise UserError(f"generations is {generations}: expected 0 or more")
-    if not 0 <= seed < 2**32:
-        raise UserError(f"seed is {seed}: expected 0 to {2**32 - 1}")
-    if (generations + 1) * batch_size >= 2**31:
-        raise UserError(
-            f"{generations} generations of {batch_size}: expected fewer than 2^31 evaluations"
-        )

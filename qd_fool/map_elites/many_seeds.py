@@ -17,7 +17,8 @@ from jaxtyping import Array, Int, Integer, PyTree, UInt8
 from qd_fool.devices.chunks import map_chunks
 from qd_fool.devices.mesh import AXIS
 from qd_fool.encodings import Encoding
-from qd_fool.map_elites.config import MapElitesConfig, check_extent
+from qd_fool.map_elites.config import MapElitesConfig
+from qd_fool.map_elites.extent import check_extent
 from qd_fool.map_elites.generation import step
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.models.network import Network

@@ -5,7 +5,8 @@ import numpy as np
 
 from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.encodings import Encoding
-from qd_fool.map_elites.config import MapElitesConfig, check_extent
+from qd_fool.map_elites.config import MapElitesConfig
+from qd_fool.map_elites.extent import check_extent
 from qd_fool.map_elites.segments import make_segment, raise_if_bad, segment_lengths
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.models.network import Network, default_chunk

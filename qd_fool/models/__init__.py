@@ -1,8 +1,21 @@
 """Classifiers: architectures, weights, and the facts of each."""
 
-from qd_fool.models import zoo as _zoo  # noqa: F401  (registers the networks)
-from qd_fool.models.entry import ZOO
-from qd_fool.models.load import load_scorer
-from qd_fool.models.scorer import Scorer
+from typing import TYPE_CHECKING
+
+from qd_fool.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from qd_fool.models.load import load_scorer
+    from qd_fool.models.scorer import Scorer
+    from qd_fool.models.zoo import ZOO
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "ZOO": "qd_fool.models.zoo",
+            "Scorer": "qd_fool.models.scorer",
+            "load_scorer": "qd_fool.models.load",
+        },
+    )
 
 __all__ = ["ZOO", "Scorer", "load_scorer"]

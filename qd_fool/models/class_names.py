@@ -69,12 +69,35 @@ def find_class(
 def find_classes(
     text: str, names: Sequence[str], *, wnids: Sequence[str] = (), flag: str = "--classes"
 ) -> list[int]:
-    """The indices of classes that a text names, parted by commas; in its order, each once.
+    """The indices of classes that a text names, in its order, each once.
+
+    The parts of the text are separated by commas: a range of indices `from:to` or `from:to:step`,
+    without `to` itself, or what `find_class` understands.
+
+    Args:
+      text: Text, as it was typed.
+      names: Label per class; its names are separated by commas.
+      wnids: WordNet identifier per class; may be empty.
+      flag: Flag that the text came with, for messages.
 
     Raises:
-      UserError: as `find_class`.
+      UserError: As `find_class`; or a range with nothing in it, or beyond the classes.
     """
-    found = [find_class(part, names, wnids=wnids, flag=flag) for part in text.split(",")]
+    found: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(-?\d+):(-?\d+)(?::(-?\d+))?", part.strip())
+        if match is None:
+            found.append(find_class(part, names, wnids=wnids, flag=flag))
+            continue
+        first, to, step = int(match[1]), int(match[2]), int(match[3] or 1)
+        if step < 1:
+            raise UserError(f"{flag} has {part.strip()}: expected a step of 1 or more")
+        some = range(first, to, step)
+        if not some:
+            raise UserError(f"{flag} has {part.strip()}: expected a range with something in it")
+        if not 0 <= some[0] <= some[-1] < len(names):
+            raise UserError(f"{flag} has {part.strip()}: expected 0 to {len(names) - 1}")
+        found += some
     return list(dict.fromkeys(found))
 
 
@@ -86,39 +109,16 @@ def _listed(classes: Sequence[int], names: Sequence[str], word: str) -> str:
 
 
 def read_classes(text: str, scorer: Network) -> Int[np.ndarray, " classes"]:
-    """Class indices, ascending, from `291,340`, `0:1000:10` or labels.
+    """The indices of a network's classes that a text names, ascending.
+
+    Args:
+      text: Text, as `find_classes` understands it.
+      scorer: The network.
 
     Raises:
-      UserError: not such a text, or no such class.
+      UserError: As `find_classes`.
     """
-    count = len(scorer.class_names)
-    named = {
-        name.strip().lower(): k
-        for k, label in reversed(list(enumerate(scorer.class_names)))
-        for name in label.split(",")
-    } | {wnid: k for k, wnid in enumerate(scorer.wnids)}
-    found: set[int] = set()
-    for part in text.split(","):
-        word = part.strip().lower()
-        match = re.fullmatch(r"(-?\d+)(?::(-?\d+)(?::(-?\d+))?)?", word)
-        if match is None and word in named:
-            found.add(named[word])
-            continue
-        if match is None:
-            raise UserError(
-                f"--classes has {part.strip()!r}: expected all, indices, from:to:step or labels of "
-                f"{scorer.name}"
-            )
-        first, to, step = (None if group is None else int(group) for group in match.groups())
-        if step is not None and step < 1:
-            raise UserError(f"--classes has {word}: expected a step of 1 or more")
-        some = [first] if to is None else range(first or 0, to, step or 1)
-        if not len(some):
-            raise UserError(f"--classes has {word}: expected a range with something in it")
-        for k in (some[0], some[-1]):
-            if k is None or not 0 <= k < count:
-                raise UserError(f"--classes has {word}: {scorer.name} has classes 0 to {count - 1}")
-        found.update(k for k in some if k is not None)
+    found = find_classes(text, scorer.class_names, wnids=scorer.wnids)
     return np.asarray(sorted(found), np.int32)
 
 

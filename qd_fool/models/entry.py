@@ -1,16 +1,12 @@
-"""What is known of a network of the zoo, and the table of networks."""
+"""What is known of a network of the zoo, and the type of its table. This module imports no JAX."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from jaxtyping import Array, PyTree
-
-from qd_fool.models.name_map import Shapes
 from qd_fool.models.origin import Origin
-from qd_fool.models.preprocessing import Preprocess
-from qd_fool.registry import Registry
 
-__all__ = ["ZOO", "ZooEntry"]
+__all__ = ["ZooEntry"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +29,8 @@ class ZooEntry:
       mean: BGR, of the networks of Caffe's that subtract one; else None.
       centre: of the others: what their preprocessing subtracts, a channel, in 0..255; as
         `Scorer.mean`.
-      apply, preprocess, image_shape, input_size, chunk, accelerator_chunk: as in `Scorer`.
+      apply, preprocess, image_shape, input_size, chunk, accelerator_chunk: as in `Scorer`. The
+        project's own networks have `LazyFunction`s here, which import JAX when they are called.
       imagenet: whether the classes are ImageNet's 1000; else ten digits.
     """
 
@@ -45,10 +42,10 @@ class ZooEntry:
     preprocessing: str
     accuracy: str
     origin: Origin
-    shapes: Shapes
-    params_from_flat: Callable[..., PyTree[Array]]
-    apply: Callable[..., Array]
-    preprocess: Preprocess
+    shapes: Mapping[str, tuple[int, ...]]
+    params_from_flat: Callable[..., Any]
+    apply: Callable[..., Any]
+    preprocess: Callable[..., Any]
     image_shape: tuple[int, int, int]
     input_size: int
     chunk: int
@@ -56,6 +53,3 @@ class ZooEntry:
     mean: tuple[float, float, float] | None = None
     centre: tuple[float, ...] = (0.0,)
     imagenet: bool = True
-
-
-ZOO: Registry[ZooEntry] = Registry("model")

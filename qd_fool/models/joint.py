@@ -6,15 +6,14 @@ This goes beyond the paper, which shows its pictures to a second network only af
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import get_args
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from qd_fool.choices import Joint
 from qd_fool.errors import UserError
 from qd_fool.models.scorer import Scorer
-
-Joint = Literal["least", "mean"]
 
 RULES: Mapping[str, Callable[[Float[Array, "networks n classes"]], Float[Array, "n classes"]]] = (
     MappingProxyType(

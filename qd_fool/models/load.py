@@ -3,22 +3,23 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
+from qd_fool.choices import Precision
 from qd_fool.errors import UserError
+from qd_fool.lazy import LazyFunction
 from qd_fool.models import preprocessing, retrained
-from qd_fool.models.entry import ZOO, ZooEntry
+from qd_fool.models.entry import ZooEntry
 from qd_fool.models.labels import imagenet_labels
 from qd_fool.models.origin import locate
 from qd_fool.models.readers.read import read_weights
 from qd_fool.models.scorer import Scorer
-
-Precision = Literal["float32", "bfloat16"]
+from qd_fool.models.zoo import ZOO
 
 
 def load_scorer(
@@ -96,19 +97,19 @@ def make_scorer(
         params = entry.params_from_flat(flat, source=source, **more)
     if retrained.has_new_class(params, classes=len(names)):
         names, wnids = retrained.with_new_class(names, wnids)
-    apply = entry.apply
+    apply = _imported(entry.apply)
     if precision not in get_args(Precision):
         raise UserError(
             f"precision is {precision!r}: expected one of {', '.join(get_args(Precision))}"
         )
     if precision == "bfloat16":
         params = jax.tree.map(lambda a: a.astype(jnp.bfloat16), params)
-        apply = functools.partial(_in_bfloat16, entry.apply)
+        apply = functools.partial(_in_bfloat16, apply)
     return Scorer(
         name=entry.name,
         params=params,
         apply=apply,
-        preprocess=entry.preprocess,
+        preprocess=_imported(entry.preprocess),
         image_shape=entry.image_shape,
         input_size=entry.input_size,
         class_names=names,
@@ -119,6 +120,14 @@ def make_scorer(
         weights_sha256=sha256,
         mean=centre,
     )
+
+
+def _imported(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of the zoo, without the step that imports it."""
+    if not isinstance(function, LazyFunction):
+        return function
+    keywords = dict(function.keywords)
+    return functools.partial(function.func, **keywords) if keywords else function.func
 
 
 def _in_bfloat16(apply: Callable[..., Array], params: PyTree[Array], x: Array) -> Array:

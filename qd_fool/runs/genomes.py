@@ -6,20 +6,18 @@ it keeps the living elites and their ancestors, and drops the lines that died ou
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Int, PyTree
 
+from qd_fool.choices import KeepGenomes
 from qd_fool.encodings import Encoding
 from qd_fool.encodings.base import genome_bytes, genome_shapes
 from qd_fool.errors import UserError
 from qd_fool.files import read_npz, write_npz
 from qd_fool.map_elites.state import GenerationLog
-
-KeepGenomes = Literal["auto", "none", "ancestors", "all"]
-
 
 SMALL_GENOME = 16_384
 """Bytes up to which a genome's ancestors are kept if nothing is said."""

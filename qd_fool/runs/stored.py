@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from qd_fool.encodings import Encoding, make_encoding
+from qd_fool.encodings import ENCODINGS, Encoding, make_encoding
 from qd_fool.encodings.base import image_shape_of
 from qd_fool.errors import UserError
-from qd_fool.runs.directory import read_run
+from qd_fool.runs.directory import read_run, with_imports
 
 Kind = Literal["evolution", "ascent", "retraining"]
 
@@ -87,8 +87,14 @@ def encoding_of_run(run: Mapping[str, Any], *, source: str = "run.json") -> Enco
     if shape is None or not isinstance(settings, dict):
         raise UserError(f"{source} does not say how its genomes are to be read")
     image_shape = image_shape_of(shape, source=source)
+    name = run["config"].get("encoding")
+    if name not in ENCODINGS:
+        known = ", ".join(ENCODINGS)
+        raise UserError(
+            with_imports(run, f"{source}: unknown encoding {name!r}: expected one of {known}")
+        )
     try:
-        return make_encoding(run["config"].get("encoding"), image_shape, **settings)
+        return make_encoding(name, image_shape, **settings)
     except UserError:  # says all itself
         raise
     except (TypeError, ValueError) as error:  # text where a number should be, and such

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from command import SMALL, evolve, refused
 from paths import ARCHIVES
-from run_files import archive, assert_same_archive, copy_of, record, write_record
+from run_files import archive, assert_same_archive, copy_of, record, rows_of, write_record
 
 from qd_fool.cli import main
-from qd_fool.commands.evolve.config import ADDED_LATER
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +24,10 @@ def test_archives_of_older_versions_are_read(run_dir, tmp_path):
     """Without the settings and counters that came later."""
     old = copy_of(run_dir, tmp_path / "old")
     run = record(old)
-    for name in ADDED_LATER:
-        del run["config"][name]
-    del run["kind"]
+    first = ("model", "encoding", "seed", "generations", "batch_size", "chunk", "image_size")
+    first += ("crops", "genes", "mutation_rate", "crossover_rate", "archive_rule")
+    run["config"] = {name: run["config"][name] for name in (*first, "weights_sha256")}
+    del run["kind"], run["imports"]
     write_record(old, run)
     arrays = archive(old)
     del arrays["refused"]
@@ -44,9 +44,11 @@ def test_archives_of_older_versions_are_read(run_dir, tmp_path):
 @pytest.mark.parametrize("name", ["mnist_direct", "mnist_ascent"])
 def test_reference_archives_are_exported(tmp_path, name):
     path = copy_of(ARCHIVES / name, tmp_path / name)
-    before = {file: (path / file).read_bytes() for file in ("elites.csv", "lineage.npz")}
     assert main(["export", str(path)]) == 0
-    assert {file: (path / file).read_bytes() for file in before} == before
+    assert_same_archive(ARCHIVES / name, path)
+    # Scored again on another kind of machine, the top classes' confidences may round differently.
+    before, after = (rows_of(run, "elites.csv") for run in (ARCHIVES / name, path))
+    assert [row | {"top5": ""} for row in before] == [row | {"top5": ""} for row in after]
     old, new = record(ARCHIVES / name), record(path)
     del old["png_rescored_max_difference"], new["png_rescored_max_difference"]
     assert new == old

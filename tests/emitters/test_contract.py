@@ -207,9 +207,9 @@ def test_gradients_go_round_the_cells_below_the_ceiling():
         (lambda: Share("gradient", 1.0, VariationSettings()), "expected GradientSettings"),
         (lambda: Share("nosuch", 1.0, None), "unknown emitter"),
         (lambda: VariationSettings("old"), "parents is 'old': expected one of uniform"),
-        (lambda: GradientSettings(steps=0), "gradient-steps is 0"),
-        (lambda: GradientSettings(rate=0.0), "gradient-rate is 0.0"),
-        (lambda: GradientSettings(ceiling=1.0), "gradient-ceiling is 1.0"),
+        (lambda: GradientSettings(steps=0), "gradient_steps is 0"),
+        (lambda: GradientSettings(rate=0.0), "gradient_rate is 0.0"),
+        (lambda: GradientSettings(ceiling=1.0), "gradient_ceiling is 1.0"),
         (
             lambda: me.MapElitesConfig(
                 batch_size=8, chunk=4,

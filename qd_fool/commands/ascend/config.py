@@ -1,4 +1,4 @@
-"""The settings of `qd-fool ascend`."""
+"""The settings of `qd-fool ascend`. This module imports no JAX."""
 
 import dataclasses
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 import tyro
 
-from qd_fool.ascent.config import AscentConfig
-from qd_fool.commands.evolve.flags import flag
-from qd_fool.errors import UserError
-from qd_fool.models.load import Precision
+from qd_fool.choices import Precision
+from qd_fool.commands.common.imports import Importing
+from qd_fool.commands.common.settings import free
+from qd_fool.errors import check_range
 
 Parametrization = Literal["pixels", "cppn"]
 
@@ -19,96 +19,87 @@ LEARNING_RATES = {"imagenet": 1.0, "digits": 4.0, "cppn": 0.03}
 
 
 @dataclasses.dataclass(frozen=True)
-class AscendConfig:
+class AscendConfig(Importing):
     """Climb the network's gradient toward classes, from noise or from a run's elites.
 
-    Writes a run directory like an evolution's, with ascent.csv and mean_subtracted/. Stop with
-    Ctrl-C: what is finished is kept, and --resume goes on.
+    Writes a run directory like an evolution's, with ascent.csv and mean_subtracted/. Ctrl-C keeps
+    finished pictures; --resume continues.
     """
 
     model: str | None = None
-    """The network; `qd-fool models` lists them. That of --from if not given, else lenet."""
+    """Network; `qd-fool models` lists them. Default: the network of --from, else lenet."""
     classes: str = "all"
-    """Toward which: indices, ranges from:to:step, labels; 291,340 or 0:1000:10 or lion. With
-    --objective LAYER:UNIT they only name the cells in which the pictures are kept."""
-    run_dir: Path | None = None
-    """Where to write; a new directory under runs/, named by time, if not given."""
+    """Target classes: indices, ranges from:to:step, WNIDs or labels, such as 291,340 or 0:1000:10
+    or lion. With --objective LAYER:UNIT they only name the cells that keep the pictures."""
+    run_dir: Path | None = free(None)
+    """Directory to write. Default: a new directory under runs/, named by time."""
     preset: str = "adam"
-    """Settings to begin with: adam (log-odds, Adam), paper (the original's), or one of the paper's
-    supplement: seed-1, seed169, seed188, seed360. Flags beat it."""
+    """Settings for flags that are not given: adam (log-odds, Adam), paper (the original's), or one
+    of the paper's supplement: seed-1, seed169, seed188, seed360."""
     parametrization: Parametrization = "pixels"
-    """What is moved: pixels, or the weights of CPPNs whose graphs stay as they are."""
+    """Parameters that move: pixels, or the weights of CPPNs whose graphs do not change."""
     from_run: Annotated[Path | None, tyro.conf.arg(name="from")] = None
-    """A run whose elites are the starts, each toward its own cell's class."""
+    """Run whose elites are the starts, each toward the class of its own cell."""
     objective: str | None = None
-    """What is climbed: log-odds, probability, logit (of the class), LAYER:UNIT or
-    LAYER:CHANNEL,ROW,COLUMN (before its ReLU). Of a unit the strongest iterate is kept, of a class
-    the most confident."""
+    """Value to climb: log-odds, probability, logit (of the class), LAYER:UNIT or
+    LAYER:CHANNEL,ROW,COLUMN (before its ReLU). The strongest iterate is kept for a unit, the most
+    confident one for a class."""
     rule: str | None = None
-    """How far a step goes: adam, progress (the original) or constant."""
+    """Rule for the step size: adam, progress (the original) or constant."""
     lr: float | None = None
-    """adam, constant: the learning rate; if not given 1 gray level, 4 for digits, 0.03 for
-    weights."""
+    """Learning rate of adam and constant. Default: 1 gray level, 4 for digits, 0.03 for weights."""
     early: float | None = None
-    """progress: what a step is to gain, of the confidence or whatever else is climbed."""
+    """Gain that a progress step aims at, in confidence or in the objective."""
     late: float | None = None
-    """progress: at most this share of what is missing."""
+    """Highest share of the missing value that a progress step aims at."""
     max_lr: float | None = None
-    """progress: bound on the learning rate."""
+    """Bound on the learning rate of the progress rule."""
     decay: float | None = None
-    """Pixels: share of the difference from the mean that each step takes away (L2)."""
+    """Share of the difference from the mean that each step removes (L2), for pixels."""
     blur: float | None = None
-    """Pixels: radius of a Gaussian blur after steps; 0 for none, else 0.3 or more."""
+    """Radius of a Gaussian blur after steps, for pixels; 0 for none, else 0.3 or more."""
     blur_every: int | None = None
-    """Pixels: steps from one blur to the next."""
+    """Steps from one blur to the next, for pixels."""
     small_values: float | None = None
-    """Pixels: percentile below which values are set to the mean after each step."""
+    """Percentile below which values are set to the mean after each step, for pixels."""
     small_norms: float | None = None
-    """Pixels: the same of pixels, by their norm."""
+    """Percentile of pixels' norms below which a pixel is set to the mean after each step."""
     low_benefit: float | None = None
-    """Pixels: the same of pixels, by what setting them to the mean would gain."""
+    """Percentile of the gain from setting a pixel to the mean, below which it is set."""
     low_abs_benefit: float | None = None
-    """Pixels: the same, by the size of that."""
+    """Percentile of the absolute value of that gain, below which a pixel is set to the mean."""
     iterations: int | None = None
-    """Forward passes a picture, one more than there are steps; the preset's if not given."""
+    """Forward passes per picture, one more than steps. Default: the preset's."""
     start: str | None = None
-    """Pixels: mean (the network's mean and unit noise), uniform (noise in 0..255), zero (the mean
-    itself), or a PNG of the size that is climbed; mean if not given."""
+    """Start of pixels: mean (the network's mean and unit noise), uniform (noise in 0..255), zero
+    (the mean itself), or a PNG of the size that is climbed. Default: mean."""
     starts: int = 1
-    """How many times each class is climbed, from noise of its own; the best is the elite."""
+    """Starts per class, each from its own noise; the best result is the elite."""
     seed: int = 0
-    """Of all randomness: same seed, same pictures."""
-    weights: Path | None = None
-    """A weights file for the model instead of its own."""
-    mean: Path | None = None
-    """A mean image (.npy or .binaryproto) for the networks trained by Caffe on ImageNet."""
+    """Seed of all randomness: the same seed gives the same pictures."""
+    weights: Path | None = free(None)
+    """Weights file for the model instead of its own."""
+    mean: Path | None = free(None)  # its SHA-256 is compared
+    """Mean image (.npy or .binaryproto) for the networks trained by Caffe on ImageNet."""
     precision: Precision = "float32"
-    """float32, or bfloat16 for the network's parameters and arithmetic."""
+    """Type of the network's parameters and arithmetic: float32 or bfloat16."""
     crops: int = 1
-    """Crops averaged a picture: 1 (centre) or the paper's 10."""
+    """Crops averaged per picture: 1 (centre) or the paper's 10."""
     image_size: int | None = None
-    """Side of the square pictures in pixels; the model's own, or those of --from, if not given."""
+    """Side of the square pictures in pixels. Default: that of --from, else the model's own."""
     chunk: int | None = None
-    """Pictures at once, which bounds the network's memory; the model's own if not given."""
-    block: int | None = None
-    """Pictures kept together, and lost together on Ctrl-C; about a gigabyte of them if not given.
-    Does not change the result."""
-    devices: int | None = None
-    """Devices to use; all if not given. Does not change the result."""
-    resume: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Go on with the run in --run-dir; its settings hold where none are given."""
+    """Pictures at once, which bounds the network's memory. Default: the model's own."""
+    block: int | None = free(None)
+    """Pictures that are kept together, and lost together on Ctrl-C. Default: about a gigabyte of
+    them. Does not change the result."""
+    devices: int | None = free(None)
+    """Number of devices. Default: all. Does not change the result."""
+    resume: tyro.conf.FlagCreatePairsOff[bool] = free(False)
+    """Continue the run in --run-dir. Settings that are not given are those of the run."""
 
     def __post_init__(self) -> None:
-        for name in ("starts", "image_size", "chunk", "block", "devices"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"--{flag(name)} is {value}: expected 1 or more")
-        if not 0 <= self.seed < 2**32:
-            raise UserError(f"--seed is {self.seed}: expected 0 to {2**32 - 1}")
-
-
-# Free to differ between the parts of a resumed run: none of them touches the outcome.
-NOT_COMPARED = ("run_dir", "resume", "devices", "block", "weights", "mean")
+        check_range(self, "starts", "image_size", "chunk", "block", "devices", least=1)
+        check_range(self, "seed", least=0, most=2**32 - 1)
 
 
 USED_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -118,6 +109,3 @@ USED_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "max_lr": ("rule", ("progress",)),
 }
 """Flags that only mean something where another has one of these values."""
-
-
-OF_ASCENT = tuple(field.name for field in dataclasses.fields(AscentConfig))

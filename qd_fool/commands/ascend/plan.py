@@ -1,7 +1,6 @@
 """An `AscendConfig` with its names looked up and its defaults filled in."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,11 +11,11 @@ from rich.console import Console
 from qd_fool.ascent.blocks import evaluations_of
 from qd_fool.ascent.config import PRESETS, AscentConfig
 from qd_fool.ascent.objectives import OF_CLASSES, read_objective
-from qd_fool.commands.ascend.config import LEARNING_RATES, OF_ASCENT, USED_WITH, AscendConfig
+from qd_fool.commands.ascend.config import LEARNING_RATES, USED_WITH, AscendConfig
 from qd_fool.commands.ascend.source import Source, read_source
 from qd_fool.commands.common.networks import Networks
+from qd_fool.commands.common.settings import flag, record_of
 from qd_fool.commands.common.subject import Subject, make_subject
-from qd_fool.commands.evolve.flags import flag
 from qd_fool.encodings import Encoding, make_encoding
 from qd_fool.errors import UserError
 from qd_fool.models.class_names import read_classes
@@ -24,6 +23,8 @@ from qd_fool.models.network import Network
 
 NOISE = ("mean", "uniform")
 """Starts that are random."""
+
+OF_ASCENT = tuple(field.name for field in dataclasses.fields(AscentConfig))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,7 +100,7 @@ def plan_ascent(config: AscendConfig, *, console: Console) -> AscendPlan:
     )
     subject = make_subject(networks, scorer, encoding, crops=ascent.crops, chunk=ascent.chunk)
     record = {
-        **{k: str(v) if isinstance(v, Path) else v for k, v in vars(config).items()},
+        **record_of(config),
         "mean_sha256": None,
         **subject.hashes,
         "from_digest": None if source is None else source.digest,

@@ -7,11 +7,14 @@ from jax.sharding import Mesh
 
 from qd_fool.commands.ascend.plan import AscendPlan
 from qd_fool.commands.common.record import new_record
-from qd_fool.commands.evolve.config import EvolveConfig
-from qd_fool.commands.evolve.plan import plain
+from qd_fool.commands.evolve.config import EvolveConfig, record_of_run
+from qd_fool.commands.evolve.presets import with_preset
+from qd_fool.encodings.table import ENCODINGS
 
 
-def ascent_record(planned: AscendPlan, mesh: Mesh, *, seconds: float) -> dict[str, Any]:
+def ascent_record(
+    planned: AscendPlan, mesh: Mesh, *, seconds: float, imports: list[dict[str, str]]
+) -> dict[str, Any]:
     """`run.json` of an ascent that begins or continues.
 
     The settings are under `ascent`. `config` describes the subject in the keys of an evolution, as
@@ -22,10 +25,11 @@ def ascent_record(planned: AscendPlan, mesh: Mesh, *, seconds: float) -> dict[st
       planned: Plan of the ascent.
       mesh: Devices that the ascent uses.
       seconds: Run time so far.
+      imports: Files of --import, from `imports_record`.
     """
     config, subject = planned.config, planned.subject
-    known = {field.name for field in dataclasses.fields(EvolveConfig)}
-    settings = dataclasses.asdict(subject.encoding.settings)
+    values = dataclasses.asdict(subject.encoding.settings)
+    own = ENCODINGS.settings_of(subject.encoding.name)
     evolution = EvolveConfig(
         model=subject.scorer.name,
         encoding=subject.encoding.name,
@@ -39,14 +43,15 @@ def ascent_record(planned: AscendPlan, mesh: Mesh, *, seconds: float) -> dict[st
         crops=subject.crops,
         image_size=config.image_size,
         chunk=subject.chunk,
-        **{name: value for name, value in settings.items() if name in known},
+        settings={setting.key: values[setting.field] for setting in own},
     )
     return new_record(
         "ascent",
         subject,
         mesh,
-        config={**{k: plain(v) for k, v in vars(evolution).items()}, **subject.hashes},
+        config=record_of_run(with_preset(evolution)) | subject.hashes,
         generations=0,
         ascent=planned.record,
         seconds=seconds,
+        imports=imports,
     )

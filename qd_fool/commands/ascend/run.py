@@ -17,6 +17,7 @@ from qd_fool.commands.ascend.results import write_ascent
 from qd_fool.commands.ascend.resume import check_ascent_resumable
 from qd_fool.commands.ascend.starts import make_starts
 from qd_fool.commands.ascend.table import print_table
+from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.record import devices_in_words, resume_command, update_record
 from qd_fool.devices.mesh import make_mesh
 from qd_fool.errors import UserError
@@ -72,7 +73,8 @@ def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
 
     make_run_dir(run_dir)
     with sole_user(run_dir):
-        record = ascent_record(planned, mesh, seconds=stored.get("seconds", 0.0))
+        imports = imports_record(config.imports) or stored.get("imports", [])
+        record = ascent_record(planned, mesh, seconds=stored.get("seconds", 0.0), imports=imports)
         write_json(run_dir / "run.json", record)
         interrupted = climb_blocks(planned, ascent, starts, run_dir, console=console)
         return _finish(planned, run_dir, interrupted=interrupted, console=console)

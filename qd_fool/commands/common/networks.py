@@ -4,12 +4,12 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from qd_fool.choices import Joint, Precision
 from qd_fool.errors import UserError
 from qd_fool.models import Scorer, load_scorer
-from qd_fool.models.entry import ZOO
-from qd_fool.models.joint import Joint, join_scorers
-from qd_fool.models.load import Precision
+from qd_fool.models.joint import join_scorers
 from qd_fool.models.network import Network
+from qd_fool.models.zoo import ZOO
 
 OWN = "own"
 """What is said instead of a weights file for a network that is to keep its own."""

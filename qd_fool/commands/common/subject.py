@@ -9,6 +9,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from qd_fool.commands.common.imports import refuse_unknown
 from qd_fool.commands.common.networks import Networks
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
@@ -97,6 +98,7 @@ def stored_networks(run: StoredRun) -> Networks:
     Raises:
       UserError: `run.json` is damaged.
     """
+    refuse_unknown(run.record, emitters=False)
 
     def file(name: str) -> Path | None:
         path = _field(run, name, str, None)

@@ -1,83 +1,143 @@
-"""Which fields of an `EvolveConfig` are settings of its encoding, and which of its emitters.
+"""The settings of a run's encoding and emitters: which ones a configuration gives, and to whom.
 
-A configuration is any dataclass here: that of the command imports this.
+A setting has up to two names: NAME_FIELD (`cppn_coords`), and for those of this project's own
+encodings and emitters a shorter one (`coords`), which run.json has. `color` and `crossover_rate`
+are names that the encodings share: they mean the field of the encoding that the run uses.
 """
 
-import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
-from qd_fool.emitters.base import EMITTERS
+from qd_fool.commands.common.settings import flag
+from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.emitters.shares import Share
-from qd_fool.encodings import ENCODINGS
+from qd_fool.emitters.table import EMITTERS
+from qd_fool.encodings.table import ENCODINGS
 from qd_fool.errors import UserError
+from qd_fool.registry import Setting, all_settings
+
+EMITTERS_BY_DEFAULT = "variation"
 
 
-def encoding_settings(config: Any) -> dict[str, Any]:
-    """Those fields of a configuration that are settings of its encoding.
+def emitter_parts(config: EvolveConfig) -> list[tuple[str, float]]:
+    """The emitters that a configuration names, and their shares.
 
-    Raises:
-      UserError: one of another encoding's was set.
-    """
-    values = vars(config)
-    defaults = {f.name: f.default for f in dataclasses.fields(config)}
-    own = {f.name for f in dataclasses.fields(ENCODINGS[config.encoding].settings)}
-    for name in ENCODINGS:
-        for field in dataclasses.fields(ENCODINGS[name].settings):
-            if field.name in own or field.name not in values:
-                continue
-            if values[field.name] != defaults[field.name]:
-                raise UserError(
-                    f"--{flag(field.name)} {values[field.name]} is of the {name} encoding: "
-                    f"the {config.encoding} encoding has no such setting"
-                )
-    return {name: value for name, value in values.items() if name in own}
-
-
-def emitter_shares(config: Any) -> tuple[Share, ...]:
-    """The emitters that a configuration names, with the settings that it holds for them.
-
-    A setting of an emitter is a field of that name, or of the emitter's name before it.
+    Args:
+      config: Configuration of a run.
 
     Raises:
-      UserError: no such emitter, or a share that is no number; a setting of one that is not there.
+      UserError: No such emitter, one twice, or a share that is no number.
     """
-    values = vars(config)
-    defaults = {f.name: f.default for f in dataclasses.fields(config)}
-
-    def flag_of(name: str, field: str) -> str:
-        return field if field in values else f"{name}_{field}"
-
-    shares = []
-    for part in config.emitters.split(","):
+    parts, text = [], config.emitters or EMITTERS_BY_DEFAULT
+    for part in text.split(","):
         name, colon, number = part.strip().partition(":")
         if name not in EMITTERS:
             raise UserError(f"--emitters names {name!r}: expected {', '.join(EMITTERS)}")
         try:
-            share = float(number) if colon else 1.0
+            parts.append((name, float(number) if colon else 1.0))
         except ValueError as error:
             raise UserError(
                 f"--emitters has {part.strip()!r}: expected a number behind the colon"
             ) from error
-        fields = [f.name for f in dataclasses.fields(EMITTERS[name].settings)]
-        flags = {field: flag_of(name, field) for field in fields}
-        settings = {field: values[its] for field, its in flags.items() if its in values}
-        shares.append(Share(name, share, EMITTERS[name].settings(**settings)))
-    named = [share.name for share in shares]
-    if len(set(named)) < len(named):
-        raise UserError(f"--emitters is {config.emitters!r}: expected each at most once")
-    for name in EMITTERS:
-        for field in dataclasses.fields(EMITTERS[name].settings):
-            its = flag_of(name, field.name)
-            if its not in values:
-                continue  # of an emitter that the command does not know
-            if name not in named and values[its] != defaults[its]:
-                raise UserError(
-                    f"--{flag(its)} {values[its]} is of the {name} emitter: "
-                    f"--emitters {config.emitters} does not have it"
-                )
-    return tuple(shares)
+    names = [name for name, _ in parts]
+    if len(set(names)) < len(names):
+        raise UserError(f"--emitters is {text!r}: expected each at most once")
+    return parts
 
 
-def flag(name: str) -> str:
-    """A field's name as the command spells it, without the dashes before it."""
-    return name.replace("_", "-")
+def settings_used(config: EvolveConfig) -> list[Setting]:
+    """The settings of the run's encoding and emitters.
+
+    Args:
+      config: Configuration of a run.
+
+    Raises:
+      UserError: No such encoding or emitter.
+    """
+    names = [name for name, _ in emitter_parts(config)]
+    emitters = [setting for name in names for setting in EMITTERS.settings_of(name)]
+    return [*ENCODINGS.settings_of(config.encoding), *emitters]
+
+
+def settings_given(config: EvolveConfig) -> dict[str, Any]:
+    """The given settings of the run's encoding and emitters, by their names in run.json.
+
+    Args:
+      config: Configuration of a run.
+
+    Raises:
+      UserError: A setting of an encoding or emitter that the run does not use; or one setting
+        under two names, with two values.
+    """
+    used = settings_used(config)
+    given: dict[str, Any] = {}
+    for name, value in config.settings.items():
+        own = next((setting for setting in used if name in setting.names), None)
+        if own is None:
+            raise UserError(_not_used(config, name))
+        if given.setdefault(own.key, value) != value:
+            first, second = (f"--{flag(word)}" for word in own.names)
+            raise UserError(f"{first} and {second} are the same setting: expected one of them")
+    return given
+
+
+def _not_used(config: EvolveConfig, name: str) -> str:
+    owners = [setting for setting in all_settings() if name in setting.names]
+    if not owners:
+        return f"no encoding or emitter has a setting {name!r}"
+    kind = owners[0].kind
+    names = " and ".join(setting.owner for setting in owners)
+    whose = f"--{flag(name)} applies only to the {names} {kind}{'s' * (len(owners) > 1)}"
+    if kind == "encoding":
+        return f"{whose}; this run uses {config.encoding}"
+    return f"{whose}; --emitters is {config.emitters or EMITTERS_BY_DEFAULT}"
+
+
+def all_filled(config: EvolveConfig, preset: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of the run's encoding and emitters, by their names in run.json.
+
+    Args:
+      config: Configuration of a run, whose settings count.
+      preset: Settings that count where the configuration has none. Where these have none, the
+        encoding's and the emitters' own defaults do.
+
+    Raises:
+      UserError: As `settings_given`.
+    """
+    given = settings_given(config)
+    return {
+        setting.key: given.get(setting.key, preset.get(setting.key, setting.default))
+        for setting in settings_used(config)
+    }
+
+
+def encoding_settings(config: EvolveConfig) -> dict[str, Any]:
+    """The fields of the encoding's settings that a configuration gives.
+
+    Args:
+      config: Configuration of a run.
+
+    Raises:
+      UserError: As `settings_given`.
+    """
+    return _fields(ENCODINGS.settings_of(config.encoding), settings_given(config))
+
+
+def emitter_shares(config: EvolveConfig) -> tuple[Share, ...]:
+    """The emitters that a configuration names, with the settings that it gives them.
+
+    Args:
+      config: Configuration of a run.
+
+    Raises:
+      UserError: As `emitter_parts` and `settings_given`; or a value that an emitter refuses.
+    """
+    given = settings_given(config)
+    return tuple(
+        Share(name, share, EMITTERS[name].settings(**_fields(EMITTERS.settings_of(name), given)))
+        for name, share in emitter_parts(config)
+    )
+
+
+def _fields(settings: list[Setting], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {s.field: given[s.key] for s in settings if s.key in given}

@@ -1,22 +1,22 @@
 """An `EvolveConfig` with its names looked up and its defaults filled in."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import jax
 
 from qd_fool.commands.common.networks import Networks
 from qd_fool.commands.common.subject import Subject, make_subject
-from qd_fool.commands.evolve.config import CPU_MINUTES, EvolveConfig
+from qd_fool.commands.evolve.config import CPU_MINUTES, EvolveConfig, record_of_run
 from qd_fool.commands.evolve.flags import emitter_shares, encoding_settings
+from qd_fool.commands.evolve.presets import with_preset
 from qd_fool.encodings import make_encoding
 from qd_fool.map_elites.config import (
     MapElitesConfig,
-    check_extent,
     counted_evaluations,
     generations_for,
 )
+from qd_fool.map_elites.extent import check_extent
 from qd_fool.models.network import Network
 from qd_fool.runs.genomes import KeepGenomes, what_to_keep
 
@@ -57,6 +57,7 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     Raises:
       UserError: unknown names, unreadable weights, settings out of range.
     """
+    config = with_preset(config)
     fields = [field.name for field in dataclasses.fields(Networks)]
     networks = Networks(**{name: getattr(config, name) for name in fields})
     scorer = networks.load()
@@ -83,7 +84,7 @@ def plan(config: EvolveConfig) -> EvolvePlan:
         networks, scorer, encoding, crops=map_elites.crops, chunk=map_elites.chunk
     )
     record = {
-        **{k: plain(v) for k, v in vars(config).items()},
+        **record_of_run(config),
         **given,  # how far to evolve is decided anew when the run is resumed
         **subject.hashes,
     }
@@ -102,13 +103,6 @@ def map_elites_config(config: EvolveConfig) -> MapElitesConfig:
         chunk=config.chunk,
         emitters=emitter_shares(config),
     )
-
-
-def plain(value: Any) -> Any:
-    """As JSON holds it."""
-    if isinstance(value, tuple):
-        return [plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def fill_in(config: EvolveConfig, scorer: Network, *, side: int, on_cpu: bool) -> dict[str, Any]:

@@ -1,27 +1,29 @@
 """Named settings of an evolution: the paper's, and those that find most per counted evaluation."""
 
+import dataclasses
 from typing import Any, Literal, get_args
 
 from qd_fool.commands.evolve.config import EvolveConfig
-from qd_fool.encodings import ENCODINGS
+from qd_fool.commands.evolve.flags import EMITTERS_BY_DEFAULT, all_filled
+from qd_fool.encodings.table import ENCODINGS
 from qd_fool.errors import UserError
-from qd_fool.models.entry import ZOO
+from qd_fool.models.zoo import ZOO
 
 Preset = Literal["paper", "fast"]
 
 
 def preset_fields(preset: str, *, model: str, encoding: str) -> dict[str, Any]:
-    """What a preset sets in an `EvolveConfig`; what it leaves out has its usual default.
+    """The fields and settings of an `EvolveConfig` that a preset has; all others are as usual.
 
     "fast" was chosen by `benchmarks/efficiency.py`, whose table shows what else was tried.
 
     Args:
       preset: "paper" or "fast".
-      model: as in the zoo.
-      encoding: as registered.
+      model: Name of the network in the zoo.
+      encoding: Name of the encoding.
 
     Raises:
-      UserError: no such preset, model or encoding; or nothing faster is known of that encoding.
+      UserError: No such preset, model or encoding; or no settings for that encoding.
     """
     if preset not in get_args(Preset):
         raise UserError(f"--preset is {preset!r}: expected {' or '.join(get_args(Preset))}")
@@ -47,15 +49,25 @@ def preset_fields(preset: str, *, model: str, encoding: str) -> dict[str, Any]:
         ("direct", False): {"batch_size": 20, "chunk": 10, "emitters": "variation,gradient"},
     }
     if (encoding, imagenet) not in fast:
-        raise UserError(f"--preset fast knows nothing of the {encoding} encoding: leave it out")
+        raise UserError(f"--preset fast has no settings for the {encoding} encoding: leave it out")
     return fast[encoding, imagenet]
 
 
-def with_preset(preset: str, *, model: str, encoding: str) -> EvolveConfig:
-    """A configuration with a preset's settings, to be changed by `dataclasses.replace`.
+def with_preset(config: EvolveConfig) -> EvolveConfig:
+    """A configuration with all that its preset, encoding and emitters say where it says nothing.
+
+    What the configuration gives beats the preset. Settings of the preset for an emitter that the
+    configuration does not use have no effect.
+
+    Args:
+      config: Configuration, with a preset by name.
 
     Raises:
-      UserError: as `preset_fields`.
+      UserError: As `preset_fields` and `flags.settings_given`.
     """
-    fields = preset_fields(preset, model=model, encoding=encoding)
-    return EvolveConfig(model=model, encoding=encoding, preset=preset, **fields)
+    preset = preset_fields(config.preset, model=config.model, encoding=config.encoding)
+    own = {field.name for field in dataclasses.fields(EvolveConfig)} & set(preset)
+    usual = {"emitters": EMITTERS_BY_DEFAULT} | {name: preset[name] for name in own}
+    missing = {name: value for name, value in usual.items() if getattr(config, name) is None}
+    config = dataclasses.replace(config, **missing)
+    return dataclasses.replace(config, settings=all_filled(config, preset))

@@ -1,67 +1,86 @@
 """The settings of a stored run, and whether a run can continue with others."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qd_fool.commands.evolve.config import ADDED_LATER, NOT_COMPARED, EvolveConfig
-from qd_fool.commands.evolve.plan import EvolvePlan, plain
-from qd_fool.errors import UserError
-from qd_fool.runs.directory import differences, read_run
+from qd_fool.commands.common.imports import import_differences, refuse_unknown
+from qd_fool.commands.common.settings import (
+    check_type,
+    config_of,
+    from_plain,
+    outcome,
+    refuse_differences,
+)
+from qd_fool.commands.evolve.config import EvolveConfig, record_of_run
+from qd_fool.commands.evolve.flags import settings_used
+from qd_fool.commands.evolve.plan import EvolvePlan
+from qd_fool.commands.evolve.presets import with_preset
+from qd_fool.registry import all_settings
+from qd_fool.runs.directory import read_run
 
 
-def with_later_fields(record: dict[str, Any]) -> dict[str, Any]:
-    """A stored configuration, with those fields that its version did not have at their defaults."""
-    defaults = {f.name: plain(f.default) for f in dataclasses.fields(EvolveConfig)}
-    return {name: defaults[name] for name in ADDED_LATER} | record
+def config_of_record(record: Mapping[str, Any], *, source: str) -> EvolveConfig:
+    """The configuration of a record, with the settings of its encoding and emitters.
+
+    Records of older versions also hold settings of encodings and emitters that the run did not use;
+    they are left out.
+
+    Args:
+      record: Plain values by name, as `record_of_run` has them.
+      source: Where the record stands, for messages.
+
+    Raises:
+      UserError: The record is damaged, or names an encoding or emitter that is not known.
+    """
+    config = config_of(EvolveConfig, record, source=source, needs=("model", "encoding", "seed"))
+    stored = [setting for setting in settings_used(config) if setting.key in record]
+    for setting in stored:
+        check_type(setting.key, record[setting.key], setting.default, source=source)
+    settings = {s.key: from_plain(record[s.key], s.type) for s in stored}
+    return dataclasses.replace(config, settings=settings)
 
 
 def stored_config(run_dir: Path) -> EvolveConfig:
     """The configuration that a run was started with, as a default for resuming it.
 
+    Args:
+      run_dir: Directory of the run.
+
     Raises:
-      UserError: no run there, or one of other fields than this version's.
+      UserError: No run there, a damaged one, or one with an encoding, emitter or network that is
+        not known; names the file that the run imported.
     """
-    record = with_later_fields(read_run(run_dir)["config"])
-    fields = {f.name for f in dataclasses.fields(EvolveConfig)}
-    paths = {"weights", "init_from", "mean", "photos"}
-    missing = sorted(fields - set(record))
-    if missing:
-        raise UserError(f"{run_dir / 'run.json'}: its config lacks {', '.join(missing)}")
-    defaults = {f.name: plain(f.default) for f in dataclasses.fields(EvolveConfig)}
-    for name, default in defaults.items():
-        kinds = (int, float) if type(default) is float else (type(default),)
-        if default is not None and type(record[name]) not in kinds:
-            raise UserError(
-                f"{run_dir / 'run.json'}: {name} is {record[name]!r}, expected "
-                f"{type(default).__name__}"
-            )
-    try:
-        known: dict[str, Any] = {
-            k: Path(v) if k in paths and v is not None else v
-            for k, v in record.items()
-            if k in fields
-        }
-        known |= {"photos": None, "convert": False}  # shown when the run began
-        known["also"] = tuple(map(str, known["also"]))
-        known["also_weights"] = tuple(map(Path, known["also_weights"]))
-        return EvolveConfig(**(known | {"run_dir": run_dir, "resume": True}))
-    except TypeError as error:
-        raise UserError(f"{run_dir / 'run.json'}: its config is damaged ({error})") from error
+    run = read_run(run_dir)
+    refuse_unknown(run)
+    config = config_of_record(run["config"], source=f"{run_dir / 'run.json'}: its config")
+    # Photographs were shown when the run began.
+    return dataclasses.replace(config, photos=None, convert=False, run_dir=run_dir, resume=True)
 
 
 def check_resumable(run_dir: Path, wanted: EvolvePlan) -> dict[str, Any]:
-    """The `run.json` of a run that is to go on.
+    """The `run.json` of a run that is to continue.
+
+    Args:
+      run_dir: Directory of the run.
+      wanted: The plan with which it would continue.
 
     Raises:
-      UserError: it was run with another configuration; names each difference.
+      UserError: It was run with another configuration; names each difference.
     """
     run = read_run(run_dir)
-
-    def outcome(record: dict[str, Any]) -> dict[str, Any]:
-        return {k: v for k, v in record.items() if k not in NOT_COMPARED}
-
-    different = differences(outcome(with_later_fields(run["config"])), outcome(wanted.record))
-    if different:
-        raise UserError(f"cannot resume {run_dir}: {'; '.join(different)}")
+    also = import_differences(run, wanted.config.imports)
+    refuse_differences(run_dir, _outcome(run["config"]), _outcome(wanted.record), also=also)
     return run
+
+
+def _outcome(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the outcome, with all settings of the run's encoding and emitters alone.
+
+    Values that no field holds, such as the weights' SHA-256, are kept.
+    """
+    config = with_preset(config_of_record(record, source="run.json: its config"))
+    known = {name for setting in all_settings() for name in setting.names}
+    rest = {name: value for name, value in record.items() if name not in known}
+    return outcome(EvolveConfig, rest | record_of_run(config))

@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 from rich.console import Console
 
+from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.common.record import (
     close_record,
@@ -100,6 +101,7 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
             config=planned.record,
             generations=planned.generations,
             init_from_digest=start.donor,
+            imports=imports_record(config.imports) or (stored or {}).get("imports", []),
         )
         write_json(run_dir / "run.json", record)
 

@@ -1,4 +1,4 @@
-"""Settings of `qd-fool reproduce`."""
+"""The settings of `qd-fool reproduce`. This module imports no JAX."""
 
 import dataclasses
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 import tyro
 
-from qd_fool.commands.evolve.flags import flag
-from qd_fool.errors import UserError
+from qd_fool.commands.common.imports import Importing
+from qd_fool.errors import UserError, check_range
 
 
 @dataclasses.dataclass(frozen=True)
-class ReproduceConfig:
+class ReproduceConfig(Importing):
     """Run the paper's experiments, and compare the results with the paper's figures.
 
     Each experiment is a command of its own, which is printed, and which the summary shows beside
@@ -21,36 +21,34 @@ class ReproduceConfig:
     what: Annotated[Literal["mnist", "imagenet"], tyro.conf.Positional]
     """mnist: under an hour on two cores; imagenet: about as long with the default --budget."""
     out: Path | None = None
-    """Where to write: summary.md, summary.csv, plots, and one directory per run;
-    runs/reproduce-mnist or runs/reproduce-imagenet if not given."""
+    """Directory to write: summary.md, summary.csv, plots, and one directory per run. Default:
+    runs/reproduce-mnist or runs/reproduce-imagenet."""
     seeds: int | None = None
-    """Evolutions of a kind, with seeds 0, 1, ...; 5 on MNIST, 1 on ImageNet if not given."""
+    """Evolutions per kind, with seeds 0, 1, ...; default: 5 on MNIST, 1 on ImageNet."""
     encoding: Literal["direct", "cppn", "both"] = "direct"
-    """MNIST: encoding of the pictures in the retraining rounds."""
+    """Encoding of the retraining rounds (MNIST)."""
     rounds: int = 15
-    """MNIST: networks in the retraining table."""
+    """Networks in the retraining table (MNIST)."""
     recipe: Literal["short", "caffe"] = "short"
-    """MNIST: how networks are trained: the short recipe, or Caffe's."""
+    """Training recipe (MNIST): the short one, or Caffe's."""
     data_dir: Path | None = None
-    """MNIST: where tensorflow-datasets keeps its data."""
+    """Folder in which tensorflow-datasets keeps its data (MNIST)."""
     budget: int = 40_000
-    """ImageNet: counted evaluations of an evolution; those of the paper took 2,000,800."""
+    """Counted evaluations of an evolution (ImageNet); the paper's took 2,000,800."""
     networks: tuple[str, ...] = ("squeezenet1.1", "efficientnet-lite0", "efficientnet-lite1")
-    """ImageNet: NAME or NAME=WEIGHTS. Pictures are evolved against the first network, and against
-    the first two at once; all networks score all pictures."""
+    """Networks (ImageNet): NAME or NAME=WEIGHTS. Pictures are evolved against the first, and
+    against the first two together; all networks score all pictures."""
     photos: str | None = None
-    """ImageNet: photographs for retraining, as in `qd-fool retrain`; no retraining without."""
+    """Photographs for retraining (ImageNet), as in `qd-fool retrain`; without them there is no
+    retraining."""
 
     def __post_init__(self) -> None:
-        """Refuse settings that can't be run.
+        """Refuse what can't be run.
 
         Raises:
           UserError: A number is out of range, or there are too few networks.
         """
-        for name in ("seeds", "rounds", "budget"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"--{flag(name)} is {value}: expected 1 or more")
+        check_range(self, "seeds", "rounds", "budget", least=1)
         if len(self.networks) < 3:
             raise UserError(
                 f"--networks names {len(self.networks)}: expected 3 or more, two to be fooled at "

@@ -8,7 +8,7 @@ import numpy as np
 
 from qd_fool.commands.reproduce.ascent import ascent_rows
 from qd_fool.commands.reproduce.config import ReproduceConfig
-from qd_fool.commands.reproduce.steps import Step, by_kind, confidences, evaluations, named, results
+from qd_fool.commands.reproduce.steps import Step, by_kind, confidences, evaluations, named
 from qd_fool.commands.reproduce.summary import Row, median_row, p_value, plot_runs
 from qd_fool.commands.reproduce.transfer import transfer_rows
 from qd_fool.files import read_json
@@ -101,9 +101,8 @@ def imagenet_rows(config: ReproduceConfig, out: Path, steps: Sequence[Step]) -> 
     """
     evolutions = by_kind(steps, KINDS)
     rows = [row for kind, same in evolutions.items() for row in _evolution(kind, same)]
-    runs = {kind: results(same) for kind, same in evolutions.items()}
-    plot_runs(out / "confidence.png", runs, title="Median over the 1000 classes")
-    rows += _between(runs, named(steps, "cppn-paper/seed0"))
+    plot_runs(out / "confidence.png", evolutions, title="Median over the 1000 classes")
+    rows += _between(evolutions, named(steps, "cppn-paper/seed0"))
     rows += ascent_rows(
         named(steps, "ascent"),
         experiment="gradient ascent (Adam, log-odds), pixels",
@@ -148,10 +147,10 @@ def _evolution(kind: str, steps: Sequence[Step]) -> list[Row]:
     ]
 
 
-def _between(runs: dict[str, list[Path]], step: Step) -> list[Row]:
+def _between(evolutions: dict[str, list[Step]], step: Step) -> list[Row]:
     """A row that compares the two encodings."""
     direct, cppn = (
-        np.concatenate([confidences(run) for run in runs[kind]])
+        np.concatenate([confidences(each.result) for each in evolutions[kind]])
         for kind in ("direct-paper", "cppn-paper")
     )
     test = mann_whitney(cppn, direct)

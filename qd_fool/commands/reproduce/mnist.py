@@ -8,7 +8,7 @@ import numpy as np
 
 from qd_fool.commands.reproduce.ascent import ascent_rows
 from qd_fool.commands.reproduce.config import ReproduceConfig
-from qd_fool.commands.reproduce.steps import Step, by_kind, confidences, named, results, rows_of
+from qd_fool.commands.reproduce.steps import Step, by_kind, confidences, named, rows_of
 from qd_fool.commands.reproduce.summary import Row, median_row, p_value, plot_runs
 from qd_fool.commands.reproduce.transfer import transfer_rows
 from qd_fool.files import read_json
@@ -73,7 +73,7 @@ def mnist_steps(config: ReproduceConfig, out: Path) -> list[Step]:
         )
     )
     for kind in ("direct-paper", "cppn-paper", "direct-joint", "cppn-joint"):
-        runs = [step.result for step in steps if step.name.startswith(f"{kind}/")]
+        runs = [step.result for step in by_kind(steps, [kind])[kind]]
         where = out / f"transfer-{kind}"
         words = ("transfer", *map(str, runs), "--to", "lenet", "--to", "lenet-b", "--to", "lenet",
                  "--weights", "own", "--weights", "own", "--weights", str(third),
@@ -98,9 +98,8 @@ def mnist_rows(config: ReproduceConfig, out: Path, steps: Sequence[Step]) -> lis
     """
     evolutions = by_kind(steps, ("direct-paper", "cppn-paper", "direct-fast", "cppn-fast"))
     rows = [row for kind, same in evolutions.items() for row in evolution_rows(kind, same)]
-    runs = {kind: results(same) for kind, same in evolutions.items()}
-    rows += _between(runs, steps)
-    plot_runs(out / "confidence.png", runs, title="LeNet: median over the ten digits")
+    plot_runs(out / "confidence.png", evolutions, title="LeNet: median over the ten digits")
+    rows += _between(evolutions)
     rows += ascent_rows(
         named(steps, "ascent"),
         experiment="gradient ascent (Adam, log-odds), from noise",
@@ -167,14 +166,14 @@ def _first(log: Sequence[dict[str, str]], column: str) -> int | None:
     return next((int(row["evaluations"]) for row in log if float(row[column]) >= 0.9999), None)
 
 
-def _between(runs: dict[str, list[Path]], steps: Sequence[Step]) -> list[Row]:
+def _between(evolutions: dict[str, list[Step]]) -> list[Row]:
     """A row that compares the two encodings."""
     pooled = {
-        kind: np.concatenate([confidences(run) for run in runs[kind]])
+        kind: np.concatenate([confidences(step.result) for step in evolutions[kind]])
         for kind in ("direct-paper", "cppn-paper")
     }
     test = mann_whitney(pooled["direct-paper"], pooled["cppn-paper"])
-    cppn_steps = [step for step in steps if step.name.startswith("cppn-paper/")]
+    cppn_steps = evolutions["cppn-paper"]
     return [
         Row(
             experiment="direct against CPPN, paper's settings",

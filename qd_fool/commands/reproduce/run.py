@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from qd_fool.commands.evolve.flags import flag
+from qd_fool.commands.common.settings import command_line
 from qd_fool.commands.reproduce.config import ReproduceConfig
 from qd_fool.commands.reproduce.imagenet import imagenet_rows, imagenet_steps
 from qd_fool.commands.reproduce.mnist import mnist_rows, mnist_steps
@@ -44,22 +43,15 @@ def reproduce_run(config: ReproduceConfig, *, console: Console) -> Path:
     out = config.out or Path("runs") / f"reproduce-{config.what}"
     make_run_dir(out, flag="--out")
     steps = mnist_steps(config, out) if config.what == "mnist" else imagenet_steps(config, out)
+    flags = [word for file in config.imports for word in ("--import", str(file))]
+    steps = [dataclasses.replace(step, words=(*step.words, *flags)) for step in steps]
     run_steps(steps, out, console=console)
     rows = (mnist_rows if config.what == "mnist" else imagenet_rows)(config, out, steps)
-    write_summary(out, rows, steps, title=_title(config), command=_command(config, out))
+    write_summary(
+        out, rows, steps, title=_title(config), command=command_line("reproduce", config, out=out)
+    )
     console.print(f"look at {out / 'summary.md'}")
     return out
-
-
-def _command(config: ReproduceConfig, out: Path) -> str:
-    """The command that reproduces the same again."""
-    words = ["qd-fool", "reproduce", config.what, "--out", str(out)]
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if field.name not in ("what", "out") and value != field.default:
-            values = value if isinstance(value, tuple) else (value,)
-            words += [f"--{flag(field.name)}", *map(str, values)]
-    return shlex.join(words)
 
 
 def _title(config: ReproduceConfig) -> str:

@@ -65,11 +65,6 @@ def by_kind(steps: Sequence[Step], kinds: Iterable[str]) -> dict[str, list[Step]
     return {kind: [step for step in steps if step.name.startswith(f"{kind}/")] for kind in kinds}
 
 
-def results(steps: Sequence[Step]) -> list[Path]:
-    """Return where the results of steps are."""
-    return [step.result for step in steps]
-
-
 def rows_of(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file, one dictionary per row."""
     with path.open(newline="", encoding="utf-8") as file:

@@ -187,18 +187,18 @@ SHOWN_BETWEEN = (1e-6, 1 - 1e-7)
 """Least and largest confidence on the axis; float32 has few values beyond."""
 
 
-def plot_runs(path: Path, runs: Mapping[str, Sequence[Path]], *, title: str) -> None:
+def plot_runs(path: Path, evolutions: Mapping[str, Sequence[Step]], *, title: str) -> None:
     """Plot median confidence over counted evaluations: one colour per kind, one line per seed.
 
     Args:
       path: PNG file to write.
-      runs: Run directories, by kind.
+      evolutions: Evolutions, by kind.
       title: Title of the plot.
     """
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for k, (kind, directories) in enumerate(runs.items()):
-        for i, directory in enumerate(directories):
-            rows = rows_of(directory / "metrics.csv")
+    for k, (kind, steps) in enumerate(evolutions.items()):
+        for i, step in enumerate(steps):
+            rows = rows_of(step.result / "metrics.csv")
             x = [int(row["evaluations"]) for row in rows]
             y = np.clip([float(row["median_confidence"]) for row in rows], *SHOWN_BETWEEN)
             axes.plot(x, y, color=f"C{k}", lw=1.2, label=kind if i == 0 else None)

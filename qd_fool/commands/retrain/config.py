@@ -1,17 +1,22 @@
-"""What `qd-fool retrain` can be told."""
+"""The settings of `qd-fool retrain`. This module imports no JAX."""
 
 import dataclasses
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import tyro
 
-from qd_fool.commands.evolve.flags import flag
-from qd_fool.errors import UserError
+from qd_fool.commands.common.imports import Importing
+from qd_fool.commands.common.settings import free
+from qd_fool.errors import check_range
+
+MNIST, IMAGENET = (MappingProxyType({"networks_of": name}) for name in ("MNIST", "ImageNet"))
+"""Metadata of fields that are for networks of these only."""
 
 
 @dataclasses.dataclass(frozen=True)
-class RetrainConfig:
+class RetrainConfig(Importing):
     """Does a network that has seen fooling images still get fooled? The paper's retraining.
 
     Each round evolves pictures against a network, adds them to its training images as one class
@@ -21,56 +26,58 @@ class RetrainConfig:
     """
 
     model: str = "lenet"
-    """The network; `qd-fool models` lists them."""
-    run_dir: Path | None = None
-    """Where to write; a new directory under runs/, named by time, if not given."""
-    resume: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Go on with the rounds in --run-dir; its settings hold where none are given."""
+    """Network; `qd-fool models` lists them."""
+    run_dir: Path | None = free(None)
+    """Directory to write. Default: a new directory under runs/, named by time."""
+    resume: tyro.conf.FlagCreatePairsOff[bool] = free(False)
+    """Continue the rounds in --run-dir. Settings that are not given are those of the run."""
     seed: int = 0
-    """Of all randomness: same seed, same table."""
-    rounds: int | None = None
-    """MNIST: networks, the first included, each evolved against; the paper's 15 if not given.
-    ImageNet: how often the network is trained anew; once if not given."""
+    """Seed of all randomness: the same seed gives the same table."""
+    rounds: int | None = free(None)  # more of them may be asked for
+    """Number of networks, the first included (MNIST; the paper: 15). Number of retrainings
+    (ImageNet); default: 1."""
     encoding: str = "cppn"
-    """How genomes make pictures: direct or cppn."""
+    """How genomes make pictures: direct or cppn, or an encoding of --import."""
     preset: str = "fast"
-    """Settings of evolution: paper (the original's) or fast (most confidence per evaluation)."""
+    """Settings of evolution: paper (the original's) or fast (our fastest settings: most confidence
+    gained per evaluation)."""
     evaluations: int | None = None
-    """Counted evaluations of each evolution, at most. If not given, on MNIST 2,000 (direct) or
-    4,000 (cppn), 40,200 with the paper's settings; on ImageNet 40,000."""
-    seeds: int = 100
-    """MNIST: evolutions a round, at once; each adds a picture a digit."""
-    held_out_seeds: int = 10
-    """MNIST: evolutions a round that are shown to the next network, but not trained on; as many of
-    the other encoding, too. 0 for none."""
-    recipe: Literal["short", "caffe"] = "short"
-    """MNIST: how each network is trained: on a fifth of the images, or with Caffe's recipe."""
-    data_dir: Path | None = None
-    """Where tensorflow-datasets keeps its data; TFDS_DATA_DIR or ~/tensorflow_datasets if not
-    given."""
-    weights: Path | None = None
-    """ImageNet: a weights file for the model instead of its own."""
-    mean: Path | None = None
-    """ImageNet: a mean image, for networks trained by Caffe."""
-    photos: str | None = None
-    """ImageNet: photographs: a folder of <WNID>*.jpg or <WNID>/*.jpg, or a data set of
+    """Counted evaluations of each evolution, at most. Default: on MNIST 2,000 (direct) or 4,000
+    (cppn), 40,200 with the paper's settings; on ImageNet 40,000."""
+    seeds: int = dataclasses.field(default=100, metadata=MNIST)
+    """Evolutions per round, run at once (MNIST); each adds one picture per digit."""
+    held_out_seeds: int = dataclasses.field(default=10, metadata=MNIST)
+    """Evolutions per round that are shown to the next network but not trained on (MNIST), and as
+    many of the other encoding. 0 for none."""
+    recipe: Literal["short", "caffe"] = dataclasses.field(default="short", metadata=MNIST)
+    """Training recipe of each network (MNIST): a fifth of the images (short), or Caffe's recipe."""
+    data_dir: Path | None = free(None)
+    """Folder in which tensorflow-datasets keeps its data. Default: TFDS_DATA_DIR or
+    ~/tensorflow_datasets."""
+    weights: Path | None = dataclasses.field(default=None, metadata=IMAGENET)
+    """Weights file for the model instead of its own (ImageNet)."""
+    mean: Path | None = dataclasses.field(default=None, metadata=IMAGENET)
+    """Mean image for networks trained by Caffe (ImageNet)."""
+    photos: str | None = dataclasses.field(default=None, metadata=IMAGENET)
+    """Photographs (ImageNet): a folder of <WNID>*.jpg or <WNID>/*.jpg, or a data set of
     tensorflow-datasets that is prepared, such as imagenet2012 or imagenet_v2. Every second one is
     held out."""
-    most_photographs: int = 5000
-    """ImageNet: photographs that are taken of more, evenly spaced; 0.2 MB of memory each."""
-    evolved: Path | None = None
-    """ImageNet: a finished run against this network, to take as the pictures of the first round."""
-    train: Literal["head", "blocks"] = "head"
-    """ImageNet: what learns: the new class's weights in the last layer, or all of that layer and
-    the block before it."""
-    epochs: int = 5
-    """ImageNet: passes over photographs and evolved pictures."""
-    learning_rate: float | None = None
-    """ImageNet: of Adam, for the new class; 0.003 if not given. All else learns at a thirtieth."""
-    distillation: float = 50.0
-    """ImageNet: weight of staying near to the first network's answers on photographs."""
-    batch_size: int = 40
-    """ImageNet: pictures a step of training."""
+    most_photographs: int = dataclasses.field(default=5000, metadata=IMAGENET)
+    """Highest number of photographs to use (ImageNet), evenly spaced; 0.2 MB of memory each."""
+    evolved: Path | None = dataclasses.field(default=None, metadata=IMAGENET)
+    """Finished run against this network, to take as the pictures of the first round (ImageNet)."""
+    train: Literal["head", "blocks"] = dataclasses.field(default="head", metadata=IMAGENET)
+    """Weights that learn (ImageNet): the new class's weights in the last layer, or all of that
+    layer and the block before it."""
+    epochs: int = dataclasses.field(default=5, metadata=IMAGENET)
+    """Passes over photographs and evolved pictures (ImageNet)."""
+    learning_rate: float | None = dataclasses.field(default=None, metadata=IMAGENET)
+    """Learning rate of Adam for the new class (ImageNet); default: 0.003. All other weights learn
+    at a thirtieth of it."""
+    distillation: float = dataclasses.field(default=50.0, metadata=IMAGENET)
+    """Weight of the penalty for leaving the first network's answers on photographs (ImageNet)."""
+    batch_size: int = dataclasses.field(default=40, metadata=IMAGENET)
+    """Pictures per training step (ImageNet)."""
 
     def __post_init__(self) -> None:
         """Refuse what no retraining could mean.
@@ -78,25 +85,10 @@ class RetrainConfig:
         Raises:
           UserError: a number out of range.
         """
-        least = {
-            "rounds": 1,
-            "evaluations": 1,
-            "seeds": 1,
-            "held_out_seeds": 0,
-            "epochs": 1,
-            "batch_size": 1,
-            "most_photographs": 2,
-        }
-        for name, low in least.items():
-            value = getattr(self, name)
-            if value is not None and value < low:
-                raise UserError(f"--{flag(name)} is {value}: expected {low} or more")
-        if not 0 <= self.seed < 2**31:
-            raise UserError(f"--seed is {self.seed}: expected 0 to {2**31 - 1}")
-        for name in ("learning_rate", "distillation"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < float("inf"):
-                raise UserError(f"--{flag(name)} is {value}: expected 0 or more")
+        check_range(self, "rounds", "evaluations", "seeds", "epochs", "batch_size", least=1)
+        check_range(self, "held_out_seeds", "learning_rate", "distillation", least=0)
+        check_range(self, "most_photographs", least=2)
+        check_range(self, "seed", least=0, most=2**31 - 1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,33 +2,18 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from qd_fool.commands.evolve.flags import flag
+from qd_fool.commands.common.imports import refuse_unknown
+from qd_fool.commands.common.settings import config_of, flag
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
 from qd_fool.commands.retrain.imagenet.rounds import retrain_imagenet
 from qd_fool.commands.retrain.mnist.rounds import retrain_mnist
 from qd_fool.errors import UserError
 from qd_fool.files import read_json
-from qd_fool.models.entry import ZOO
+from qd_fool.models.zoo import ZOO
 from qd_fool.runs.directory import new_directory
-
-SHARED = (
-    "model",
-    "run_dir",
-    "resume",
-    "seed",
-    "rounds",
-    "encoding",
-    "preset",
-    "evaluations",
-    "data_dir",
-)
-
-
-MNIST = ("seeds", "held_out_seeds", "recipe")
 
 
 def retrain_run(config: RetrainConfig, *, console: Console) -> RetrainResult:
@@ -46,11 +31,10 @@ def retrain_run(config: RetrainConfig, *, console: Console) -> RetrainResult:
 
 def _refuse_foreign(config: RetrainConfig, *, imagenet: bool) -> None:
     """Settings that would have no effect are a mistake, not a wish."""
+    kind, other = ("ImageNet", "MNIST") if imagenet else ("MNIST", "ImageNet")
     for field in dataclasses.fields(config):
-        foreign = field.name in MNIST if imagenet else field.name not in (*SHARED, *MNIST)
         value = getattr(config, field.name)
-        if foreign and value != field.default:
-            kind, other = ("ImageNet", "MNIST") if imagenet else ("MNIST", "ImageNet")
+        if field.metadata.get("networks_of") == other and value != field.default:
             raise UserError(
                 f"--{flag(field.name)} {value} is for networks of {other}: {config.model} is one "
                 f"of {kind}"
@@ -74,15 +58,8 @@ def stored_retrain(run_dir: Path) -> RetrainConfig:
     kind = found.get("kind", "evolution" if path.name == "run.json" else "retraining")
     if kind != "retraining":
         raise UserError(f"{run_dir}: its kind is {kind}, expected a retraining")
-    fields = {field.name: field.type for field in dataclasses.fields(RetrainConfig)}
-    missing = sorted(set(fields) - set(record))
-    if missing:
-        raise UserError(f"{path}: its config lacks {', '.join(missing)}")
-    values: dict[str, Any] = {
-        name: Path(record[name]) if "Path" in str(kind) and record[name] else record[name]
-        for name, kind in fields.items()
-    }
-    try:
-        return RetrainConfig(**(values | {"run_dir": run_dir, "resume": True}))
-    except TypeError as error:
-        raise UserError(f"{path}: its config is damaged ({error})") from error
+    refuse_unknown(found)
+    return config_of(
+        RetrainConfig, record, source=f"{path}: its config", needs=("model",),
+        run_dir=run_dir, resume=True,
+    )  # fmt: skip

@@ -11,7 +11,8 @@ from qd_fool.commands.common.networks import OWN, load_networks
 from qd_fool.commands.transfer.sources import Source
 from qd_fool.errors import UserError
 from qd_fool.models import Scorer, load_scorer
-from qd_fool.models.entry import ZOO
+from qd_fool.models.zoo import ZOO
+from qd_fool.runs.directory import with_imports
 
 FLAGS = ("--to", "--weights")
 
@@ -182,6 +183,8 @@ def _load(source: Source, recorded: _RecordedNetwork, *, console: Console) -> Ne
     wanted, mean = recorded.identity, recorded.mean
     label = Path(recorded.weights).name if recorded.weights else "its own weights"
     try:
+        if wanted.model not in ZOO:
+            raise UserError(with_imports(source.run, f"unknown model {wanted.model!r}"))
         scorer = load_scorer(
             wanted.model, weights=recorded.weights, mean=mean, precision=wanted.precision
         )

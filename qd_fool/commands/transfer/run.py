@@ -1,19 +1,18 @@
 """`qd-fool transfer`: do pictures that fool one network fool others? (Paper: generalization.)"""
 
 import dataclasses
-import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
 from jaxtyping import Int
 from rich.console import Console
 
 from qd_fool.commands.common.progress import progress_bar
+from qd_fool.commands.common.settings import command_line
 from qd_fool.commands.transfer.answers import Answers, Shape, ask, check_shapes
+from qd_fool.commands.transfer.config import TransferConfig
 from qd_fool.commands.transfer.figures import summary_json
 from qd_fool.commands.transfer.networks import Network, all_networks, load_targets, named
 from qd_fool.commands.transfer.notes import enlarged, notes_on, pair_line
@@ -28,33 +27,6 @@ from qd_fool.runs.directory import make_run_dir, new_directory
 from qd_fool.scoring.confidence import confidence_of, log_odds_of, percent
 
 RESULT = "transfer.json"
-
-
-@dataclasses.dataclass(frozen=True)
-class TransferConfig:
-    """Show pictures that fool one network to others: what fools both, what only the first?
-
-    Takes runs (evolved, climbed, or evolved against several networks), which are also shown to the
-    networks they were made against; and folders of PNG or JPEG pictures. Pictures are scored pixel
-    for pixel, at the centre; those smaller than a network's input are enlarged for it.
-    """
-
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Run directories, or folders of pictures named NNNN_label.png by class or by WNID."""
-    to: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """A network to show them to; once for each."""
-    weights: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
-    """A weights file for each --to, in the same order; `own` for a network's own."""
-    mean: Path | None = None
-    """A mean image (.npy or .binaryproto) for those of --to that were trained by Caffe on
-    ImageNet."""
-    crops: int = 1
-    """Crops averaged a picture: 1 (centre) or 10."""
-    out: Path | None = None
-    """Where to write; RUN/transfer for one run, else a new directory under runs/, if not given."""
-    names: tuple[str, ...] = ()
-    """What to call the networks of --to, in order; by model, and weights where need be, if not
-    given."""
 
 
 def transfer_run(config: TransferConfig, *, console: Console) -> Path:
@@ -106,7 +78,11 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
         class_names=like.class_names,
         crops=config.crops,
     )
-    summary = summarise(transfer, notes=notes_on(transfer, first), command=_command(config))
+    summary = summarise(
+        transfer,
+        notes=notes_on(transfer, first),
+        command=command_line("transfer", config),
+    )
 
     # Files, and the counts for people.
     for note in summary.notes:
@@ -242,17 +218,3 @@ def _stand_in(
         answers.log_odds[rows, indices[0]] = recorded.log_odds
         answers.argmax[rows, indices[0]] = recorded.argmax
         answers.argmax_log_odds[rows, indices[0]] = log_odds_of(recorded.argmax_confidence)
-
-
-def _command(config: TransferConfig) -> str:
-    """The command that writes the same again."""
-    words = ["qd-fool", "transfer", *map(str, config.runs)]
-    for name in config.to:
-        words += ["--to", name]
-    for file in config.weights:
-        words += ["--weights", str(file)]
-    for name, value in (("--mean", config.mean), ("--out", config.out)):
-        words += [name, str(value)] if value is not None else []
-    words += ["--crops", str(config.crops)] if config.crops != 1 else []
-    words += ["--names", *config.names] if config.names else []
-    return shlex.join(words)

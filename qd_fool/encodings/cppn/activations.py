@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from qd_fool.encodings.cppn.settings import ACTIVATION_NAMES
+
 Activation = Callable[[Float[Array, "*n"]], Float[Array, "*n"]]
 
 
@@ -80,7 +82,7 @@ def tanh(s: Float[Array, "*n"]) -> Float[Array, "*n"]:
 
 
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
-    {"sine": sine, "sigmoid": sigmoid, "gaussian": gaussian, "linear": linear, "tanh": tanh}
+    dict(zip(ACTIVATION_NAMES, (sine, sigmoid, gaussian, linear, tanh), strict=True))
 )
 
 

@@ -22,7 +22,8 @@ from jax.custom_batching import sequential_vmap
 from jaxtyping import Array, Bool, Float, Int
 
 from qd_fool.encodings.cppn.activations import Activation
-from qd_fool.encodings.cppn.graph import INPUTS, Graphs, with_ancestors
+from qd_fool.encodings.cppn.graph import Graphs, with_ancestors
+from qd_fool.encodings.cppn.settings import INPUTS
 
 TILE = 1024
 """Pixels at a time: a tile of all nodes stays in a core's cache."""

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, UInt8
 
-from qd_fool.encodings.base import Encoding, Variables, register_encoding
+from qd_fool.encodings.base import Encoding, Variables
 from qd_fool.encodings.color import (
     bytes_to_pixels,
     floats_to_pixels,
@@ -25,7 +25,7 @@ from qd_fool.encodings.cppn.activations import ACTIVATIONS, at_zero
 from qd_fool.encodings.cppn.crossover import cross_graphs
 from qd_fool.encodings.cppn.drawing import Finish, Playing, play, write_tapes
 from qd_fool.encodings.cppn.gradient import play_with_gradient
-from qd_fool.encodings.cppn.graph import INPUTS, Graphs, choose
+from qd_fool.encodings.cppn.graph import Graphs, choose
 from qd_fool.encodings.cppn.graph_json import describe_graph
 from qd_fool.encodings.cppn.mutation import (
     MAX_WEIGHT,
@@ -34,7 +34,7 @@ from qd_fool.encodings.cppn.mutation import (
     words_needed,
     zoom_graphs,
 )
-from qd_fool.encodings.cppn.settings import MOST, CppnSettings, activation_names
+from qd_fool.encodings.cppn.settings import INPUTS, MOST, CppnSettings, activation_names
 from qd_fool.encodings.randomness import happens, pick, random_words
 from qd_fool.errors import UserError
 
@@ -101,7 +101,6 @@ def random_graphs(
     )
 
 
-@register_encoding("cppn", settings=CppnSettings)
 def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
     """The CPPN encoding for pictures of any size, gray or in colour. Genomes are `Graphs`.
 

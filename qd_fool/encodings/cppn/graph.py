@@ -17,8 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-INPUTS = 4
-"""Column, row, distance from the centre, bias (phen_color_image.hpp:144-157)."""
+from qd_fool.encodings.cppn.settings import INPUTS
 
 
 @no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap

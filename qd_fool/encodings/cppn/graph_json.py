@@ -12,8 +12,8 @@ import numpy as np
 from qd_fool.encodings.base import Encoding, image_shape_of, make_encoding
 from qd_fool.encodings.color import planes_of
 from qd_fool.encodings.cppn.activations import ACTIVATIONS
-from qd_fool.encodings.cppn.graph import INPUTS, Graphs
-from qd_fool.encodings.cppn.settings import MOST, CppnSettings, activation_names
+from qd_fool.encodings.cppn.graph import Graphs
+from qd_fool.encodings.cppn.settings import INPUTS, MOST, CppnSettings, activation_names
 from qd_fool.errors import UserError
 
 FORMAT = "qd_fool.cppn"

@@ -11,13 +11,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from qd_fool.encodings.cppn.graph import (
-    INPUTS,
     Graphs,
     edge_count,
     hidden_mask,
     sort_edges,
     with_ancestors,
 )
+from qd_fool.encodings.cppn.settings import INPUTS, GraphRates
 from qd_fool.encodings.randomness import as_threshold, happens, pick, unit
 from qd_fool.encodings.variation import mutate
 
@@ -25,26 +25,6 @@ MAX_WEIGHT = 10.0
 
 
 STRUCTURE_WORDS = 16
-
-
-@dataclasses.dataclass(frozen=True)
-class GraphRates:
-    """Probabilities of one mutation; the defaults are the original's.
-
-    Attributes:
-      weight: an edge, that its weight takes a polynomial step.
-      activation: a node, that its activation is drawn anew.
-      add_edge, delete_edge, add_node, delete_node: a genome.
-      eta: distribution index of the polynomial step, in units of the whole range of 20.
-    """
-
-    weight: float = 0.1
-    activation: float = 0.1
-    add_edge: float = 0.5
-    delete_edge: float = 0.3
-    add_node: float = 0.5
-    delete_node: float = 0.2
-    eta: float = 15.0
 
 
 def words_needed(graphs_nodes: int, graphs_edges: int) -> int:

@@ -6,7 +6,6 @@ the original code, model/imagenet_deploy_image_memory_data.prototxt:18-223. BVLC
 before it pools, CaffeNet pools first. Dropout is the identity when a network is only asked.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -167,11 +166,3 @@ def params_from_flat(
             raise UserError(f"{source}: {model} needs a mean to subtract")
         return params | {"mean": jnp.asarray(mean, jnp.float32)}
     return params
-
-
-def network(variant: str) -> tuple[functools.partial, functools.partial]:
-    """`params_from_flat` and `apply` of one variant."""
-    return (
-        functools.partial(params_from_flat, variant=variant),
-        functools.partial(apply, variant=variant),
-    )

@@ -75,9 +75,9 @@ def test_weights_of_graphs_climb_and_the_rest_of_them_stays(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (("--classes", "10"), "--classes has 10: lenet has classes 0 to 9"),
-        (("--classes", "0:11"), "--classes has 0:11: lenet has classes 0 to 9"),
-        (("--classes", "zebra"), "--classes has 'zebra': expected all, indices"),
+        (("--classes", "10"), "--classes is 10: expected 0 to 9"),
+        (("--classes", "0:11"), "--classes has 0:11: expected 0 to 9"),
+        (("--classes", "zebra"), "--classes 'zebra' is none of the 10 classes: expected an index"),
         (("--preset", "fast"), "--preset is 'fast': expected one of adam, paper, seed-1"),
         (("--model", "resnet"), "unknown model 'resnet'"),
         (("--objective", "fc8:3"), "lenet has no layer 'fc8'"),

@@ -197,10 +197,10 @@ def test_direct_runs_have_no_graphs_and_one_size(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--encoding", "cppn", "--genes", "float"), "--genes float is of the direct encoding"),
-        (("--coords", "normalized"), "--coords normalized is of the cppn encoding"),
+        (("--encoding", "cppn", "--genes", "float"), "--genes applies only to the direct"),
+        (("--coords", "normalized"), "--coords applies only to the cppn"),
         (("--encoding", "cppn", "--activations", "relu"), "activations is 'relu': expected some"),
-        (("--encoding", "cppn", "--max-nodes", 3), "max_nodes is 3: expected 5 or more"),
+        (("--encoding", "cppn", "--max-nodes", 3), "--max-nodes is 3: expected 5 to 1000"),
         (("--encoding", "cppn", "--color", "hls"), "pictures have 1 channel, expected gray"),
     ],
 )

@@ -12,22 +12,40 @@ from qd_fool.commands.evolve.flags import emitter_shares, encoding_settings
 from qd_fool.commands.evolve.plan import fill_in
 from qd_fool.commands.evolve.presets import preset_fields, with_preset
 from qd_fool.encodings import ENCODINGS
+from qd_fool.encodings.direct_settings import DirectSettings
 from qd_fool.files import read_npz
 from qd_fool.map_elites.config import MapElitesConfig, offspring_of
 from qd_fool.models import load_scorer
 
 
-@pytest.mark.parametrize("encoding", list(ENCODINGS))
+@pytest.mark.parametrize("encoding", ["cppn", "direct"])
 @pytest.mark.parametrize("model", ["lenet", "squeezenet1.1"])
 def test_a_preset_sets_what_its_encoding_and_emitters_have(encoding, model):
-    config = with_preset("fast", model=model, encoding=encoding)
-    assert config != EvolveConfig(model=model, encoding=encoding, preset="fast")
-    settings = encoding_settings(config)
-    assert ENCODINGS[encoding].settings(**settings)
+    """It is applied where it is named, in Python as in the command."""
+    config = with_preset(EvolveConfig(model=model, encoding=encoding, preset="fast"))
+    for name, value in preset_fields("fast", model=model, encoding=encoding).items():
+        assert config.settings.get(name, getattr(config, name, None)) == value
+    assert config != with_preset(EvolveConfig(model=model, encoding=encoding))
+    assert with_preset(config) == config
+    assert ENCODINGS[encoding].settings(**encoding_settings(config))
     assert MapElitesConfig(
         batch_size=config.batch_size or 200, chunk=config.chunk or 2,
         emitters=emitter_shares(config),
     )  # fmt: skip
+
+
+def test_what_is_given_beats_the_preset():
+    settings = {"coords": "raw", "zoom": 0.5}
+    config = EvolveConfig("squeezenet1.1", "cppn", preset="fast", batch_size=7, settings=settings)
+    filled = with_preset(config)
+    assert filled.batch_size == 7
+    assert (filled.settings["coords"], filled.settings["zoom"]) == ("raw", 0.5)
+    assert (filled.settings["color"], filled.settings["parents"]) == ("hsv", "young")
+
+
+def test_a_presets_setting_of_an_emitter_that_is_not_used_has_no_effect():
+    config = EvolveConfig("squeezenet1.1", "cppn", preset="fast", emitters="gradient")
+    assert "parents" not in with_preset(config).settings
 
 
 def test_the_chunk_leaves_room_for_the_smallest_share():
@@ -44,7 +62,10 @@ def test_the_chunk_leaves_room_for_the_smallest_share():
 
 def test_the_papers_preset_is_the_defaults():
     assert preset_fields("paper", model="lenet", encoding="direct") == {}
-    assert with_preset("paper", model="lenet", encoding="direct") == EvolveConfig()
+    filled = with_preset(EvolveConfig())
+    assert filled.emitters == "variation"
+    assert emitter_shares(filled) == emitter_shares(EvolveConfig())
+    assert DirectSettings(**encoding_settings(filled)) == DirectSettings()
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +114,11 @@ def test_resuming_changes_no_bit(fast, tmp_path):
         (("--emitters", "variation:many"), "--emitters has 'variation:many': expected a number"),
         (("--emitters", "variation,gradient:-1"), "its share is -1.0, expected above 0"),
         (("--emitters", "variation,variation"), "expected each at most once"),
-        (("--gradient-steps", 3), "--gradient-steps 3 is of the gradient emitter: --emitters"),
-        (("--emitters", "gradient", "--parents", "weak"), "--parents weak is of the variation"),
+        (("--gradient-steps", 3), "--gradient-steps applies only to the gradient emitter"),
+        (
+            ("--emitters", "gradient", "--parents", "weak"),
+            "--parents applies only to the variation emitter; --emitters is gradient",
+        ),
         (
             ("--emitters", "variation,gradient", "--batch-size", 50, "--chunk", 50),
             "its share of 1 chunks of 50 is less than one",

@@ -28,7 +28,7 @@ def test_the_confidence_on_noise_in_words():
     said = io.StringIO()
     show_sanity(subject_that_scores(score), make_console(file=said))
     assert said.getvalue() == (
-        "on 200 pictures of noise its highest confidence is 0.67% in the median and 95.26% at most "
+        "on 200 pictures of noise its highest confidence is 0.66% in the median and 95.25% at most "
         "(3)\n"
     )
 

@@ -12,10 +12,11 @@ from rich.console import Console
 
 from qd_fool import cli
 from qd_fool.commands.reproduce.ascent import ascent_rows
+from qd_fool.commands.reproduce.config import ReproduceConfig
 from qd_fool.commands.reproduce.imagenet import imagenet_steps
 from qd_fool.commands.reproduce.mnist import evolution_rows, mnist_steps
 from qd_fool.commands.reproduce.paper import MARKS, PAPER
-from qd_fool.commands.reproduce.run import ReproduceConfig, run_steps
+from qd_fool.commands.reproduce.run import run_steps
 from qd_fool.commands.reproduce.steps import Step
 from qd_fool.commands.reproduce.summary import Row, write_summary
 from qd_fool.commands.reproduce.transfer import transfer_rows
@@ -29,7 +30,7 @@ def test_each_command_is_one_that_the_parser_takes(tmp_path):
     more = ReproduceConfig("imagenet", networks=NETWORKS, photos="photos", seeds=2)
     steps += imagenet_steps(more, tmp_path / "i")
     for step in steps:
-        cli._parse(cli._further_networks(list(step.words)))
+        cli.parse(step.words)
     assert len({step.command for step in steps}) == len(steps)
     assert len({step.result for step in steps}) == len(steps)
 
@@ -37,7 +38,7 @@ def test_each_command_is_one_that_the_parser_takes(tmp_path):
 def test_the_joint_run_is_of_the_first_two_networks_with_their_weights(tmp_path):
     steps = imagenet_steps(ReproduceConfig("imagenet", networks=NETWORKS), tmp_path)
     joint = next(step for step in steps if step.name == "cppn-joint/seed0")
-    config = cli._parse(cli._further_networks(list(joint.words)))
+    config = cli.parse(joint.words)
     assert (config.model, config.also) == ("squeezenet1.1", ("squeezenet1.1-caffe",))
     assert (config.weights, config.also_weights) == (Path("a.npz"), (Path("b.npz"),))
     assert config.evaluations == 20_000  # each costs a forward pass of both

@@ -11,7 +11,8 @@ import pytest
 from transfer_networks import apply, directions, params_from_flat, picture
 
 from qd_fool.commands.common.console import make_console
-from qd_fool.commands.transfer.run import TransferConfig, transfer_run
+from qd_fool.commands.transfer.config import TransferConfig
+from qd_fool.commands.transfer.run import transfer_run
 from qd_fool.models import ZOO, load_scorer
 from qd_fool.runs.directory import SCHEMA
 from qd_fool.runs.elites import ELITES

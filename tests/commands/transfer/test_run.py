@@ -9,7 +9,8 @@ from PIL import Image
 from transfer_networks import picture, refusal
 
 from qd_fool.commands.common.console import make_console
-from qd_fool.commands.transfer.run import TransferConfig, transfer_run
+from qd_fool.commands.transfer.config import TransferConfig
+from qd_fool.commands.transfer.run import transfer_run
 from qd_fool.runs.pictures import write_image
 
 

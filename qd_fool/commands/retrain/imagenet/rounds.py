@@ -12,7 +12,6 @@ retrain.json, .csv, .md, retrain_curves.png, retrain_pictures.png
 """
 
 import dataclasses
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,16 @@ import numpy as np
 from jaxtyping import UInt8
 from rich.console import Console
 
+from qd_fool.commands.common.imports import import_differences, imports_record
+from qd_fool.commands.common.settings import (
+    command_line,
+    outcome,
+    record_of,
+    refuse_differences,
+)
 from qd_fool.commands.common.tables import text_table
 from qd_fool.commands.evolve.config import EvolveConfig
-from qd_fool.commands.evolve.flags import flag
 from qd_fool.commands.evolve.plan import plan
-from qd_fool.commands.evolve.presets import with_preset
 from qd_fool.commands.evolve.resume import stored_config
 from qd_fool.commands.evolve.run import evolve_run
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
@@ -48,7 +52,7 @@ from qd_fool.map_elites.config import generations_for
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.models.network import default_chunk
 from qd_fool.models.retrained import NEW_CLASS
-from qd_fool.runs.directory import differences, make_run_dir, may_resume, read_run
+from qd_fool.runs.directory import make_run_dir, may_resume, read_run
 from qd_fool.runs.elites import open_elite, read_elites
 from qd_fool.scoring.score import score_function
 
@@ -60,10 +64,6 @@ HELD_OUT_SHARE = 4
 
 HELD_OUT_SEED = 1000
 """Difference between the seed of the held-out evolution and that of the first."""
-
-
-# What may differ when a run goes on.
-_FREE = ("run_dir", "resume", "rounds", "data_dir")
 
 
 def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) -> RetrainResult:
@@ -83,7 +83,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
     _check(config, scorer)
     evolution = _evolution(config, scorer)
     settings = _settings(config, scorer, evolution)
-    _check_resumable(run_dir, settings, resume=config.resume)
+    _check_resumable(run_dir, settings, config)
     photographs = load_photograph_set(
         str(config.photos),
         side=min(scorer.image_shape[:2]),
@@ -111,7 +111,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
         "photographs": f"Photographs: {photographs.words}.",
         "training": dataclasses.asdict(recipe_of(config, scorer, pictures=1)) | {"steps": None},
         "held_out_evaluations": evaluations_of(held_out),
-        "command": _command(config, run_dir),
+        "command": command_line("retrain", config, run_dir=run_dir, resume=None),
     }
     measured = [_accuracies(scorer, photographs, {})]
 
@@ -173,9 +173,15 @@ def _evolution(config: RetrainConfig, scorer: Scorer) -> EvolveConfig:
       UserError: The run is no finished evolution against this network.
     """
     if config.evolved is None:
-        preset = with_preset(config.preset, model=config.model, encoding=config.encoding)
-        evolution = dataclasses.replace(
-            preset, seed=config.seed, weights=config.weights, mean=config.mean, generations=1
+        evolution = EvolveConfig(
+            model=config.model,
+            encoding=config.encoding,
+            preset=config.preset,
+            seed=config.seed,
+            weights=config.weights,
+            mean=config.mean,
+            generations=1,
+            imports=config.imports,
         )
         return _with_evaluations(evolution, config.evaluations or EVALUATIONS)
 
@@ -200,6 +206,7 @@ def _evolution(config: RetrainConfig, scorer: Scorer) -> EvolveConfig:
         stored_config(config.evolved),
         weights=config.weights,
         mean=config.mean,
+        imports=config.imports,
         minutes=None,
         evaluations=None,
     )
@@ -223,29 +230,20 @@ def _spent(config: EvolveConfig) -> int:
 
 def _settings(config: RetrainConfig, scorer: Scorer, evolution: EvolveConfig) -> dict[str, Any]:
     """Contents of `settings.json`."""
-    plain = {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in vars(config).items()
-    }
     facts = {"weights_sha256": scorer.weights_sha256, "generations": evolution.generations}
-    return {"config": plain | facts}
+    return {"config": record_of(config) | facts, "imports": imports_record(config.imports)}
 
 
-def _check_resumable(run_dir: Path, settings: dict[str, Any], *, resume: bool) -> None:
+def _check_resumable(run_dir: Path, settings: dict[str, Any], config: RetrainConfig) -> None:
     """Refuse to continue without --resume, or with other settings."""
     path = run_dir / "settings.json"
-    if not may_resume(run_dir, resume=resume, what="retraining") or not path.exists():
+    if not may_resume(run_dir, resume=config.resume, what="retraining") or not path.exists():
         return
     found = read_json(path)
     if not isinstance(found, dict) or not isinstance(stored := found.get("config"), dict):
         raise UserError(f"{path}: expected the settings of a retraining in JSON")
-
-    def outcome(record: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in record.items() if name not in _FREE}
-
-    different = differences(outcome(stored), outcome(settings["config"]))
-    if different:
-        raise UserError(f"cannot resume {run_dir}: {'; '.join(different)}")
+    was, new = (outcome(RetrainConfig, record) for record in (stored, settings["config"]))
+    refuse_differences(run_dir, was, new, also=import_differences(found, config.imports))
 
 
 def _evolve(config: EvolveConfig, run_dir: Path, *, console: Console, name: str) -> bool:
@@ -303,13 +301,3 @@ def _rows(
         row_of(run, runs[0], evaluations=evaluations, classes=classes, network=name) | shares
         for run, name, shares in zip(runs, names, measured, strict=True)
     ]
-
-
-def _command(config: RetrainConfig, run_dir: Path) -> str:
-    """The command that does this again."""
-    words = ["qd-fool", "retrain", "--run-dir", str(run_dir)]
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if field.name not in ("run_dir", "resume") and value != field.default:
-            words += [f"--{flag(field.name)}", str(value)]
-    return shlex.join(words)

@@ -8,12 +8,13 @@ import jax
 import numpy as np
 from jaxtyping import UInt32
 
+from qd_fool.commands.common.imports import import_differences
+from qd_fool.commands.common.settings import outcome, record_of, refuse_differences
+from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.plan import EvolvePlan, plan
-from qd_fool.commands.evolve.presets import with_preset
 from qd_fool.commands.retrain.config import RetrainConfig
 from qd_fool.errors import UserError
 from qd_fool.map_elites.config import MapElitesConfig
-from qd_fool.runs.directory import differences
 from qd_fool.training.lenet import RECIPES, TrainingRecipe
 
 ROUNDS = 15
@@ -34,10 +35,6 @@ GROUP = 10
 """Least number of seeds in one compiled call.
 
 A call takes a few seconds, so that the command soon responds to Ctrl-C."""
-
-
-# Free to differ between the parts of a resumed run: more rounds may be asked for.
-NOT_COMPARED = ("run_dir", "resume", "rounds", "data_dir")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,8 +83,9 @@ def plan_mnist(config: RetrainConfig) -> RetrainPlan:
         names.append(other_encoding(config.encoding))
     evolutions, generations = {}, {}
     for name in names:
-        evolve = with_preset(config.preset, model=config.model, encoding=name)
-        planned = plan(dataclasses.replace(evolve, generations=0))
+        planned = plan(
+            EvolveConfig(model=config.model, encoding=name, preset=config.preset, generations=0)
+        )
         fast = config.preset == "fast"
         usual = EVALUATIONS.get(name, PAPER_EVALUATIONS) if fast else PAPER_EVALUATIONS
         wanted = config.evaluations or usual
@@ -102,7 +100,6 @@ def plan_mnist(config: RetrainConfig) -> RetrainPlan:
     # On a CPU, seeds one after another are as fast, and have the bits of runs of one seed. An
     # accelerator would be idle most of the time with such small batches.
     at_once = 1 if jax.default_backend() == "cpu" else GROUP
-    plain = {name: str(v) if isinstance(v, Path) else v for name, v in vars(config).items()}
     facts = {
         name: {
             "generations": generations[name],
@@ -119,7 +116,7 @@ def plan_mnist(config: RetrainConfig) -> RetrainPlan:
         generations=generations,
         recipe=recipe,
         at_once=at_once,
-        record=plain
+        record=record_of(config)
         | {"evolutions": facts, "at_once": at_once, "training": dataclasses.asdict(recipe)},
     )
 
@@ -149,13 +146,9 @@ def check_stored(run_dir: Path, stored: dict[str, Any], wanted: RetrainPlan) -> 
     kind = stored.get("kind", "evolution")
     if kind != "retraining":
         raise UserError(f"cannot resume {run_dir}: its kind is {kind}, expected a retraining")
-
-    def outcome(record: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in record.items() if name not in NOT_COMPARED}
-
-    different = differences(outcome(stored["config"]), outcome(wanted.record))
-    if different:
-        raise UserError(f"cannot resume {run_dir}: {'; '.join(different)}")
+    was, new = (outcome(RetrainConfig, record) for record in (stored["config"], wanted.record))
+    also = import_differences(stored, wanted.config.imports)
+    refuse_differences(run_dir, was, new, also=also)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 from rich.console import Console
 
+from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.common.record import new_record, resume_command
 from qd_fool.commands.common.signals import stop_on_signal
@@ -115,6 +116,7 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
             config=planned.record,
             generations=evolution.generations,
             classes=DIGITS + 1,
+            imports=imports_record(config.imports) or (stored or {}).get("imports", []),
         )
         write_json(run_dir / "run.json", record)
         interrupted = _rounds(planned, digits, run_dir=run_dir, console=console)

@@ -1,0 +1,10 @@
+"""The table of encodings, and the two that this project has; neither is imported for it."""
+
+from qd_fool.encodings.cppn.settings import CppnSettings
+from qd_fool.encodings.direct_settings import DirectSettings
+from qd_fool.registry import SETTINGS_TABLES, Entry, SettingsRegistry
+
+ENCODINGS = SettingsRegistry("encoding", SETTINGS_TABLES)
+
+ENCODINGS.register("cppn")(Entry(CppnSettings, "qd_fool.encodings.cppn.encoding:cppn"))
+ENCODINGS.register("direct")(Entry(DirectSettings, "qd_fool.encodings.direct:direct"))
