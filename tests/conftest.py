@@ -63,7 +63,23 @@ def _start_jax() -> None:
 FOLDERS = ("tests/commands/ascend", "tests/commands/transfer")
 """Their files share a fixture of the session and are run by one worker."""
 
-LONGEST: tuple[str, ...] = ()
+LONGEST = (
+    "tests/commands/evolve/test_imagenet_run.py",
+    "tests/map_elites/test_many_seeds.py",
+    "tests/map_elites/test_generation.py",
+    "tests/scoring/test_gradients.py",
+    "tests/commands/retrain/imagenet/test_rounds.py",
+    "tests/models/test_imagenet.py",
+    "tests/encodings/cppn/test_mutation.py",
+    "tests/models/architectures/test_alexnet.py",
+    "tests/encodings/cppn/test_drawing.py",
+    "tests/encodings/cppn/test_encoding.py",
+    "tests/encodings/test_contract.py",
+    "tests/test_notebooks.py",
+    "tests/report/page/test_in_browser.py",
+    "tests/commands/ascend",
+    "tests/commands/transfer",
+)
 """Files and folders that take longest: begun first, lest one worker is at them when the other has
 nothing left. `--costs` measures."""
 
