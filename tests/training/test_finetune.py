@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding, PartitionSpec
 from tiny import linear_scorer
 
 from qd_fool.devices.mesh import make_mesh
@@ -64,11 +65,14 @@ def train(scorer, pictures, recipe, *, devices=1, at_once=8):
     """After each block of steps, the parameters and the block's log."""
     params = add_class(scorer.params, classes=CLASSES)
     state = init_finetune(params, HEAD.__contains__, recipe, seed=0)
-    steps = compile_steps(scorer, recipe, make_mesh(devices))
+    mesh = make_mesh(devices)
+    steps = compile_steps(scorer, recipe, mesh)
+    state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
     for images in batches(*pictures, recipe, steps=at_once, seed=0):
         state, log = steps(state, params, scorer.params, images)
         found = jax.tree.map(jnp.asarray, jax.device_get(state.trained))
         yield with_trained(params, found), jax.device_get(log)
+    assert steps._cache_size() == 1
 
 
 @pytest.fixture(scope="module")

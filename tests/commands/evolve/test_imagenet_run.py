@@ -21,6 +21,14 @@ def weights(imagenet_weights):
     return imagenet_weights["squeezenet1.1"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def little_noise():
+    """`test_sanity.py` has as many pictures of noise as the command."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qd_fool.commands.evolve.sanity.NOISE", 20)
+        yield
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, weights, photographs):
     """A small CPPN run with photographs, and what it printed."""
@@ -42,7 +50,7 @@ def finished(tmp_path_factory, weights, photographs):
 
 def test_sanity_comes_first(finished):
     _, said = finished
-    noise = said.index("on 200 pictures of noise its highest confidence is ")
+    noise = said.index("on 20 pictures of noise its highest confidence is ")
     photographs = said.index("on 10 photographs of ")
     assert noise < photographs < said.index("compiled in ")
     right = float(said.split("in the median, and ")[1].split("%")[0])

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import PyTree, UInt8
 from rich.console import Console
 
@@ -127,6 +128,8 @@ def train_new_class(
     mesh = make_mesh(max(n for n in range(1, count + 1) if recipe.half % n == 0))
     steps = compile_steps(scorer, recipe, mesh)
     student, teacher = replicate(params, mesh), replicate(scorer.params, mesh)
+    # Placed as the steps return it: otherwise the second call compiles them again.
+    state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
 
     # Several steps per call; one row of means per step.
     rows: list[dict[str, Any]] = []
