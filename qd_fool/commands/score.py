@@ -1,4 +1,4 @@
-"""`qd-fool score`: what a network sees in pictures on disk."""
+"""`qd-fool score`: the most confident classes of a network for pictures on disk."""
 
 import json
 import sys
@@ -21,11 +21,11 @@ def score_files(config: ScoreConfig, *, console: Console) -> None:
     """Print the most confident classes of each picture to standard output, in order.
 
     Args:
-      config: The pictures and the network.
-      console: Where to show progress.
+      config: Pictures and network.
+      console: Console for progress.
 
     Raises:
-      UserError: a picture that can't be read, or is not what the network expects.
+      UserError: A picture can't be read, or does not have the shape that the network expects.
     """
     if not config.images:
         raise UserError("score needs at least one image file")
@@ -44,7 +44,7 @@ def score_files(config: ScoreConfig, *, console: Console) -> None:
             check_crops(scorer, picture.shape, crops=config.crops)
         except UserError as error:
             raise UserError(f"image {path}: {error}") from error
-    # One call a shape, so that scores do not depend on what else was asked.
+    # One call per shape, so that a score does not depend on the other pictures.
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for i, picture in enumerate(pictures):
         by_shape.setdefault(picture.shape, []).append(i)
@@ -63,6 +63,6 @@ def score_files(config: ScoreConfig, *, console: Console) -> None:
         if config.json:
             line = json.dumps({"image": str(path), "top": top}, ensure_ascii=False)
         else:
-            told = "  ".join(f"{t['label']} {t['confidence']:.6f}" for t in top)
-            line = f"{path}: {told}"
+            classes = "  ".join(f"{t['label']} {t['confidence']:.6f}" for t in top)
+            line = f"{path}: {classes}"
         sys.stdout.write(line + "\n")

@@ -41,7 +41,7 @@ def read_blocks(
       The targets that are finished, ascending, and what came of them; None where there are none.
 
     Raises:
-      UserError: a damaged file.
+      UserError: A damaged file.
     """
     leaves, structure = jax.tree.flatten(genome_shapes(encoding))
     # Those that a crash left half written begin with a dot.

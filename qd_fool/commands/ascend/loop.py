@@ -37,7 +37,7 @@ def climb_blocks(
       Whether a signal came before all were done.
 
     Raises:
-      UserError: the network gave NaN or infinite scores.
+      UserError: The network gave NaN or infinite scores.
     """
     # See what is left to do.
     finished, _ = read_blocks(run_dir, planned.subject.encoding)

@@ -65,7 +65,7 @@ def plan_ascent(config: AscendConfig, *, console: Console) -> AscendPlan:
       console: Where to say what is wrong with checkpoints of --from.
 
     Raises:
-      UserError: unknown names, settings that don't go together or are out of range.
+      UserError: Unknown names, settings that don't go together or are out of range.
     """
     # The subject: where --from is given, its network and its pictures unless flags say otherwise.
     preset = _preset(config)

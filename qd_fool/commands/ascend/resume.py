@@ -15,7 +15,7 @@ def stored_ascent(run_dir: Path) -> AscendConfig:
     """The settings that an ascent was started with, as defaults for resuming it.
 
     Raises:
-      UserError: no run there, or not of an ascent, or one of other fields than this version's.
+      UserError: No run there, or not of an ascent, or one of other fields than this version's.
     """
     run = read_run(run_dir)
     refuse_unknown(run)
@@ -32,7 +32,7 @@ def check_ascent_resumable(run_dir: Path, wanted: AscendPlan) -> dict[str, Any]:
     """The `run.json` of an ascent that is to go on.
 
     Raises:
-      UserError: it was run with other settings; names each difference.
+      UserError: It was run with other settings; names each difference.
     """
     stored_ascent(run_dir)
     run = read_run(run_dir)

@@ -52,7 +52,7 @@ def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
     """Climb toward classes, or continue, until all are done or Ctrl-C.
 
     Raises:
-      UserError: bad settings, a directory in use, NaN scores. Nothing is overwritten.
+      UserError: Bad settings, a directory in use, NaN scores. Nothing is overwritten.
     """
     # Find all that is wrong with the settings before the directory is touched.
     run_dir = new_directory(config.run_dir, config.model, "ascent")

@@ -49,7 +49,7 @@ class Source:
           scorer: Network of the ascent.
 
         Raises:
-          UserError: they can't.
+          UserError: They can't.
         """
         path = self.run.path
         if parametrization == "cppn" and self.encoding.name != "cppn":
@@ -77,7 +77,7 @@ def read_source(run_dir: Path, *, console: Console) -> Source:
       console: Where to say which of its checkpoints are damaged.
 
     Raises:
-      UserError: no run there, or one without elites.
+      UserError: No run there, or one without elites.
     """
     run = open_run(run_dir)
     networks = stored_networks(run)

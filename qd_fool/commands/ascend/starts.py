@@ -28,7 +28,7 @@ def make_starts(planned: AscendPlan) -> MakeStarts:
     """How to make the starts of any of the targets: a target's start is the same in any company.
 
     Raises:
-      UserError: a picture that can't be read, or of another size.
+      UserError: A picture that can't be read, or of another size.
     """
     chunk, classes = planned.subject.chunk, planned.classes
     if planned.source is not None:

@@ -49,10 +49,10 @@ def table_rows(
     """A row a target, by `COLUMNS`; None where a threshold was never passed.
 
     Args:
-      result: of these targets.
-      classes: of each.
-      starts: which of its class each is.
-      labels: of all classes.
+      result: Of these targets.
+      classes: Of each.
+      starts: Which of its class each is.
+      labels: Of all classes.
     """
     passed = [first_true(result.log_odds >= log_odds_of(t)) for t in THRESHOLDS]
     firsts = np.stack([first_true(result.top), *passed], axis=1)
@@ -86,8 +86,8 @@ def summary(rows: Sequence[dict[str, Any]], *, most: int) -> list[str]:
     """A sentence a threshold: how many passed it, after how many steps in the median.
 
     Args:
-      rows: of `table_rows`.
-      most: iterations of the ascent.
+      rows: Of `table_rows`.
+      most: Iterations of the ascent.
     """
     said = []
     for t in THRESHOLDS:

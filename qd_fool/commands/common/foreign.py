@@ -1,4 +1,4 @@
-"""The flags that say what is in the pictures of somebody's network. No JAX here."""
+"""Flags about the pictures of a user's network. This module imports no JAX."""
 
 import dataclasses
 from pathlib import Path
@@ -9,7 +9,7 @@ from qd_fool.models.foreign.settings import Channels, Layout, Outputs, PictureSe
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pictured:
-    """A command that takes somebody's network, such as --model onnx:FILE."""
+    """A command that accepts a user's network, such as --model onnx:FILE."""
 
     labels: Path | None = None
     """Text file with one label per line, for --model onnx:FILE. Default: the file's own labels, or
@@ -32,7 +32,7 @@ class Pictured:
 
 
 def picture_settings(config: Any) -> PictureSettings:
-    """What the flags of a command say about the pictures of somebody's network.
+    """The facts that flags give about the pictures of a user's network.
 
     Args:
       config: Settings of a command that is `Pictured`, with its `mean`.
@@ -44,9 +44,9 @@ def picture_settings(config: Any) -> PictureSettings:
 
 
 def flags_of_picture(picture: PictureSettings) -> dict[str, Any]:
-    """The fields of a command that is `Pictured`; `mean` is a field of its own.
+    """The fields of a `Pictured` command, without `mean`, which is not one of them.
 
     Args:
-      picture: What the flags said.
+      picture: Facts that the flags gave.
     """
     return {field.name: getattr(picture, field.name) for field in dataclasses.fields(Pictured)}

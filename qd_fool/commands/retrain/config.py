@@ -83,7 +83,7 @@ class RetrainConfig(Importing):
         """Refuse what no retraining could mean.
 
         Raises:
-          UserError: a number out of range.
+          UserError: A number out of range.
         """
         check_range(self, "rounds", "evaluations", "seeds", "epochs", "batch_size", least=1)
         check_range(self, "held_out_seeds", "learning_rate", "distillation", least=0)
@@ -96,9 +96,9 @@ class RetrainResult:
     """What a retraining came to.
 
     Attributes:
-      run_dir: where everything is.
-      rows: of the table, one a network.
-      interrupted: whether Ctrl-C (or SIGTERM) ended it early.
+      run_dir: Where everything is.
+      rows: Of the table, one a network.
+      interrupted: Whether Ctrl-C (or SIGTERM) ended it early.
     """
 
     run_dir: Path

@@ -20,7 +20,7 @@ def retrain_run(config: RetrainConfig, *, console: Console) -> RetrainResult:
     """Retrain a network, round after round, or go on with it, until all is done or Ctrl-C.
 
     Raises:
-      UserError: bad settings, a directory in use, data that can't be read. Nothing is overwritten.
+      UserError: Bad settings, a directory in use, data that can't be read. Nothing is overwritten.
     """
     imagenet = ZOO[config.model].imagenet
     _refuse_foreign(config, imagenet=imagenet)
@@ -45,7 +45,7 @@ def stored_retrain(run_dir: Path) -> RetrainConfig:
     """The settings that a retraining was begun with, as defaults for resuming it.
 
     Raises:
-      UserError: no retraining there, or one of other fields than this version's.
+      UserError: No retraining there, or one of other fields than this version's.
     """
     # Retraining on ImageNet keeps runs of its own within the directory, and no run.json beside.
     paths = [run_dir / name for name in ("run.json", "settings.json")]
