@@ -66,7 +66,7 @@ def test_figures_that_cannot_be(runs, tmp_path, capsys, monkeypatch):
     folder, _ = runs
     monkeypatch.chdir(tmp_path)
     for argv, told in (
-        ((folder / "a", folder / "other"), "have different classes: expected runs of the same"),
+        ((folder / "a", folder / "other"), "have different classes: expected the same"),
         ((folder / "a", "--classes", "q"), "--classes 'q' is none of the 12 classes"),
         ((folder / "a", "--cell", "2"), "--cell is 2: expected 16 to 1024"),
         ((folder / "a", "--out", "f.jpg"), "expected a name that ends in .png"),

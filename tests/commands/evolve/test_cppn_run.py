@@ -130,7 +130,7 @@ def test_a_graph_file_draws_what_its_run_draws(run_dir, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ((), "is a run: --class says which of its elites to draw"),
+        ((), "is a run: expected --class, the elite to draw"),
         (("--class", 10), "--class is 10: expected 0 to 9"),
         (("--class", 1, "--size", 0), "--size is 0: expected 1 to 4096"),
         (("--class", 1, "--size", 5000), "--size is 5000: expected 1 to 4096"),
@@ -189,9 +189,10 @@ def test_direct_runs_have_no_graphs_and_one_size(tmp_path, capsys):
     assert "the direct encoding has no graphs" in told
     out = tmp_path / "x.png"
     told = refused(capsys, "render", path, "--class", 0, "--out", out)
-    assert "the direct encoding knows one size only: --nearest" in told
+    assert "the direct encoding draws one size only: --nearest" in told
     assert main(["render", str(path), "--class", "0", "--out", str(out), "--nearest"]) == 0
-    assert "--class is of --format graphs" in refused(capsys, "export", path, "--class", 1)
+    found = refused(capsys, "export", path, "--class", 1)
+    assert "--class applies only to --format graphs" in found
 
 
 @pytest.mark.parametrize(

@@ -68,4 +68,4 @@ def test_another_rule_does_not_go_on(run, capsys):
 
 def test_an_ascent_from_it_asks_which_network(run, capsys, tmp_path):
     told = refused(capsys, "ascend", "--from", run, "--run-dir", tmp_path / "a", "--classes", 1)
-    assert "--model says which of them to climb" in told
+    assert "expected --model, the network to climb" in told

@@ -52,7 +52,7 @@ def test_a_joint_run_has_several_networks_of_its_own(run_dir, transfer, tiny):
     assert [(pair["a"], pair["b"]) for pair in source["pairs"]] == [("tiny-b", "tiny-wide")]
     record["config"]["also"] = []
     path.write_text(json.dumps(record))
-    assert "expected as many" in refusal(transfer, run_dir, out=run_dir / "other")
+    assert "expected the same number" in refusal(transfer, run_dir, out=run_dir / "other")
 
 
 def test_names(tiny, tmp_path):
@@ -70,5 +70,5 @@ def test_names(tiny, tmp_path):
     assert names(alike, networks, ())[0] == (
         f"tiny-a (a, {networks[0].identity.weights_sha256[:8]}, float32)"
     )
-    assert "expected as many" in refusal(named, networks, networks, ("x",))
+    assert "expected the same number" in refusal(named, networks, networks, ("x",))
     assert "called 'x'" in refusal(named, networks, networks, ("x", "x"))

@@ -232,8 +232,11 @@ def test_none_held_out(tmp_path, stand_ins):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"epochs": 3}, "--epochs 3 is for networks of ImageNet"),
-        ({"model": "squeezenet1.1", "recipe": "caffe"}, "--recipe caffe is for networks of MNIST"),
+        ({"epochs": 3}, "--epochs 3 applies only to networks of ImageNet"),
+        (
+            {"model": "squeezenet1.1", "recipe": "caffe"},
+            "--recipe caffe applies only to networks of MNIST",
+        ),
         ({"model": "nothing"}, "nothing"),
         ({"evaluations": 7}, "expected 20 or more"),
         ({"encoding": "nothing"}, "nothing"),
