@@ -31,8 +31,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--costs", metavar="FILE", help="CPU seconds and compilations of each test")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Start JAX, unless this process only hands tests to workers."""
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start JAX, unless this process only hands tests to workers.
+
+    Last of all, so that what runs at import counts as covered.
+    """
+    config = session.config
     worker = getattr(config, "workerinput", None)
     if worker is None and config.getoption("dist", "no") != "no":
         return
