@@ -86,7 +86,10 @@ def tiny(tiny_network):
     return (*tiny_network, "--batch-size", 8, "--devices", 2)
 
 
-@pytest.mark.parametrize(("encoding", "crops"), [("cppn", 10), ("direct", 1)])
+# Runs of direct genomes are resumed in `test_start.py` and `test_loop.py`, too.
+@pytest.mark.parametrize(
+    ("encoding", "crops"), [("cppn", 10), pytest.param("direct", 1, marks=pytest.mark.long)]
+)
 def test_resume_goes_on_to_the_same_bits_on_any_devices(tmp_path, tiny, encoding, crops):
     flags = (*tiny, "--encoding", encoding, "--crops", crops)
     assert evolve(tmp_path / "a", *flags, "--generations", 3, "--devices", 4) == 0

@@ -31,7 +31,7 @@ def test_the_run_directory_holds_what_it_should(run_dir):
 
 
 def test_same_archive_for_2_and_4_devices(run_dir, tmp_path):
-    """1, too: `test_map_elites.test_same_bits_on_1_2_and_4_devices_with_lenet`."""
+    """1, too: `map_elites/test_segments.py`."""
     assert evolve(tmp_path / "four", *SMALL[:-1], 4) == 0
     assert_same_archive(run_dir, tmp_path / "four")
 
