@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from qd_fool.map_elites.config import MapElitesConfig
     from qd_fool.map_elites.whole_run import evolve
     from qd_fool.models import load_scorer
+    from qd_fool.models.foreign.onnx.load import from_onnx
     from qd_fool.runs.frame import ancestor_frame, archive_frame
     from qd_fool.runs.load import (
         LoadedArchive,
@@ -31,6 +32,7 @@ else:
             "archive_pictures": "qd_fool.runs.load",
             "ascend": "qd_fool.ascent.ascend",
             "evolve": "qd_fool.map_elites.whole_run",
+            "from_onnx": "qd_fool.models.foreign.onnx.load",
             "load_archive": "qd_fool.runs.load",
             "load_scorer": "qd_fool.models.load",
             "make_encoding": "qd_fool.encodings.base",
@@ -48,6 +50,7 @@ __all__ = [
     "archive_pictures",
     "ascend",
     "evolve",
+    "from_onnx",
     "load_archive",
     "load_scorer",
     "make_encoding",

@@ -52,12 +52,12 @@ class ClassArchive:
 
     @property
     def occupied(self) -> Bool[Array, " cells"]:
-        """`(cells,)`: which cells hold an elite."""
+        """`(cells,)` whether each cell holds an elite."""
         return self.fitness > -jnp.inf
 
 
 def empty_archive(genome_shapes: PyTree[jax.ShapeDtypeStruct], cells: int) -> ClassArchive:
-    """An archive with no elites.
+    """Return an archive with no elites.
 
     Args:
       genome_shapes: Shapes and dtypes of *one* genome, without the cell axis.
@@ -65,7 +65,7 @@ def empty_archive(genome_shapes: PyTree[jax.ShapeDtypeStruct], cells: int) -> Cl
     """
 
     def none() -> Array:
-        # One array a field: donated buffers may not be shared.
+        # One array per field: donated buffers may not be shared.
         return jnp.full((cells,), -1, jnp.int32)
 
     return ClassArchive(
@@ -81,15 +81,22 @@ def empty_archive(genome_shapes: PyTree[jax.ShapeDtypeStruct], cells: int) -> Cl
 def competing_fitness(
     fitness: Float[Array, "batch cells"], *, rule: str = "all"
 ) -> Float[Array, "batch cells"]:
-    """What each individual bids for each cell; -inf where it may not compete.
+    """Return each individual's bid for each cell; -inf where it may not compete.
 
-    NaN and infinities never compete. Rule "all": every individual competes in every cell (the
-    original, map_elite.hpp:240-272). Rule "argmax": only in the cell of its highest bid, the first
-    of equals (what most QD libraries do).
+    NaN and infinities never compete.
+
+    Args:
+      fitness: `(batch, cells)` log-odds of every class.
+      rule: "all": every individual competes in every cell, as in the original
+        (map_elite.hpp:240-272). "argmax": an individual competes only in the cell of its highest
+        bid, the first of equals, as in most QD libraries.
     """
+    # A network that breaks down may give NaN or infinity: such a score must not win a cell.
     finite = jnp.where(jnp.isfinite(fitness), fitness, -jnp.inf)
     if rule == "all":
         return finite
+
+    # Rule "argmax": keep one bid per individual. `argmax` takes the first of equals.
     home = jnp.argmax(finite, axis=1, keepdims=True)
     return jnp.where(jnp.arange(fitness.shape[1])[None] == home, finite, -jnp.inf)
 
@@ -97,10 +104,10 @@ def competing_fitness(
 def shortlist(
     fitness: Float[Array, "batch cells"],
 ) -> Int[Array, " cells"]:
-    """Indices, ascending, of individuals among which every cell's first best is found.
+    """Return the indices of the individuals that could win a cell, in ascending order.
 
-    Ascending order keeps "the lowest index wins a tie" true when lists of several devices are
-    joined; an index may occur more than once.
+    For each cell it is the first of the best. Lists of several devices are joined later: ascending
+    order keeps the rule that the lowest index wins a tie. An index may occur more than once.
     """
     return jnp.sort(jnp.argmax(fitness, axis=0))
 
@@ -112,10 +119,11 @@ def insert(
     fitness: Float[Array, "batch cells"],
     generation: Int[Array, ""],
 ) -> tuple[ClassArchive, Bool[Array, " cells"]]:
-    """Let a batch compete for the cells. The result is that of offering one after the other.
+    """Let a batch compete for the cells.
 
-    A cell changes hands only if the challenger is strictly better. A tie keeps the incumbent, and
-    within the batch the lowest index wins.
+    The result is the same as if the individuals were offered one after the other. A cell changes
+    hands only if the challenger is strictly better. A tie keeps the incumbent, and within the batch
+    the lowest index wins.
 
     Args:
       archive: The incumbents.
@@ -124,25 +132,27 @@ def insert(
       generation: Generation of the challengers.
 
     Returns:
-      The new archive, and `(cells,)` which cells changed.
+      The new archive, and `(cells,)` whether each cell changed.
     """
     cells = archive.fitness.shape[0]
     chex.assert_shape(fitness, (offspring.id.shape[0], cells))
 
-    # The best challenger of each cell: argmax takes the first of equals.
+    # The best challenger of each cell: argmax takes the first of equals, so the lowest index wins.
+    # A tie with the incumbent is no improvement.
     best = jnp.argmax(fitness, axis=0)
     best_fitness = jnp.max(fitness, axis=0)
     improved = best_fitness > archive.fitness
 
-    # Genomes are large and few cells change. Only those are written, one by one, so that an archive
-    # whose buffers are donated is updated in place.
+    # Genomes are large and few cells change. So the changed cells are listed (first in a list of
+    # fixed length), and their genomes written one by one: an archive whose buffers are donated is
+    # then updated in place.
     (changed,) = jnp.nonzero(improved, size=cells, fill_value=0)
 
     def write(i: Array, genomes: PyTree[Array]) -> PyTree[Array]:
         cell = changed[i]
         return jax.tree.map(lambda a, b: a.at[cell].set(b[best[cell]]), genomes, offspring.genomes)
 
-    # The other fields are a number per cell.
+    # The other fields hold one number per cell, so rewriting all of them costs nothing.
     def take(new: Array, old: Array) -> Array:
         return jnp.where(improved, new, old)
 
@@ -162,7 +172,17 @@ def insert(
 @no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
 @flax.struct.dataclass
 class Statistics:
-    """Scalars over the cells; confidences in [0, 1], an empty cell counting as 0."""
+    """Scalars over the cells.
+
+    Attributes:
+      median_confidence: Median of the cells' confidences in [0, 1]. An empty cell counts as 0.
+      mean_confidence: Mean of the same confidences.
+      min_confidence: Smallest of the same confidences.
+      max_confidence: Largest of the same confidences.
+      cells_over_99: Number of cells with a confidence of 0.99 or more.
+      occupied: Number of cells that hold an elite.
+      distinct: Number of different individuals in the archive.
+    """
 
     median_confidence: Float[Array, ""]
     mean_confidence: Float[Array, ""]
@@ -176,9 +196,12 @@ class Statistics:
 def statistics(archive: ClassArchive) -> Statistics:
     """Summarise an archive: confidences, cells >= 0.99, occupied cells, distinct elites.
 
-    Replacements are a running count, which the evolution state keeps (`map_elites`).
+    The number of replacements is not in the archive: the state of the evolution counts them.
     """
     confidence = jax.nn.sigmoid(archive.fitness)
+
+    # Distinct elites: sort the ids, and count each value where it first occurs. Empty cells sort
+    # first, under an id that no individual has.
     nobody = jnp.iinfo(jnp.int32).min
     ids = jnp.sort(jnp.where(archive.occupied, archive.id, nobody))
     first = jnp.concatenate([jnp.ones((1,), bool), ids[1:] != ids[:-1]])
@@ -187,7 +210,7 @@ def statistics(archive: ClassArchive) -> Statistics:
         mean_confidence=jnp.mean(confidence),
         min_confidence=jnp.min(confidence),
         max_confidence=jnp.max(confidence),
-        # In log-odds, where the threshold is exact at any saturation.
+        # Compared as log-odds, which do not saturate: the threshold is exact.
         cells_over_99=jnp.sum(archive.fitness >= jnp.log(99.0), dtype=jnp.int32),
         occupied=jnp.sum(archive.occupied, dtype=jnp.int32),
         distinct=jnp.sum(first & (ids != nobody), dtype=jnp.int32),

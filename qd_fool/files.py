@@ -1,4 +1,4 @@
-"""Writing files so that a reader, or a crash, never meets half of one."""
+"""Files that are written whole or not at all, and read with errors that people understand."""
 
 import csv
 import io
@@ -25,9 +25,10 @@ def cache_dir() -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to, which takes its place when the block ends well.
+    """Yield a temporary path beside `path`, and move it to `path` when the block ends well.
 
-    The stand-in keeps the suffix, since writers go by it. Left to lie when the block raises.
+    The temporary name keeps the suffix, from which some writers infer the format. If the block
+    raises, the temporary file stays, and `path` is as it was.
     """
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     yield partial
@@ -43,12 +44,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write CSV with a head, whole or not at all.
+    """Write CSV with a header, whole or not at all.
 
     Args:
-      path: of the file.
-      columns: its head; what else a row holds is left out, and what it lacks stays empty.
-      rows: by column.
+      path: Path of the file.
+      columns: Names of the columns. Other keys of a row are left out; missing ones stay empty.
+      rows: Rows, each by name of column.
     """
     with (
         replacing(path) as partial,
@@ -86,13 +87,13 @@ def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an `.npz` file; never unpickles.
+    """Return all arrays of an `.npz` file by name. Nothing is unpickled.
 
     Raises:
-      UserError: missing or damaged.
+      UserError: The file is missing or damaged.
     """
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except Exception as error:  # zipfile, zlib, tokenize and NumPy each raise their own
+    except Exception as error:  # zipfile, zlib, tokenize and NumPy raise types of their own
         raise UserError(f"{path}: expected a whole .npz file ({error})") from error

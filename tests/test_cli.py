@@ -122,10 +122,10 @@ def picture(tmp_path, name="p.png", size=(28, 28), mode="L"):
 
 
 def test_score_refuses_what_it_would_have_to_change(tmp_path, capsys):
-    assert "its mode is RGB, expected L (8-bit gray)" in refused(
+    assert "the mode is RGB, expected L (8-bit gray)" in refused(
         capsys, "score", picture(tmp_path, mode="RGB")
     )
-    assert "its mode is 1, expected L" in refused(capsys, "score", picture(tmp_path, mode="1"))
+    assert "the mode is 1, expected L" in refused(capsys, "score", picture(tmp_path, mode="1"))
     small = refused(capsys, "score", picture(tmp_path, "small.png", size=(27, 28)))
     assert "small.png: images are 28x27: lenet expects at least 28x28" in small
     text = tmp_path / "text.png"

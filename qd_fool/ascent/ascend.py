@@ -38,18 +38,19 @@ def ascend(
       encoding: Encoding from `make_encoding`; for pixels with `genes="int", color="rgb"` or "gray".
       classes: `(n,)` classes of the targets; a class may occur more than once.
       config: Settings of the ascent; the baseline by default, with the network's default chunk.
-      genomes: `(n, ...)` starts; random ones by default.
-      values: `(n, size)` values to start from; those of the genomes by default.
+      genomes: `(n, ...)` genomes to start from; random ones by default.
+      values: `(n, size)` values to start from; the genomes' values by default.
       seed: Seed of random genomes. The same class at the same occurrence has the same genome.
       devices: Number of local devices to use; all by default. Does not change the result.
       rule: Any optimiser of optax, in place of the configuration's.
 
     Returns:
-      The best iterate of each target as a genome, and the log-odds of all.
+      The best iterate of each target as a genome, and the log-odds of all iterates.
 
     Raises:
-      UserError: Bad settings, no such class, NaN scores.
+      UserError: A setting is bad, there is no such class, or a score is NaN.
     """
+    # Check the classes.
     config = config or AscentConfig(chunk=default_chunk(scorer))
     wanted = np.asarray(classes, np.int32)
     known = len(scorer.class_names)
@@ -57,33 +58,37 @@ def ascend(
     if wrong.size or not wanted.size:
         found = int(wrong[0]) if wrong.size else "none"
         raise UserError(f"class is {found}: {scorer.name} has classes 0 to {known - 1}")
+
+    # The starts, random if none are given.
     if genomes is None:
         genomes = encoding.init(target_keys(seed, wanted, occurrences(wanted)))
     if values is None:
         values = variables_of(encoding).take(genomes)
+
+    # Climb, one block of targets after another.
     mesh = make_mesh(devices)
     ascent = make_ascent(scorer, encoding, config, mesh=mesh, rule=rule)
     params = replicate(scorer.params, mesh)
     size = block_size(ascent, genomes, values, targets=len(wanted))
     parts = []
     for i in range(0, len(wanted), size):
-        some = slice(i, i + size)
+        block = slice(i, i + size)
         part = ascend_block(
             ascent,
             params,
-            jax.tree.map(lambda a, some=some: a[some], genomes),
-            values[some],
-            wanted[some],
+            jax.tree.map(lambda a, block=block: a[block], genomes),
+            values[block],
+            wanted[block],
             size=size,
             count=lambda done, latest: SEGMENT,
         )
-        assert part is not None  # noqa: S101  (nobody gives up)
+        assert part is not None  # noqa: S101  (`count` never gives up)
         parts.append(part)
     return join_results(parts)
 
 
 def occurrences(classes: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """How many of the same class came before: 0, 0, 1 for 3, 5, 3."""
+    """Count the earlier targets of the same class: 0, 0, 1 for the classes 3, 5, 3."""
     seen: dict[int, int] = {}
     before = []
     for k in classes.tolist():
@@ -93,8 +98,8 @@ def occurrences(classes: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
 
 
 def target_keys(seed: int, classes: Any, starts: Any) -> Array:
-    """fold_in(fold_in(seed, class), start): a target's own, whatever else is climbed with it."""
-    # Threefry by name: a user's jax_default_prng_impl must not change results.
+    """Return fold_in(fold_in(seed, class), start), which does not depend on other targets."""
+    # Threefry is named, because a user's jax_default_prng_impl must not change results.
     key = jax.random.key(np.uint32(seed), impl="threefry2x32")
 
     def one(k: Array, start: Array) -> Array:

@@ -1,4 +1,4 @@
-"""From many targets to blocks that fit into memory, and back."""
+"""Blocks of targets that fit into memory, and their results joined again."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, no_type_check
@@ -14,17 +14,16 @@ from qd_fool.devices.mesh import AXIS
 from qd_fool.errors import UserError
 
 MEMORY = 2**30
-"""Bytes that the targets of a block take, at most about, beside what the network needs."""
-
+"""Bytes that the targets of a block may take, about. The network's memory comes on top."""
 
 CHUNKS = 16
-"""Chunks a device and block, at most: what is lost when a run is cut off."""
+"""Most chunks per device and block. A run that is cut off loses the block that it works on."""
 
 
 @no_type_check  # leaves are NumPy arrays on the host, or PyTrees of them
 @flax.struct.dataclass
 class AscentResult:
-    """Targets at the end, on the host.
+    """Results of targets after their last iteration, on the host.
 
     Attributes:
       genomes: `(n, ...)` genomes of the best iterates.
@@ -32,7 +31,8 @@ class AscentResult:
       best_iteration: `(n,)` iterations of the best iterates.
       log_odds: `(iterations, n)` log-odds of the target's class in the 8-bit picture of each
         iterate.
-      merit: `(iterations, n)` merits, by which the best were chosen: log-odds, or a unit's output.
+      merit: `(iterations, n)` merits that decide which iterate is the best: log-odds, or a unit's
+        output.
       top: `(iterations, n)` whether the target's class was the most confident.
       norm: `(n,)` Euclidean norms of the last unrounded picture minus the network's mean.
       distance: `(n,)` Euclidean distances of the last unrounded picture from the first.
@@ -51,15 +51,17 @@ class AscentResult:
 def block_size(
     ascent: Ascent, genomes: PyTree[Any], values: Any, *, targets: int, block: int | None = None
 ) -> int:
-    """Targets to hand to the devices at once: whole chunks for each.
+    """Return the number of targets per block: whole chunks for each device.
 
     Args:
       ascent: Compiled parts of the ascent.
       genomes: Genomes of any number of targets.
       values: Values of any number of targets.
       targets: Number of all targets.
-      block: Smallest number of targets per block; None for what `MEMORY` and `CHUNKS` allow.
+      block: Smallest number of targets per block; by default as many as `MEMORY` and `CHUNKS`
+        allow.
     """
+    # A unit is one chunk per device. Measure the bytes of a unit without computing anything.
     unit = ascent.config.chunk * ascent.mesh.devices.size
 
     def of_unit(a: Any) -> jax.ShapeDtypeStruct:
@@ -70,7 +72,8 @@ def block_size(
     size = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves((given, state)))
     most = min(CHUNKS, max(1, MEMORY // size)) if block is None else -(-block // unit)
     units = -(-targets // unit)
-    # As equal as can be: what a block lacks is filled up with copies.
+
+    # Blocks as equal as possible, because missing targets are filled up with copies.
     return -(-units // -(-units // most)) * unit
 
 
@@ -84,24 +87,26 @@ def ascend_block(
     size: int,
     count: Callable[[int, np.ndarray | None], int],
 ) -> AscentResult | None:
-    """Some targets, from their starts to their last iteration.
+    """Climb with a block of targets, from their starts to their last iteration.
 
     Args:
-      ascent: The compiled parts.
-      params: The network's, replicated over the mesh.
-      genomes: `(n, ...)` starts.
-      values: `(n, size)` starts of what is moved.
-      classes: `(n,)`.
-      size: From `block_size`; at least n.
-      count: `(iterations done, log-odds (n, iterations of the last call) or None) -> iterations
-        to do now`, at most `SEGMENT`; 0 to give up. Called before each segment and after the last.
+      ascent: Compiled parts of the ascent.
+      params: Parameters of the network, replicated over the mesh.
+      genomes: `(n, ...)` genomes to start from.
+      values: `(n, size)` values to start from.
+      classes: `(n,)` classes of the targets.
+      size: Size of the block, from `block_size`; at least n.
+      count: Function `(iterations done, log-odds (n, iterations of the last call) or None) ->
+        iterations to do now`, at most `SEGMENT`; 0 to give up. It is called before each segment
+        and after the last.
 
     Returns:
-      What came of it; None where it was given up.
+      The results; None if `count` gave up.
 
     Raises:
-      UserError: NaN or infinite scores.
+      UserError: A score is NaN or infinite.
     """
+    # Fill the block up with copies of the first target, and split it over devices.
     n = len(classes)
     split = NamedSharding(ascent.mesh, PartitionSpec(AXIS))
 
@@ -112,6 +117,9 @@ def ascend_block(
 
     genomes, values, classes = jax.tree.map(fill, (genomes, values, classes))
     state = ascent.begin(genomes, values)
+
+    # Climb segment by segment. Each segment's log goes to the host, without the copies and without
+    # the iterations that did not run.
     done, total = 0, ascent.config.iterations
     parts: list[list[np.ndarray]] = [[], [], []]
     latest = None
@@ -134,6 +142,8 @@ def ascend_block(
         for part, log in zip(parts, logs, strict=True):
             part.append(np.asarray(log)[:n, :now].T)
         done += now
+
+    # Measure the last pictures, and bring everything to the host.
     norm, distance = ascent.finish(state, genomes, values)
     best = jax.tree.map(lambda a: np.asarray(a)[:n], state.best)
     return AscentResult(
@@ -167,5 +177,13 @@ def join_results(parts: Sequence[AscentResult]) -> AscentResult:
 
 
 def evaluations_of(iterations: int, targets: int) -> int:
-    """Counted: an iteration, forward and backward, as four (measured 3.9), the last one too."""
+    """Count the evaluations of an ascent.
+
+    Every iteration, the last one too, has a forward and a backward pass, and counts as four
+    evaluations (measured 3.9).
+
+    Args:
+      iterations: Number of iterations.
+      targets: Number of targets.
+    """
     return 4 * targets * iterations

@@ -1,9 +1,9 @@
-"""Gradient ascent on the kernel: pictures, or the weights of a CPPN, climb toward a class.
+"""Gradient ascent on the network's scores: pictures, or a CPPN's weights, climb toward a class.
 
 Source: paper, section 2.3 and figures 12-13; caffe/ascent/find_fooling_image.py of the original
 code (branch `ascent`). As in the original, an iteration clips, looks, notes, and then steps. Two
-things differ. The network is always shown the 8-bit picture that would be saved, with the gradient
-of the unrounded picture, so that the noted confidence is that of the file. And the best iterate is
+things differ. The network always sees the 8-bit picture that would be saved, with the gradient of
+the unrounded picture: the noted confidence is the confidence of the file. And the best iterate is
 kept.
 
 Everything here is a pure function. `segments` compiles many iterations as one call, and `blocks`
@@ -36,7 +36,7 @@ class AscentState:
     """Targets between two iterations.
 
     Attributes:
-      values: `(n, size)` values that are moved, not clipped yet.
+      values: `(n, size)` values that the ascent moves, not clipped yet.
       best: `(n, ...)` genomes of the best iterates so far.
       best_merit: `(n,)` merits of the best iterates: log-odds of the target's class, or the unit's
         output where a unit is climbed.
@@ -54,7 +54,7 @@ class AscentState:
 
 
 def straight_through(smooth: Array, exact: Array) -> Array:
-    """`exact`, with the gradient of `smooth`. Nothing is added, which would round."""
+    """Return `exact`, with the gradient of `smooth`. A sum of the two would be rounded."""
     return _straight_through(smooth, exact)
 
 
@@ -69,7 +69,7 @@ def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Arra
 
 
 def variables_of(encoding: Encoding) -> Variables:
-    """The part of an encoding's genomes that can be moved.
+    """Return the part of an encoding's genomes that can be moved.
 
     Raises:
       UserError: The encoding has no such part.
@@ -80,7 +80,7 @@ def variables_of(encoding: Encoding) -> Variables:
 
 
 def mean_picture(scorer: Network, channels: int) -> Float[np.ndarray, " channels"]:
-    """The colour, one value per channel in 0..255, of a picture without information."""
+    """Return the colour of a picture without information, one value per channel in 0..255."""
     return np.asarray(scorer.mean or (0.0,) * channels, np.float32)
 
 
@@ -99,20 +99,20 @@ def step(
     shape: tuple[int, ...],
     centre: Float[np.ndarray, " channels"],
 ) -> tuple[AscentState, Array, Array, Array]:
-    """One iteration of some targets: clip, look, note, step.
+    """Run one iteration of several targets: clip, look, note, step.
 
     Args:
       state: The targets before the iteration.
-      genomes: The starts, which hold everything that `values` does not.
+      genomes: Genomes at the start, which hold everything that `values` does not.
       classes: Classes of the targets.
       params: The network's parameters.
       iteration: Number of the iteration, from 0.
       last: Iteration after which nothing moves.
-      look: Forward and backward pass, from `make_look`.
+      look: Function of the forward and backward pass, from `make_look`.
       rule: Step rule of one target.
       regulariser: Regulariser of one target, or None.
       variables: Variables of the encoding.
-      shape: Shape of the picture that the values are; used by regularisers only.
+      shape: Shape of the picture, if the values are pixels; used by regularisers only.
       centre: Mean of the network; used by regularisers only.
 
     Returns:
@@ -130,7 +130,7 @@ def step(
     def keep(new: Array, old: Array) -> Array:
         return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
-    # Step. A value's step may be long or short: the rule sees values in units of it.
+    # Step. Values differ in how far a good step goes: the rule sees each in units of its step size.
     scale = variables.steps(genomes)
     scaled = gradient * scale
     updates, optimiser = jax.vmap(lambda g, s, d: rule.update(g, s, None, doubt=d))(
@@ -142,8 +142,8 @@ def step(
         x = jax.vmap(regulariser, (0, 0, None))(x, gradient.reshape(x.shape), iteration)
         moved = (x + centre[None, None, None]).reshape(moved.shape)
 
-    # A target stays where the gradient is 0, where the original stops. The gradient will be 0 again
-    # in the next iteration.
+    # A target with a gradient of 0 stays where it is. The gradient will be 0 again in the next
+    # iteration, so the target has stopped, as in the original.
     moves = jnp.all(jnp.isfinite(scaled), axis=1) & jnp.any(scaled != 0, axis=1)
     moves &= iteration < last
 
@@ -162,7 +162,7 @@ def step(
 
 
 def make_look(scorer: Network, encoding: Encoding, config: AscentConfig) -> Callable[..., Any]:
-    """A forward and a backward pass, of the picture as it would be saved.
+    """Return a function that runs a forward and a backward pass, of the picture as saved.
 
     Args:
       scorer: The network.
@@ -170,12 +170,12 @@ def make_look(scorer: Network, encoding: Encoding, config: AscentConfig) -> Call
       config: Settings of the ascent.
 
     Returns:
-      `(params, genomes, values, held, classes) -> gradient (n, size), log-odds of the class (n,),
-      merit (n,), is the class the most confident (n,), doubt (n,)`. Doubt is 1 - confidence, and 1
-      where a unit is climbed.
+      A function `(params, genomes, values, held, classes) -> gradient (n, size), log-odds of the
+      class (n,), merit (n,), whether the class is the most confident (n,), doubt (n,)`. Doubt is
+      1 - confidence, and 1 where a unit is climbed.
 
     Raises:
-      UserError: No such objective.
+      UserError: The network has no such objective.
     """
     variables = variables_of(encoding)
     objective = read_objective(config.objective, scorer)
@@ -187,6 +187,7 @@ def make_look(scorer: Network, encoding: Encoding, config: AscentConfig) -> Call
         held: PyTree[Array],
         classes: Array,
     ) -> tuple[Array, ...]:
+        # The network sees the 8-bit picture; its gradient passes to the unrounded picture.
         exact = encoding.render(held).astype(jnp.float32)
 
         def climb(values: Array) -> tuple[Array, tuple[Array, ...]]:
@@ -198,6 +199,7 @@ def make_look(scorer: Network, encoding: Encoding, config: AscentConfig) -> Call
             height, merit = to_climb(objective, odds, outputs, classes)
             return jnp.sum(height), (odds, merit, jnp.argmax(all_odds, axis=1) == classes)
 
+        # Targets don't depend on each other: the gradient of the sum holds each one's gradient.
         gradient, (odds, merit, top) = jax.grad(climb, has_aux=True)(values)
         doubt = jnp.ones_like(odds) if objective.name == "unit" else jax.nn.sigmoid(-odds)
         return gradient, odds, merit, top, doubt

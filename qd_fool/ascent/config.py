@@ -1,4 +1,4 @@
-"""Settings of a gradient ascent, and those that have a name."""
+"""Settings of a gradient ascent, and presets of them."""
 
 import dataclasses
 
@@ -15,10 +15,10 @@ class AscentConfig:
     Attributes:
       objective: Text that `objectives.read_objective` reads.
       rule: Step rule: adam, progress or constant.
-      lr: Learning rate of adam and constant: in units of 0..255 for pixels, of a weight's `steps`
-        for CPPNs.
+      lr: Learning rate of adam and constant. The unit is a pixel value of 0..255, or for CPPNs
+        the step size of a weight (`Variables.steps`).
       early, late, max_lr: Settings of the rule progress.
-      decay: Share of X that each step takes away.
+      decay: Share of X, the picture relative to the mean, that each step takes away.
       blur: Standard deviation in pixels; 0 for none, else 0.3 or more.
       blur_every: Iterations from one blur to the next.
       small_values, small_norms, low_benefit, low_abs_benefit: Percentiles below which values or
@@ -57,13 +57,13 @@ class AscentConfig:
         self.step_rule()
 
     def step_rule(self) -> optax.GradientTransformationExtraArgs:
-        """Of one target."""
+        """Return the step rule of one target."""
         return ascent_rules.step_rule(
             self.rule, lr=self.lr, early=self.early, late=self.late, max_lr=self.max_lr
         )
 
     def regularisers(self) -> list[ascent_rules.Regulariser]:
-        """In the original's order; none that would do nothing."""
+        """Return the regularisers that have an effect, in the original's order."""
         made: list[ascent_rules.Regulariser] = []
         if self.decay:
             made.append(ascent_rules.decay(self.decay))
@@ -96,6 +96,9 @@ PRESETS: dict[str, AscentConfig] = {
         _SLOW, blur=0.3, small_norms=20.0, low_abs_benefit=20.0, iterations=1500
     ),
 }
-"""adam: today's baseline; paper: the original's defaults (find_fooling_image.py:68-71); the others:
-the settings of the paper's supplement, by their seeds in the original's search
-(hyperparam_search.py, run_chosen_supplementary.sh)."""
+"""Settings by the names that the command uses.
+
+"adam" is the baseline of this project. "paper" has the defaults of the original code
+(find_fooling_image.py:68-71). The others are the settings of the paper's supplement, named by their
+seeds in the original's search (hyperparam_search.py, run_chosen_supplementary.sh).
+"""

@@ -1,4 +1,4 @@
-"""What gradient ascent climbs: a class's confidence in one form or another, or a unit's output."""
+"""Objectives of gradient ascent: a class's confidence in several forms, or a unit's output."""
 
 import dataclasses
 
@@ -29,15 +29,15 @@ class Objective:
 
 
 def read_objective(text: str, scorer: Network) -> Objective:
-    """Read an objective from text, and see that the network has it.
+    """Read an objective from text, and check that the network has it.
 
     Args:
-      text: "log-odds", "probability" (the paper's), "logit", "LAYER:UNIT" or
+      text: Text "log-odds", "probability" (the paper's), "logit", "LAYER:UNIT" or
         "LAYER:CHANNEL,ROW,COLUMN".
       scorer: The network.
 
     Raises:
-      UserError: Another text, or no such layer or unit.
+      UserError: The text is none of these, or there is no such layer or unit.
     """
     if text in OF_CLASSES:
         return Objective(text)
@@ -76,7 +76,7 @@ def to_climb(
     outputs: Float[Array, "n *units"],
     classes: Int[Array, " n"],
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """The value to differentiate, and the merit that decides between two iterates.
+    """Return the value to differentiate, and the merit that decides between two iterates.
 
     Args:
       objective: The objective.

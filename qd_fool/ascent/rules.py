@@ -1,8 +1,8 @@
-"""How a picture is moved along its gradient, and what is taken from it after each step.
+"""Step rules that move a picture along its gradient, and regularisers that follow each step.
 
-Step rules are `optax` transformations of one target, without a batch axis: `ascent` maps them over
-targets, so that each has a step size and a memory of its own. Any optimiser of optax's will do. As
-everywhere in optax the gradient is that of a loss, minus the objective.
+Step rules are `optax` transformations of one target, without a batch axis. `climb` maps them over
+targets, so that each target has a step size and a memory of its own. Any optimiser of optax works.
+As everywhere in optax, the gradient is the gradient of a loss, here minus the objective.
 
 Regularisers are small pure functions on X, the picture relative to the mean.
 
@@ -31,17 +31,16 @@ Regulariser = Callable[
     ],
     Float[Array, "height width channels"],
 ]
-"""`(X, gradient of the objective before the step, iteration) -> X`."""
-
+"""A function `(X, gradient of the objective before the step, iteration) -> X`."""
 
 LEAST_BLUR = 0.3
-"""The original refuses a smaller radius: it "works very poorly"."""
+"""Smallest standard deviation. The original refuses smaller ones: they "work very poorly"."""
 
 
 def progress(
     *, early: float = 0.03, late: float = 0.1, max_lr: float = 1e12
 ) -> optax.GradientTransformationExtraArgs:
-    """A step that should raise the confidence p by a fixed amount, if the network were linear.
+    """Return a rule whose step would raise the confidence p by a fixed amount in a linear network.
 
     lr = min(max_lr, min(early, late * (1 - p)) / |gradient|^2).
 
@@ -51,7 +50,8 @@ def progress(
       max_lr: Largest learning rate, for gradients that almost vanish.
 
     Returns:
-      A transformation whose `update` takes `doubt`, 1 - p: near 1 there is no p - 1 in float32.
+      A transformation whose `update` takes `doubt`, 1 - p. Near 1, float32 could not compute it
+      from p.
     """
 
     def init(params: PyTree[Array]) -> optax.EmptyState:
@@ -77,10 +77,17 @@ def progress(
 def step_rule(
     rule: str, *, lr: float, early: float, late: float, max_lr: float
 ) -> optax.GradientTransformationExtraArgs:
-    """A rule by its name: adam, progress (the original's default) or constant (its other).
+    """Return a rule by its name: adam, or one of the original's rules, progress and constant.
+
+    Args:
+      rule: Name of the rule. The original's default is progress.
+      lr: Learning rate of adam and constant.
+      early: Setting of progress.
+      late: Setting of progress.
+      max_lr: Setting of progress.
 
     Raises:
-      UserError: No such rule.
+      UserError: There is no such rule.
     """
     if rule == "adam":
         return optax.with_extra_args_support(optax.adam(lr))
@@ -92,7 +99,7 @@ def step_rule(
 
 
 def chain(regularisers: Sequence[Regulariser]) -> Regulariser:
-    """Several in a row."""
+    """Return a regulariser that applies several, one after another."""
 
     def apply(x: Array, gradient: Array, iteration: Array) -> Array:
         for regulariser in regularisers:
@@ -103,12 +110,12 @@ def chain(regularisers: Sequence[Regulariser]) -> Regulariser:
 
 
 def decay(rate: float) -> Regulariser:
-    """X times 1 - rate: the multiplicative form of an L2 penalty."""
+    """Return a regulariser X * (1 - rate), the multiplicative form of an L2 penalty."""
     return lambda x, gradient, iteration: x * jnp.float32(1 - rate)
 
 
 def blur(sigma: float, *, every: int = 1) -> Regulariser:
-    """A Gaussian over rows and columns of each channel, at iterations that `every` divides."""
+    """Return a Gaussian blur of each channel, applied at iterations that `every` divides."""
 
     def apply(x: Array, gradient: Array, iteration: Array) -> Array:
         del gradient
@@ -120,7 +127,7 @@ def blur(sigma: float, *, every: int = 1) -> Regulariser:
 def gaussian(
     x: Float[Array, "height width channels"], *, sigma: float, truncate: float = 4.0
 ) -> Float[Array, "height width channels"]:
-    """What `scipy.ndimage.gaussian_filter` gives for each channel, mirrored at the border."""
+    """Blur each channel as `scipy.ndimage.gaussian_filter` does, mirrored at the border."""
     radius = int(truncate * sigma + 0.5)
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     weights = (weights / weights.sum()).astype(np.float32)
@@ -138,7 +145,7 @@ def gaussian(
 
 
 def zero_small_values(percentile: float) -> Regulariser:
-    """Values whose size is below a percentile of all sizes become 0."""
+    """Return a regulariser that zeroes values whose size is below a percentile of all sizes."""
 
     def apply(x: Array, gradient: Array, iteration: Array) -> Array:
         del gradient, iteration
@@ -148,7 +155,7 @@ def zero_small_values(percentile: float) -> Regulariser:
 
 
 def zero_small_norms(percentile: float) -> Regulariser:
-    """Pixels whose norm over channels is below a percentile of all norms become 0."""
+    """Return a regulariser that zeroes pixels whose norm is below a percentile of all norms."""
 
     def apply(x: Array, gradient: Array, iteration: Array) -> Array:
         del gradient, iteration
@@ -159,10 +166,11 @@ def zero_small_norms(percentile: float) -> Regulariser:
 
 
 def zero_low_benefit(percentile: float, *, absolute: bool = False) -> Regulariser:
-    """Pixels of low benefit become 0.
+    """Return a regulariser that zeroes pixels of low benefit.
 
-    The benefit of a pixel is -gradient * X summed over channels: what the objective would gain,
-    were it linear, if the pixel became 0. The original zeroes the lowest, not the highest.
+    The benefit of a pixel is -gradient * X, summed over channels. If the objective were linear, it
+    would gain this much when the pixel becomes 0. The original zeroes the pixels of the lowest
+    benefit, not of the highest.
 
     Args:
       percentile: Percentile of all benefits below which a pixel becomes 0.

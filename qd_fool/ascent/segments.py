@@ -1,4 +1,4 @@
-"""Many iterations of an ascent in one compiled call, over devices."""
+"""Many iterations of an ascent in one compiled call, spread over devices."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -27,18 +27,18 @@ from qd_fool.models.network import Network
 from qd_fool.scoring.crops import check_crops
 
 SEGMENT = 64
-"""Iterations of a call, at most."""
+"""Most iterations per call."""
 
 
 class Ascent(NamedTuple):
     """Compiled parts of an ascent. Arrays of targets are split over devices, in whole chunks.
 
     Attributes:
-      begin: `genomes, values -> state`.
-      segment: `state, genomes, classes, params, first, count, last -> state, log_odds, merit,
-        top`: `count` iterations from `first`, at most `SEGMENT`. Their logs are `(n, SEGMENT)`.
-        After `last` nothing moves. The state is donated.
-      finish: `state, genomes, values at the start -> norm (n,), distance (n,)`.
+      begin: Function `genomes, values -> state`.
+      segment: Function `state, genomes, classes, params, first, count, last -> state, log_odds,
+        merit, top`. It runs `count` iterations from `first`, at most `SEGMENT`. The logs are
+        `(n, SEGMENT)`. After iteration `last` nothing moves. The state is donated.
+      finish: Function `state, genomes, values at the start -> norm (n,), distance (n,)`.
       mesh: Mesh of the devices.
       config: Settings of the ascent.
     """
@@ -70,6 +70,7 @@ def make_ascent(
     Raises:
       UserError: Settings that do not suit the network or the encoding.
     """
+    # Check that the settings suit the network and the encoding.
     check_crops(scorer, encoding.image_shape, crops=config.crops)
     variables = variables_of(encoding)
     regularisers = config.regularisers()
@@ -78,6 +79,8 @@ def make_ascent(
             f"decay, blur and percentiles are for pixels: expected none with the {encoding.name} "
             "encoding's values"
         )
+
+    # The arguments of `step` that stay the same.
     rule_of_one = config.step_rule() if rule is None else optax.with_extra_args_support(rule)
     channels = encoding.image_shape[2]
     centre = mean_picture(scorer, channels)
@@ -90,6 +93,7 @@ def make_ascent(
         "centre": centre,
     }
 
+    # Before the first iteration: no iterate yet, so any picture will be better.
     def begin(genomes: PyTree[Array], values: Array) -> AscentState:
         worst = jnp.full(len(values), -jnp.inf, jnp.float32)
         return AscentState(
@@ -101,6 +105,7 @@ def make_ascent(
             optimiser=jax.vmap(rule_of_one.init)(values),
         )
 
+    # Many iterations: the logs are arrays of fixed length, of which `count` columns are filled.
     def segment(
         state: AscentState,
         genomes: PyTree[Array],
@@ -122,13 +127,15 @@ def make_ascent(
             logs = [jnp.zeros((len(classes), SEGMENT), kind) for kind in kinds]
             return jax.lax.fori_loop(0, count, iterate, (state, *logs))
 
-        # Chunks outside, iterations inside: a chunk's data stays in the cache.
+        # The loop over chunks is outside and the loop over iterations inside: a chunk's data stays
+        # in the cache.
         return map_chunks(climb_chunk, (state, genomes, classes), chunk=config.chunk)
 
+    # After the last iteration: how far the last pictures are from the mean and from the starts.
     def finish(state: AscentState, genomes: PyTree[Array], start: Array) -> tuple[Array, Array]:
         def measure_chunk(chunk: Any) -> tuple[Array, Array]:
             genomes, last, start = chunk
-            # Clipped, as the last iteration has left them.
+            # The starts are clipped, as the last iteration left the values clipped.
             start = jnp.clip(start, variables.low, variables.high)
             pictures = variables.draw(genomes, last)
             from_centre = pictures - centre[None, None, None]
@@ -137,6 +144,7 @@ def make_ascent(
 
         return map_chunks(measure_chunk, (genomes, state.values, start), chunk=config.chunk)
 
+    # Targets are split over devices; weights and numbers are the same everywhere.
     split, everywhere = PartitionSpec(AXIS), PartitionSpec()
 
     def spread(function: Callable[..., Any], specs: tuple[PartitionSpec, ...]) -> Any:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from qd_fool.choices import Precision
+from qd_fool.commands.common.foreign import Pictured
 from qd_fool.commands.common.imports import Importing
 from qd_fool.errors import UserError, check_range
 
@@ -129,7 +130,7 @@ class FetchModel:
 
 
 @dataclasses.dataclass(frozen=True)
-class CheckModel:
+class CheckModel(Pictured):
     """Show a network's accuracy on photographs: low figures mean wrong weights or preprocessing.
 
     Photographs are `<WNID>.jpg`, `<WNID>_<any>.jpg`, or in a folder named by their WNID. Their
@@ -137,7 +138,7 @@ class CheckModel:
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """Name of the network."""
+    """Name of the network, or onnx:FILE."""
     images: Path
     """Folder of photographs."""
     weights: Path | None = None
@@ -214,7 +215,7 @@ class ReportConfig(Importing):
 
 
 @dataclasses.dataclass(frozen=True)
-class ScoreConfig(Importing):
+class ScoreConfig(Pictured, Importing):
     """Score pictures: the classes a network is most confident about.
 
     Pictures are scored as they are, never resized or converted.

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 from rich.console import Console
 
+from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.config import ScoreConfig
 from qd_fool.errors import UserError, check_range
@@ -30,7 +31,11 @@ def score_files(config: ScoreConfig, *, console: Console) -> None:
         raise UserError("score needs at least one image file")
     check_range(config, "top", least=1)
     scorer = load_scorer(
-        config.model, weights=config.weights, mean=config.mean, precision=config.precision
+        config.model,
+        weights=config.weights,
+        mean=config.mean,
+        precision=config.precision,
+        picture=picture_settings(config),
     )
     channels = scorer.image_shape[2]
     pictures = [read_image(path, channels=channels) for path in config.images]

@@ -18,7 +18,7 @@ from qd_fool.files import cache_dir, replacing
 
 StrPath = str | os.PathLike[str]
 
-# Where TFDS puts MNIST within its data folder: name and version of its builder.
+# Path of MNIST within the data folder of TFDS: name and version of the builder.
 VERSION = "3.0.1"
 FOLDER = Path("mnist", VERSION)
 
@@ -40,18 +40,18 @@ PNG_HEADER = bytes.fromhex("89504e470d0a1a0a0000000d494844520000001c0000001c0800
 def load_mnist(
     split: str, *, data_dir: StrPath | None = None, download: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the images and labels of one split, in TFDS's (shuffled, fixed) order.
+    """Return the images and labels of one split, in TFDS's (shuffled, fixed) order.
 
     Args:
         split: 'train' (60,000 images) or 'test' (10,000).
         data_dir: TFDS data folder; default `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
-        download: whether to download and prepare MNIST where `data_dir` lacks it.
+        download: Whether to download and prepare MNIST where `data_dir` lacks it.
 
     Returns:
         Images uint8 (n, 28, 28, 1) in 0..255 (0 is background), labels int32 (n,) in 0..9.
 
     Raises:
-        UserError: unknown split; MNIST missing and not obtainable; unreadable files.
+        UserError: There is no such split, or MNIST is missing or cannot be read.
     """
     if missing := [name for name in EXTRA if importlib.util.find_spec(name) is None]:
         raise UserError(
@@ -73,12 +73,12 @@ def load_mnist(
         print(f"MNIST is not in {root}: preparing it there (once).", file=sys.stderr)
         prepare_mnist(root)
 
-    # TFDS takes most of a second to import: paid only by those who read data.
+    # Imported here, because TFDS takes most of a second to import.
     import tensorflow_datasets as tfds
     from tensorflow_datasets.proto import tf_example_pb2
 
     try:
-        # Raw records, since TFDS's own decoding of each item takes five times as long.
+        # Raw records, because TFDS's own decoding of each item takes five times as long.
         source = tfds.data_source(
             f"mnist:{VERSION}",
             split=split,
@@ -102,23 +102,24 @@ def load_mnist(
 
 
 def prepare_mnist(data_dir: StrPath | None, *, idx_dir: StrPath | None = None) -> Path:
-    """Writes MNIST as TFDS would (array_record, same order), and returns its folder.
+    """Write MNIST as TFDS would (array_record, same order), and return the folder.
 
-    The folder appears complete or not at all; one that is complete already is left as it is.
+    The folder appears complete or not at all. A folder that is complete already stays as it is.
 
     Args:
         data_dir: TFDS data folder, made if missing; None as in `load_mnist`.
-        idx_dir: folder with the four gzip IDX files (`SHA256`, `.gz`), whose counts are taken as
-            they are; default: downloaded (hash-checked) into the user's cache.
+        idx_dir: Folder with the four gzip IDX files (`SHA256`, `.gz`), which may hold any number of
+            images; by default they are downloaded (hash-checked) into the user's cache.
 
     Raises:
-        UserError: download failed; IDX file missing or corrupt; `data_dir` not writable.
+        UserError: The download failed, an IDX file is missing or corrupt, or `data_dir` is not
+            writable.
     """
     root = _data_root(data_dir)
     folder = root / FOLDER
     if _is_prepared(folder):
         return folder
-    # Everything is parsed before anything is written.
+    # All files are parsed before anything is written.
     source = _download(root) if idx_dir is None else Path(idx_dir)
     splits = {split: _read_split(prefix, idx_dir=source) for split, prefix in SPLIT_PREFIX.items()}
     try:
@@ -127,7 +128,7 @@ def prepare_mnist(data_dir: StrPath | None, *, idx_dir: StrPath | None = None) -
             _write_tfds(splits, data_dir=Path(temporary))
             os.rename(Path(temporary) / FOLDER, folder)
     except (OSError, RuntimeError) as error:  # array_record raises RuntimeError
-        # A process beside this one may have been first: its result is as good.
+        # Another process may have written the folder in the meantime: that is as good.
         if not _is_prepared(folder):
             raise UserError(
                 f"Cannot write MNIST to {str(folder)!r} ({error}); expected a writable place with"
@@ -137,10 +138,11 @@ def prepare_mnist(data_dir: StrPath | None, *, idx_dir: StrPath | None = None) -
 
 
 def read_idx(path: StrPath, *, ndim: int) -> np.ndarray:
-    """Returns the uint8 array of a gzip IDX file (yann.lecun.com/exdb/mnist) with `ndim` axes.
+    """Return the uint8 array of a gzip IDX file (yann.lecun.com/exdb/mnist) with `ndim` axes.
 
     Raises:
-        UserError: missing file; broken gzip; wrong magic number; length not that of the header.
+        UserError: The file is missing, is no whole gzip file, has another magic number, or has
+            another length than its header states.
     """
     try:
         data = gzip.decompress(Path(path).read_bytes())
@@ -168,7 +170,7 @@ def read_idx(path: StrPath, *, ndim: int) -> np.ndarray:
 
 
 def _data_root(data_dir: StrPath | None) -> Path:
-    """The TFDS data folder; the environment is read now, as TFDS reads it once, on import."""
+    """The TFDS data folder. The environment is read at each call; TFDS reads it once, on import."""
     return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
@@ -178,7 +180,10 @@ def _is_prepared(folder: Path) -> bool:
 
 
 def _download(root: Path) -> Path:
-    """The cache folder, once it has all files; pooch writes each atomically and checks its hash."""
+    """Download the files that the cache lacks, and return the cache folder.
+
+    Pooch checks the hash of each file, and writes it whole or not at all.
+    """
     import pooch
 
     # Earlier versions kept these files in a cache of another name.
@@ -201,7 +206,7 @@ def _download(root: Path) -> Path:
 
 
 def _read_split(prefix: str, *, idx_dir: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 (n, 28, 28) and labels uint8 (n,) of a pair of IDX files; raises UserError."""
+    """Return images uint8 (n, 28, 28) and labels uint8 (n,) of a pair of IDX files."""
     paths = [idx_dir / f"{prefix}-{kind}-ubyte.gz" for kind in ("images-idx3", "labels-idx1")]
     images, labels = read_idx(paths[0], ndim=3), read_idx(paths[1], ndim=1)
     if images.shape[1:] != (28, 28) or not len(images):
@@ -217,9 +222,10 @@ def _read_split(prefix: str, *, idx_dir: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _write_tfds(splits: dict[str, tuple[np.ndarray, np.ndarray]], *, data_dir: Path) -> None:
-    """Writes `splits` below `data_dir` with the parts of TFDS that need no TensorFlow.
+    """Write `splits` below `data_dir` with the parts of TFDS that need no TensorFlow.
 
-    `builder.download_and_prepare` would be shorter, but decodes IDX and encodes PNG by TensorFlow.
+    `builder.download_and_prepare` would be shorter, but needs TensorFlow to decode IDX and to
+    encode PNG.
     """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import example_serializer, file_adapters, naming, writer
@@ -239,7 +245,7 @@ def _write_tfds(splits: dict[str, tuple[np.ndarray, np.ndarray]], *, data_dir: P
             serializer, template, hash_salt=split, disable_shuffling=False, example_writer=output
         )
         for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-            # As a Pillow image, since TFDS encodes an array by TensorFlow.
+            # A Pillow image, because TFDS would encode an array with TensorFlow.
             example = {"image": Image.fromarray(image), "label": int(label)}
             records.write(index, info.features.encode_example(example))
         lengths, size = records.finalize()
@@ -249,10 +255,10 @@ def _write_tfds(splits: dict[str, tuple[np.ndarray, np.ndarray]], *, data_dir: P
 
 
 def _decode_png(png: bytes) -> bytes:
-    """The 784 grey values of a PNG."""
-    # The layout that encoders write for MNIST: one IDAT chunk, then IEND. Giving its data to
-    # Pillow's decoder takes a third of the time of Image.open, which parses the chunks in Python.
-    # The length of the IDAT data is that of the file, less the other chunks' 57 bytes.
+    """Return the 784 grey values of a PNG."""
+    # Encoders write MNIST's pictures as one IDAT chunk, then IEND. To give the data of this chunk
+    # to Pillow's decoder takes a third of the time of Image.open, which parses the chunks in
+    # Python. The other chunks take 57 bytes of the file.
     if png.startswith(PNG_HEADER + max(0, len(png) - 57).to_bytes(4) + b"IDAT"):
         return Image.frombytes("L", (28, 28), png[41:-16], "zip", "L", 0).tobytes()
     with Image.open(io.BytesIO(png), formats=["PNG"]) as image:

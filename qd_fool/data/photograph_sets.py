@@ -1,4 +1,4 @@
-"""Photographs to learn from, and others to be judged by: from a folder, or from TFDS."""
+"""Photographs to train on, and others to test with: from a folder, or from TFDS."""
 
 import dataclasses
 import importlib.util
@@ -28,10 +28,10 @@ class PhotographSet:
     """Photographs in two parts.
 
     Attributes:
-      train: to learn from.
-      held_out: to be judged by.
-      held_out_labels: class index of each of these.
-      words: which they are, for people.
+      train: Photographs to train on.
+      held_out: Photographs to test with.
+      held_out_labels: Class index of each held-out photograph.
+      words: Description of the set, for people.
     """
 
     train: UInt8[np.ndarray, "train side side 3"]
@@ -43,21 +43,22 @@ class PhotographSet:
 def load_photograph_set(
     source: str, *, side: int, wnids: Sequence[str], data_dir: Path | None, most: int
 ) -> PhotographSet:
-    """Read a folder, or where there is none of that name a data set that TFDS has prepared.
+    """Read the photographs of a folder, or of a data set that TFDS has prepared.
 
-    Every second photograph, sorted by path, is held out. Of a data set with the splits "train" and
-    "validation" the first is learnt from and the second held out.
+    Every second photograph, sorted by path, is held out. If a data set has the splits "train" and
+    "validation", the validation split is held out instead.
 
     Args:
-      source: a folder, as `list_photographs` knows them, or a name such as "imagenet_v2".
-      side: of the pictures in pixels.
-      wnids: in the order of the classes.
-      data_dir: of TFDS; None: TFDS_DATA_DIR, or ~/tensorflow_datasets.
-      most: photographs; of more, so many are taken, evenly spaced.
+      source: Folder, as for `list_photographs`; or, where there is no such folder, the name of a
+        data set such as "imagenet_v2".
+      side: Side of the pictures in pixels.
+      wnids: WordNet identifiers in the order of the classes.
+      data_dir: Data folder of TFDS; by default TFDS_DATA_DIR, or ~/tensorflow_datasets.
+      most: Most photographs to read. If there are more, this many are taken, evenly spaced.
 
     Raises:
-      UserError: neither a folder of photographs whose names state their class nor a data set that
-        is prepared; a photograph that can't be read.
+      UserError: The source is neither a folder of photographs whose names state their class nor a
+        data set that is prepared; or a photograph can't be read.
     """
     folder = Path(source)
     if folder.is_dir():
@@ -100,8 +101,8 @@ def _from_tfds(
 
     root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
     try:
-        # What is prepared says itself what it is: the data set's own code, which may want
-        # TensorFlow, is not asked.
+        # TFDS reads the description that lies beside a prepared data set. The data set's own code,
+        # which may need TensorFlow, does not run.
         builder = tfds.builder(name, data_dir=root, try_gcs=False)
         splits = {split for split, info in builder.info.splits.items() if info.num_examples}
         classes = builder.info.features["label"]
@@ -124,11 +125,11 @@ def _from_tfds(
             raise UserError(f"--photos {name}: found one photograph, expected two or more")
         train, held_out, numbers = images[::2], images[1::2], numbers[1::2]
         words = f"{len(images)} of its {split} split: every second one to learn from, the others"
-    # WNIDs by name: a set's own numbers need not be in their order.
+    # Classes are matched by WNID, because a data set may number its classes in another order.
     names = [classes.int2str(int(number)) for number in numbers]
     if unknown := sorted(set(names) - set(wnids)):
         raise UserError(
-            f"--photos {name}: its labels are such as {unknown[0]!r}, expected WNIDs such as "
+            f"--photos {name}: found labels such as {unknown[0]!r}, expected WNIDs such as "
             f"{wnids[0]}"
         )
     index = {wnid: k for k, wnid in enumerate(wnids)}
@@ -147,7 +148,7 @@ def _not_prepared(name: str, root: Path, error: Exception | None) -> UserError:
 def _read_split(
     builder: Any, split: str, root: Path, *, side: int, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures `(n, side, side, 3)` of a split, evenly spaced, and their numbers of classes."""
+    """Return pictures `(n, side, side, 3)` of a split, evenly spaced, and their class numbers."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.proto import tf_example_pb2
 

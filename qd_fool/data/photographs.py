@@ -12,7 +12,7 @@ from PIL import Image
 from qd_fool.errors import UserError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-# What is tried on a file's content, whatever its suffix: Pillow's other readers are many, old, and
+# Pillow's readers that may see a file, whatever its suffix. The other readers are many and old, and
 # one starts Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 MIN_SIDE = 32
@@ -29,13 +29,13 @@ _MODES = {
 
 
 def list_photographs(directory: Path) -> list[Path]:
-    """The pictures in a directory and in the directories right below it, sorted by path.
+    """List the pictures in a directory and in the directories right below it, sorted by path.
 
     Args:
-      directory: `<WNID>.jpg` files, or a directory for each WNID, as in ImageNet's own sets.
+      directory: Directory of `<WNID>.jpg` files, or with one directory per WNID as in ImageNet.
 
     Raises:
-      UserError: no such directory, or no picture in it.
+      UserError: There is no such directory, or no picture in it.
     """
     if not directory.is_dir():
         raise UserError(f"{directory}: no such directory, expected one with photographs")
@@ -56,25 +56,24 @@ def list_photographs(directory: Path) -> list[Path]:
 def read_photograph(
     path: Path, *, side: int, convert: bool = False
 ) -> UInt8[np.ndarray, "{side} {side} 3"]:
-    """One picture: the short side resized to `side` (bicubic), then the square at the centre.
+    """Read a picture, resize its short side to `side` (bicubic), and cut the square at the centre.
 
     Sizes and offsets are rounded as torchvision's `Resize` and `CenterCrop` round them. A picture
-    whose short side fits is not resampled. The orientation that EXIF states is not applied, and
-    colour profiles are not either: neither was in the pipelines that ImageNet's networks were
-    trained and measured with (Caffe, torchvision).
+    whose short side fits is not resampled. EXIF orientation and colour profiles are ignored, as in
+    the pipelines that trained and measured ImageNet's networks (Caffe, torchvision).
 
     Args:
-      path: a JPEG, PNG, WebP, BMP or GIF file, told from its content.
-      side: pixels.
-      convert: take pictures that are not 8-bit RGB as well: gray is repeated, 16 bits are scaled
-        to 8, alpha is laid on white, and of several frames the first is taken.
+      path: JPEG, PNG, WebP, BMP or GIF file. The content decides, not the suffix.
+      side: Side of the result in pixels.
+      convert: Whether to accept pictures that are not 8-bit RGB. Gray is repeated, 16 bits are
+        scaled to 8, alpha is laid on white, and the first of several frames is taken.
 
     Raises:
-      UserError: not a whole picture, not 8-bit RGB (unless `convert`), too small, too long, or
-        larger than Pillow thinks safe (`Image.MAX_IMAGE_PIXELS`).
+      UserError: The file is no whole picture, is not 8-bit RGB (unless `convert`), or the picture
+        is too small, too long, or larger than Pillow thinks safe (`Image.MAX_IMAGE_PIXELS`).
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Pillow, about details that do not matter here
+        warnings.simplefilter("ignore")  # Pillow's warnings are about details that don't matter
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             picture = _read_rgb(path, convert=convert)
@@ -89,7 +88,7 @@ def read_photograph(
             raise UserError(
                 f"{path}: not a picture of a known kind, expected JPEG, PNG, WebP, BMP or GIF"
             ) from error
-        except Exception as error:  # decoders raise whatever a damaged file leads them to
+        except Exception as error:  # decoders raise many types for a damaged file
             words = getattr(error, "strerror", None) or str(error) or type(error).__name__
             reason = " ".join(words.split())
             raise UserError(
@@ -101,32 +100,32 @@ def read_photograph(
 def read_photographs(
     paths: Sequence[Path], *, side: int, convert: bool = False, batch: int = 64
 ) -> Iterator[UInt8[np.ndarray, "n {side} {side} 3"]]:
-    """Pictures as by `read_photograph`, stacked, `batch` at a time; the last batch may be smaller.
+    """Yield stacks of `batch` pictures, each read as by `read_photograph`; the last may be smaller.
 
     Args:
-      paths: of the pictures.
-      side: as in `read_photograph`.
-      convert: as in `read_photograph`.
-      batch: how many pictures are in memory at once.
+      paths: Paths of the pictures.
+      side: Side of the pictures in pixels.
+      convert: Whether to accept pictures that are not 8-bit RGB.
+      batch: Number of pictures in memory at once.
 
     Raises:
-      UserError: as `read_photograph`, when the batch with that picture is asked for.
+      UserError: The same as in `read_photograph`, when the batch with that picture is read.
     """
     for start in range(0, len(paths), batch):
-        some = paths[start : start + batch]
-        yield np.stack([read_photograph(path, side=side, convert=convert) for path in some])
+        group = paths[start : start + batch]
+        yield np.stack([read_photograph(path, side=side, convert=convert) for path in group])
 
 
 def class_of(path: Path, wnids: Sequence[str]) -> int:
-    """The class that a photograph's name states, as an index into `wnids`.
+    """Return the class that a photograph's name states, as an index into `wnids`.
 
     Args:
-      path: `<WNID>.jpg`, or `<WNID>_123.jpg` with whatever after the bar; any other name goes by
-        its directory, `<WNID>/`.
-      wnids: in the order of the classes.
+      path: Path `<WNID>.jpg`, or `<WNID>_123.jpg` with any text after the underscore. For any other
+        name, the name of the directory, `<WNID>/`, states the class.
+      wnids: WordNet identifiers in the order of the classes.
 
     Raises:
-      UserError: neither is one of `wnids`.
+      UserError: Neither name is one of `wnids`.
     """
     named = re.fullmatch(r"(n\d{8})(?:_.*)?", path.stem)
     wnid = named[1] if named else path.parent.name
@@ -139,11 +138,12 @@ def class_of(path: Path, wnids: Sequence[str]) -> int:
 
 
 def _read_rgb(path: Path, *, convert: bool) -> Image.Image:
-    """The decoded picture, in mode RGB.
+    """Decode a picture, in mode RGB.
 
     Raises:
-      UserError: not 8-bit RGB, or of a bad shape: told from the header, before decoding.
-      Exception: whatever Pillow raises.
+      UserError: The header states another mode than 8-bit RGB, or a bad shape. Nothing has been
+        decoded then.
+      Exception: Any error that Pillow raises.
     """
     with Image.open(path, formats=FORMATS) as image:
         _check_shape(path, *image.size)
@@ -166,7 +166,7 @@ def _check_shape(path: Path, width: int, height: int) -> None:
 
 
 def _found(path: Path, image: Image.Image) -> str:
-    """What the picture is, for people; empty where it is one frame of plain 8-bit RGB."""
+    """Describe the picture's format for people; empty for one frame of plain 8-bit RGB."""
     if (frames := getattr(image, "n_frames", 1)) > 1:
         return f"{frames} frames"
     if image.mode.startswith("I"):
@@ -176,7 +176,7 @@ def _found(path: Path, image: Image.Image) -> str:
     if image.mode != "RGB":
         return _MODES.get(image.mode, image.mode)
     if image.format == "PNG":
-        # Pillow drops the lower halves of 16-bit colours and does not say so: ask the header.
+        # Pillow drops the lower halves of 16-bit colours without a warning: read the header.
         with path.open("rb") as file:
             if file.read(25)[24] == 16:
                 return "16-bit RGB"
@@ -198,7 +198,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def centre_square(image: Image.Image, side: int) -> Image.Image:
-    """The short side resized to `side` (bicubic), then the square at the centre; any mode."""
+    """Resize the short side to `side` (bicubic), and cut the square at the centre; any mode."""
     width, height = image.size
     short = min(width, height)
     if short != side:

@@ -1,4 +1,4 @@
-"""A batched function applied to some individuals at a time."""
+"""A batched function that is applied to one chunk of a batch after another."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,15 +11,15 @@ Tree = TypeVar("Tree")
 
 
 def map_chunks(function: Callable[[PyTree], Tree], batch: PyTree, *, chunk: int) -> Tree:
-    """Apply a batched function to `chunk` individuals at a time; memory is bounded by the chunk.
+    """Apply a batched function to `chunk` individuals at a time, which bounds memory.
 
-    The last chunk is filled up with copies of the first individual, whose results are dropped, so
-    that every call has one shape: XLA's results differ in the last bits between shapes.
+    Every call has the same shape, because XLA's results differ in the last bits between shapes. So
+    the last chunk is filled up with copies of the first individual, and their results are dropped.
 
     Args:
-      function: pytree of `(chunk, ...)` to pytree of `(chunk, ...)`.
-      batch: pytree of `(n, ...)`.
-      chunk: individuals a call.
+      function: Function from a pytree of `(chunk, ...)` to a pytree of `(chunk, ...)`.
+      batch: Pytree of `(n, ...)`.
+      chunk: Number of individuals per call.
     """
     n = jax.tree.leaves(batch)[0].shape[0]
     chunks = -(-n // chunk)

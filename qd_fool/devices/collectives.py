@@ -9,22 +9,25 @@ from jaxtyping import Array, PyTree
 
 
 def all_gather_packed(tree: PyTree[Array], axis: str) -> PyTree[Array]:
-    """`jax.lax.all_gather(tree, axis, tiled=True)`, as a single collective.
+    """Return `jax.lax.all_gather(tree, axis, tiled=True)`, computed by a single collective.
 
-    Each collective makes all devices wait for the slowest; on CPU five small ones a generation cost
-    a LeNet run a tenth of its speed. So leaves travel as bytes, side by side. No arithmetic is
-    done on them: bits arrive as they were sent.
+    Each collective makes all devices wait for the slowest. On CPU, five small ones per generation
+    cost a LeNet run a tenth of its speed. So the leaves travel as bytes, side by side. No
+    arithmetic is done on them: bits arrive as they were sent.
 
     Args:
-      tree: arrays `(n, ...)` of this device, of any types of whole bytes or bool.
-      axis: name of the mesh axis, under `shard_map`.
+      tree: Arrays `(n, ...)` of this device, whose types are bool or take whole bytes.
+      axis: Name of the mesh axis, under `shard_map`.
 
     Returns:
       Arrays `(devices * n, ...)`, in order of devices.
     """
+    # Pack: a row of bytes per individual, with the leaves side by side.
     leaves, structure = jax.tree.flatten(tree)
     packed = jnp.concatenate([_to_bytes(leaf) for leaf in leaves], axis=1)
     gathered = jax.lax.all_gather(packed, axis, tiled=True)
+
+    # Unpack: cut each leaf's bytes out of the rows again.
     ends = [0]
     for leaf in leaves:
         ends.append(ends[-1] + math.prod(leaf.shape[1:]) * leaf.dtype.itemsize)

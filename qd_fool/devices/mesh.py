@@ -1,4 +1,4 @@
-"""Devices side by side: the mesh that batches are split over, and copies on each of its devices."""
+"""Devices side by side: the mesh that batches are split over, and copies on each device."""
 
 import jax
 import numpy as np
@@ -13,10 +13,10 @@ AXIS = "batch"
 
 
 def make_mesh(devices: int | None = None) -> Mesh:
-    """A mesh over the first `devices` local devices; all of them by default.
+    """Return a mesh over the first `devices` local devices; all of them by default.
 
     Raises:
-      UserError: there are not so many.
+      UserError: There are fewer devices.
     """
     local = jax.local_devices()
     count = len(local) if devices is None else devices
@@ -26,6 +26,6 @@ def make_mesh(devices: int | None = None) -> Mesh:
 
 
 def replicate(tree: PyTree, mesh: Mesh) -> PyTree[Array]:
-    """A copy of `tree` on each device of the mesh, owned by the result (safe to donate)."""
+    """Copy a tree to each device of the mesh. The result owns the copies and may be donated."""
     sharding = NamedSharding(mesh, PartitionSpec())
     return jax.device_put(jax.tree.map(lambda a: np.array(a), tree), sharding, may_alias=False)

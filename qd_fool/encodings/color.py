@@ -1,8 +1,8 @@
-"""What an encoding's channels mean: gray, or hue, lightness and saturation, and the like.
+"""Colour spaces of an encoding's channels: gray, HLS, HSV or RGB, and their conversion to pixels.
 
 The original's colour pictures are 8-bit HLS, converted by OpenCV (phen_color_image.hpp:162-186,
-fit_map_deep_learning.hpp:197-207); the paper says HSV. A hue byte counts 2 degrees and may exceed
-a whole turn: 180 is 0 again.
+fit_map_deep_learning.hpp:197-207); the paper says HSV. One unit of a hue byte is 2 degrees. A byte
+may exceed a whole turn: 180 is the same hue as 0.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from qd_fool.errors import UserError
 
 
 def resolve_color(color: str | None, channels: int) -> str:
-    """The meaning of an encoding's channels, for pictures of a number of channels.
+    """Return the colour space of an encoding, for pictures of a number of channels.
 
     Args:
-      color: of `Color`, or None for what the original has: gray for 1 channel, HLS for 3.
-      channels: of the pictures, 1 or 3.
+      color: One of `Color`; None for the original's, gray for 1 channel and HLS for 3.
+      channels: Number of channels of the pictures, 1 or 3.
 
     Raises:
-      UserError: no such meaning, or colour in gray pictures.
+      UserError: There is no such colour space, or the pictures are gray and the space is not.
     """
     if color is None:
         return "gray" if channels == 1 else "hls"
@@ -36,17 +36,18 @@ def resolve_color(color: str | None, channels: int) -> str:
 
 
 def planes_of(color: str) -> int:
-    """How many values a pixel has before it is converted."""
+    """Return the number of values per pixel before the conversion."""
     return 1 if color == "gray" else 3
 
 
 def nearest_byte(values: Float[Array, "*pixels"]) -> Int[Array, "*pixels"]:
-    """The integers nearest to values in 0..255, ties to even, as int32.
+    """Return the integers nearest to values in 0..255, ties to even, as int32.
 
-    From 2^23 on a float32 counts in ones, and the count stands in its low bits. A conversion, which
-    XLA guards against NaN and overflow, costs several instructions more, which shows on CPU. Of NaN
-    any byte may come.
+    A NaN may give any byte. XLA guards an ordinary conversion against NaN and overflow, which costs
+    several more instructions and is slower on CPU.
     """
+    # From 2^23 on, neighbouring float32 numbers differ by 1. So adding 2^23 rounds a value to an
+    # integer, which then stands in the lowest bits.
     counted = values + jnp.float32(2**23)
     return jax.lax.bitcast_convert_type(counted, jnp.int32) & 255
 
@@ -54,15 +55,15 @@ def nearest_byte(values: Float[Array, "*pixels"]) -> Int[Array, "*pixels"]:
 def bytes_to_pixels(
     planes: Sequence[Int[Array, "*pixels"]], *, color: str, channels: int
 ) -> UInt8[Array, "*pixels channels"]:
-    """8-bit planes to pixels, in integers: the same on every machine.
+    """Convert 8-bit planes to pixels. The result is the same on every machine.
 
     HLS equals OpenCV's 8-bit COLOR_HLS2BGR (4.14 and 5.0) in all 256^3 colours. HSV is rounded to
-    the nearest; OpenCV's differs by one in places, and with the width of the picture.
+    the nearest integer. OpenCV's HSV differs by one in places, depending on the picture's width.
 
     Args:
-      planes: one or three arrays of one shape, int32 in 0..255.
-      color: what they mean.
-      channels: of the pictures.
+      planes: One or three arrays of one shape, int32 in 0..255.
+      color: Colour space of the planes.
+      channels: Number of channels of the pictures.
     """
     if color == "gray":
         gray = planes[0].astype(jnp.uint8)[..., None]
@@ -72,9 +73,9 @@ def bytes_to_pixels(
     if color == "hls":
         hue, light, saturation = planes
         strength = jnp.minimum(light, 255 - light) * saturation
-        # The exact value is light + strength * weight / 3825, never a tie, as 3825 is odd: float32
-        # has room to round it. OpenCV's float hue of byte 244 is a little high, which takes two
-        # colours (both of strength 21733) over the half; one more there follows it.
+        # The exact value is light + strength * weight / 3825. It is never a tie, because 3825 is
+        # odd, so float32 is precise enough to round it. OpenCV's float hue for byte 244 is a little
+        # too high, which rounds two colours up (both of strength 21733). `high` does the same.
         high = ((hue == 244) & (strength == 21733)).astype(jnp.int32)
         base = light.astype(jnp.float32)
 
@@ -83,6 +84,8 @@ def bytes_to_pixels(
             return nearest_byte(base + above)
 
         return _interleave(*map(channel, _hue_weights(hue)))
+
+    # HSV, in integers: adding half of the divisor rounds to the nearest.
     hue, saturation, value = planes
     less = [2 * value * saturation * (15 - weight) for weight in _hue_weights(hue)]
     return _interleave(*(value - (x + 7650) // 15300 for x in less))
@@ -91,9 +94,15 @@ def bytes_to_pixels(
 def floats_to_pixels(
     planes: Sequence[Float[Array, "*pixels"]], *, color: str, channels: int
 ) -> Float[Array, "*pixels channels"]:
-    """The same for unrounded values in 0..255; differentiable almost everywhere.
+    """Convert planes of unrounded values in 0..255 to pixels; differentiable almost everywhere.
 
-    There is no gradient for hue where lightness is 0 or 255 or saturation 0: those have no hue.
+    The gradient for hue is 0 where lightness is 0 or 255, or saturation is 0: such colours have no
+    hue.
+
+    Args:
+      planes: One or three arrays of one shape.
+      color: Colour space of the planes.
+      channels: Number of channels of the pictures.
     """
     if color == "gray":
         return jnp.broadcast_to(planes[0][..., None], (*planes[0].shape, channels))
@@ -109,7 +118,7 @@ def floats_to_pixels(
 
 
 def _hue_weights(hue: Array) -> tuple[Array, Array, Array]:
-    """How much red, green and blue lie above (15) or below (-15) the middle at a hue."""
+    """Return how far red, green and blue lie above (15) or below (-15) the middle at a hue."""
     turned = jnp.where(hue >= 180, hue - 180, hue)
     red = jnp.abs(turned - 90) - 45
     green = 45 - jnp.abs(turned - 60)
@@ -118,6 +127,6 @@ def _hue_weights(hue: Array) -> tuple[Array, Array, Array]:
 
 
 def _interleave(red: Array, green: Array, blue: Array) -> UInt8[Array, "*pixels 3"]:
-    # A packed word a pixel: several times faster on CPU than stacking on the last axis.
+    # One packed word per pixel: several times faster on CPU than stacking on the last axis.
     word = red | (green << 8) | (blue << 16)
     return jax.lax.bitcast_convert_type(word.astype(jnp.int32), jnp.uint8)[..., :3]

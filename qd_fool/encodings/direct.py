@@ -1,4 +1,4 @@
-"""The direct encoding: a gene a pixel and channel.
+"""The direct encoding: one gene per pixel and channel.
 
 Source: paper, section 2.2; sferes/exp/images/gen/evo_float_image.hpp and
 phen/phen_grayscale_image_direct.hpp. The paper's genes are integers, the code's are floats.
@@ -33,17 +33,17 @@ def _from_unit(genes: Float[Array, "n genes"], dtype: jnp.dtype) -> Array:
 
 
 def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encoding:
-    """The direct encoding for pictures of any size.
+    """Build the direct encoding, for pictures of any size.
 
     Genomes are `(n, height * width * planes)`, row by row, planes innermost (one for gray, three
-    for colour); uint8 or, with `genes="float"`, float32 in [0, 1].
+    for colour). Genes are uint8 or, with `genes="float"`, float32 in [0, 1].
 
     Args:
-      image_shape: `(height, width, channels)`.
-      settings: how genes are born and vary, and what they mean.
+      image_shape: Shape of the pictures, `(height, width, channels)`.
+      settings: Settings of the genes and of their variation.
 
     Raises:
-      UserError: a setting is out of range.
+      UserError: A setting is out of range.
     """
     s = settings
     height, width, channels = image_shape
@@ -52,6 +52,7 @@ def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encod
     count = height * width * planes
     dtype = jnp.dtype(jnp.uint8 if s.genes == "int" else jnp.float32)
 
+    # Random individuals: four bytes from each random word, or uniform floats.
     def init(keys: Key[Array, " n"]) -> Array:
         if s.genes == "int":
             words = random_words(keys, -(-count // 4))
@@ -69,7 +70,8 @@ def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encod
 
     def vary(keys: Key[Array, " n"], parents: Array, mates: Array, generation: Array) -> Array:
         if s.crossover_rate > 0:
-            # A stream of its own: with crossover off, mutation draws what it always drew.
+            # Crossover has a random stream of its own, so that mutation draws the same numbers with
+            # crossover and without.
             cross_keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
             parents = cross(cross_keys, parents, mates)
         threshold = mutation_threshold(s.mutation_rate, generation)
@@ -87,6 +89,7 @@ def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encod
         values = [plane.astype(jnp.int32) for plane in split(genomes)]
         return bytes_to_pixels(values, color=color, channels=channels)
 
+    # The variables of gradient ascent are the genes, in units of 0..255.
     scale = 255.0 if s.genes == "float" else 1.0
 
     def take(genomes: Array) -> Float[Array, "n genes"]:

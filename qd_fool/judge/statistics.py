@@ -1,4 +1,4 @@
-"""What experiments say of their figures; SciPy does the arithmetic."""
+"""Statistics that experiments report with their figures; SciPy does the arithmetic."""
 
 from typing import Any
 
@@ -8,20 +8,21 @@ import scipy.stats
 __all__ = ["mann_whitney", "median_interval"]
 
 LEVEL = 0.95
-
+"""Confidence level of intervals."""
 
 RESAMPLES = 2000
+"""Number of bootstrap samples."""
 
 
 def median_interval(values: Any, *, seed: int = 0) -> tuple[float, float, float]:
-    """The median, and the bounds of its bootstrap interval (percentiles, 95%).
+    """Return the median, and the bounds of its bootstrap interval (percentiles, 95%).
 
     Args:
-      values: `(n,)` numbers; NaN stands for what was not measured, and is left out.
-      seed: of the resampling.
+      values: `(n,)` numbers. NaN marks a value that was not measured, and is left out.
+      seed: Seed of the resampling.
 
     Returns:
-      Median, lower and upper bound; all NaN without a value, all the same with one.
+      Median, lower and upper bound. All are NaN if there is no value, and equal if there is one.
     """
     values = np.asarray(values, np.float64).ravel()
     values = values[~np.isnan(values)]
@@ -32,7 +33,7 @@ def median_interval(values: Any, *, seed: int = 0) -> tuple[float, float, float]
         (values,),
         np.median,
         n_resamples=RESAMPLES,
-        # As many at once as take some 100 MB, whatever there are of them.
+        # As many samples at once as fit into about 100 MB.
         batch=max(1, 10_000_000 // len(values)),
         confidence_level=LEVEL,
         method="percentile",
@@ -42,7 +43,7 @@ def median_interval(values: Any, *, seed: int = 0) -> tuple[float, float, float]
 
 
 def mann_whitney(first: Any, second: Any) -> dict[str, float]:
-    """Whether values of one group tend to be larger than those of another (two-sided).
+    """Test whether values of one group tend to be larger than those of another (two-sided).
 
     Args:
       first: `(n,)` numbers.
@@ -50,14 +51,14 @@ def mann_whitney(first: Any, second: Any) -> dict[str, float]:
 
     Returns:
       `u`, `p`, and `effect`: the probability that a value of the first group is larger than one of
-      the second, ties counting half; 0.5 where there is no difference.
+      the second, where a tie counts half. It is 0.5 where there is no difference.
 
     Raises:
-      ValueError: a group without values.
+      ValueError: A group has no values.
     """
     first, second = (np.asarray(x, np.float64).ravel() for x in (first, second))
     if not len(first) or not len(second):
-        raise ValueError(f"groups have {len(first)} and {len(second)} values: expected some")
+        raise ValueError(f"groups have {len(first)} and {len(second)} values: expected one or more")
     test = scipy.stats.mannwhitneyu(first, second, alternative="two-sided")
     u = float(test.statistic)
     return {"u": u, "p": float(test.pvalue), "effect": u / (len(first) * len(second))}

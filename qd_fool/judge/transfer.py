@@ -1,7 +1,8 @@
 """Do pictures that fool one network fool another? The counts of the paper's section on transfer.
 
-Pure NumPy, from arrays of confidences: one row per picture, one column per network. Each value is
-the confidence of a network in the target class of a picture; NaN where the network was not asked.
+The functions are pure NumPy, on arrays of confidences: one row per picture, one column per network.
+Each value is a network's confidence in the picture's target class; NaN where the network did not
+see the picture.
 """
 
 import dataclasses
@@ -12,8 +13,7 @@ from jaxtyping import Bool, Float, Int
 __all__ = ["SURE", "THRESHOLDS", "PairCounts", "fools_all", "fools_both", "pair_counts"]
 
 THRESHOLDS = (0.99, 0.9999)
-"""Confidences from which on a picture counts as fooling; the paper uses both."""
-
+"""Least confidences at which a picture counts as fooling; the paper uses both."""
 
 SURE = THRESHOLDS[0]
 """Threshold for counts at one threshold only."""
@@ -21,7 +21,7 @@ SURE = THRESHOLDS[0]
 
 @dataclasses.dataclass(frozen=True)
 class PairCounts:
-    """How many pictures fool the network A that they were made against, and another, B.
+    """Numbers of pictures that fool the network A they were made against, and another network B.
 
     Attributes:
       images: All pictures.
@@ -54,7 +54,7 @@ def pair_counts(
       ValueError: A confidence is NaN.
     """
     if np.isnan(a).any() or np.isnan(b).any():
-        raise ValueError("confidences are NaN: expected those of networks that were asked")
+        raise ValueError("confidences are NaN: expected only networks that saw every picture")
     fools_a, fools_b = a >= threshold, b >= threshold
     both = int((fools_a & fools_b).sum())
     n_a, n_b = int(fools_a.sum()), int(fools_b.sum())
@@ -62,14 +62,14 @@ def pair_counts(
 
 
 def asked(confidence: Float[np.ndarray, "images networks"]) -> Bool[np.ndarray, " networks"]:
-    """Which networks were shown all the pictures."""
+    """Return whether each network saw all the pictures."""
     return ~np.isnan(confidence).any(axis=0)
 
 
 def fools_both(
     confidence: Float[np.ndarray, "images networks"], *, threshold: float = SURE
 ) -> Int[np.ndarray, "networks networks"]:
-    """How many pictures fool both of two networks; on the diagonal, how many fool the one.
+    """Count the pictures that fool both of two networks; on the diagonal, those that fool one.
 
     Args:
       confidence: Confidence in each picture's target.
@@ -89,16 +89,16 @@ def fools_both(
 def fools_all(
     confidence: Float[np.ndarray, "images networks"], *, threshold: float = SURE
 ) -> tuple[Int[np.ndarray, " images"], Float[np.ndarray, " images"], int]:
-    """Pictures by how well they fool every network that was asked.
+    """Sort pictures by how well they fool every network that saw them.
 
     Args:
-      confidence: Confidence in each picture's target; NaN where the network was not shown this
+      confidence: Confidence in each picture's target; NaN where the network did not see the
         picture.
       threshold: Least confidence at which a network counts as fooled.
 
     Returns:
-      Indices of the pictures, those with the highest least confidence first; the least confidence
-      of each; and how many, from the first on, fool all networks.
+      Indices of the pictures, sorted by their least confidence over networks, highest first; this
+      least confidence; and the number of pictures, from the first on, that fool all networks.
     """
     least = np.nanmin(confidence, axis=1)
     order = np.argsort(-least, kind="stable")

@@ -1,4 +1,4 @@
-"""The settings that decide the outcome of a run, and what follows from them."""
+"""The settings that decide the outcome of a run, and numbers that follow from them."""
 
 import dataclasses
 from typing import get_args
@@ -22,12 +22,12 @@ class MapElitesConfig:
 
     Attributes:
       batch_size: Offspring per generation, and random individuals of generation 0.
-      archive_rule: "all": every individual competes in every cell; "argmax": only in the cell of
-        the class that it scores highest in.
+      archive_rule: "all": every individual competes in every cell. "argmax": an individual competes
+        only in the cell of the class that it scores highest in.
       crops: Crops per picture, 1 or 10.
-      chunk: Pictures scored at once. Part of the configuration, because XLA's results differ in
-        their last bits between sizes.
-      emitters: Where offspring come from, and how they share a batch, in whole chunks.
+      chunk: Pictures scored at once. This is part of the configuration, because XLA's results
+        differ in their last bits between sizes.
+      emitters: Emitters that make the offspring, and how they share a batch, in whole chunks.
     """
 
     batch_size: int = 200
@@ -44,8 +44,8 @@ class MapElitesConfig:
                 + ", ".join(get_args(ArchiveRule))
             )
         missing = set(range(len(self.emitters))) - set(emitter_table(self).tolist())
-        for nobody in sorted(missing):
-            name, chunks = self.emitters[nobody].name, len(emitter_table(self))
+        for index in sorted(missing):
+            name, chunks = self.emitters[index].name, len(emitter_table(self))
             raise UserError(
                 f"emitter {name}: its share of {chunks} chunks of {self.chunk} is less than one: "
                 "expected a larger share, a larger batch or a smaller chunk"
@@ -53,12 +53,12 @@ class MapElitesConfig:
 
 
 def emitter_table(config: MapElitesConfig) -> Int[np.ndarray, " chunks"]:
-    """Which emitter fills which chunk of the batch."""
+    """Return the index of the emitter that fills each chunk of the batch."""
     return chunk_emitters(config.emitters, -(-config.batch_size // config.chunk))
 
 
 def offspring_of(config: MapElitesConfig) -> list[int]:
-    """Number of offspring that each emitter makes per generation; the last chunk may be smaller."""
+    """Count each emitter's offspring per generation; the last chunk may be smaller."""
     if len(config.emitters) == 1:
         return [config.batch_size]
     individuals = np.repeat(emitter_table(config), config.chunk)[: config.batch_size]
@@ -66,7 +66,7 @@ def offspring_of(config: MapElitesConfig) -> list[int]:
 
 
 def counted_evaluations(config: MapElitesConfig, generation: int, *, encoding: Encoding) -> int:
-    """Number of evaluations from the start of a run to the end of a generation; 0 is the first.
+    """Count the evaluations from the start of a run to the end of a generation; 0 is the first.
 
     A gradient step counts as several evaluations: the emitter states the number.
     """
@@ -77,7 +77,7 @@ def counted_evaluations(config: MapElitesConfig, generation: int, *, encoding: E
 
 
 def generations_for(config: MapElitesConfig, evaluations: int, *, encoding: Encoding) -> int:
-    """The most generations after the first that fit into a number of evaluations; 1 or more."""
+    """Count the generations after the first that fit into a number of evaluations; at least 1."""
     first = counted_evaluations(config, 0, encoding=encoding)
     each = counted_evaluations(config, 1, encoding=encoding) - first
     return max(1, (evaluations - first) // each)
@@ -86,7 +86,7 @@ def generations_for(config: MapElitesConfig, evaluations: int, *, encoding: Enco
 def build_emitters(
     config: MapElitesConfig, encoding: Encoding, *, scorer: Network | None = None
 ) -> list[Emitter]:
-    """The emitters of a run, in order; without a scorer they cannot improve offspring."""
+    """Build the emitters of a run, in order; without a scorer they cannot improve offspring."""
     return [
         EMITTERS[share.name].build(share.settings, encoding, scorer, config.crops)
         for share in config.emitters

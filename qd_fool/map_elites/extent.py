@@ -6,10 +6,10 @@ from qd_fool.errors import UserError, check_range
 
 
 def check_extent(*, generations: int, batch_size: int, seed: int) -> None:
-    """See that a run can be counted and seeded in 32 bits.
+    """Check that the evaluations and the seed of a run fit into 32 bits.
 
     Raises:
-      UserError: it can't.
+      UserError: A number is out of range.
     """
     extent = SimpleNamespace(generations=generations, seed=seed)
     check_range(extent, "generations", least=0)

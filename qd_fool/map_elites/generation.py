@@ -5,7 +5,7 @@ drawn uniformly over the cells, and each offspring is offered to each cell.
 
 Everything here is a pure function. `step` is the four functions in their order, and a loop that
 calls them one by one gives the same bits. `segments` compiles many steps over a mesh of devices;
-`commands.evolve.run` adds clock and files.
+`commands.evolve.run` adds the clock and the files.
 """
 
 import dataclasses
@@ -21,8 +21,8 @@ from qd_fool.archive import Offspring
 from qd_fool.devices.chunks import map_chunks
 from qd_fool.encodings import Encoding
 from qd_fool.encodings.randomness import run_key
-from qd_fool.map_elites.competition import tell
 from qd_fool.map_elites.config import MapElitesConfig, build_emitters, emitter_table
+from qd_fool.map_elites.generation_end import tell
 from qd_fool.map_elites.state import EvolutionState, GenerationLog, batch_indices
 from qd_fool.models.network import Network
 from qd_fool.scoring.log_odds import log_odds
@@ -39,7 +39,7 @@ def step(
     axis: str | None = None,
     log_offspring: bool = False,
 ) -> tuple[EvolutionState, GenerationLog]:
-    """One generation. Under `shard_map`, this device's share of it.
+    """Run one generation; under `shard_map`, this device's share of the generation.
 
     The batch is cut into whole chunks, and each device gets equally many of them. Individuals that
     never compete fill the last chunks up. The state is the same on all devices.
@@ -47,7 +47,7 @@ def step(
     Args:
       state: The run.
       params: The network's parameters.
-      scorer: The network's facts; static, as are all arguments that follow.
+      scorer: The network's facts. They are static, and so are all arguments that follow.
       encoding: Encoding of the genomes.
       config: Settings of the run.
       devices: Number of devices in the mesh.
@@ -56,9 +56,9 @@ def step(
       log_offspring: Whether the log holds the offspring that competed, with their genomes.
 
     Returns:
-      The run after the generation, and what the generation leaves for the log.
+      The run after the generation, and the generation's row of the log.
     """
-    # Which individuals of the batch this device makes.
+    # The individuals of the batch that this device makes: whole chunks, in order.
     per_device = -(-config.batch_size // (config.chunk * devices)) * config.chunk
     start = jax.lax.axis_index(axis) * per_device if axis else 0
     indices = start + jnp.arange(per_device, dtype=jnp.int32)
@@ -84,15 +84,15 @@ def ask(
     encoding: Encoding,
     config: MapElitesConfig,
 ) -> Offspring:
-    """Make the individuals of the coming generation: random ones first, then offspring of elites.
+    """Make the individuals of the coming generation.
 
-    An emitter that improves its offspring by the network hands on its parents here; `improve` does
-    the rest.
+    Generation 0 consists of random individuals, all others of offspring of elites. An emitter that
+    improves offspring with the network returns copies of the parents here; `improve` moves them.
 
     Args:
       state: The run.
-      indices: `(n,)` individuals of the batch to make; the whole batch by default. Where several
-        emitters share the batch: whole chunks of it, in order, since a chunk has one emitter.
+      indices: `(n,)` individuals of the batch to make; the whole batch by default. If several
+        emitters share the batch, these must be whole chunks in order: a chunk has one emitter.
       encoding: Encoding of the genomes.
       config: Settings of the run.
     """
@@ -109,6 +109,7 @@ def ask(
         none = jnp.full_like(ids, -1)
         return encoding.init(keys[:, 1]), none, none
 
+    # Offspring of one emitter: draw pairs of cells, and let the emitter combine their genomes.
     def born_of(index: int) -> Callable[[Array, Array], tuple[PyTree[Array], Array, Array]]:
         def born(keys: Key[Array, "n 2"], indices: Array) -> tuple[PyTree[Array], Array, Array]:
             emitter = emitters[index]
@@ -121,17 +122,18 @@ def ask(
 
         return born
 
+    # Offspring of all emitters: each chunk is made by the emitter that owns it.
     def born_of_elites() -> tuple[PyTree[Array], Array, Array]:
         if len(emitters) == 1:
             return born_of(0)(keys, indices)
 
         def born_in_chunk(part: tuple[Array, Array]) -> tuple[PyTree[Array], Array, Array]:
-            which = _emitter_of_chunk(part[1], config=config)
-            return jax.lax.switch(which, [born_of(i) for i in range(len(emitters))], *part)
+            emitter = _emitter_of_chunk(part[1], config=config)
+            return jax.lax.switch(emitter, [born_of(i) for i in range(len(emitters))], *part)
 
         return map_chunks(born_in_chunk, (keys, indices), chunk=config.chunk)
 
-    # One program for both, so that a run compiles once.
+    # One program for random individuals and for offspring, so that a run compiles once.
     genomes, parent_id, parent_class = jax.lax.cond(
         state.generation == 0, born_randomly, born_of_elites
     )
@@ -167,15 +169,16 @@ def improve(
         del classes
         return genomes
 
+    # Branch 0 leaves a chunk as it is; branch i + 1 is emitter i.
     branches = [stay]
     for emitter in emitters:
         branches.append(partial(emitter.improve, params) if emitter.improve else stay)
 
     def improve_chunk(part: tuple[PyTree[Array], Array, Array]) -> PyTree[Array]:
         genomes, classes, indices = part
-        which = _emitter_of_chunk(indices, config=config) + 1
-        which = jnp.where(state.generation == 0, 0, which)
-        return jax.lax.switch(which, branches, genomes, classes)
+        branch = _emitter_of_chunk(indices, config=config) + 1
+        branch = jnp.where(state.generation == 0, 0, branch)
+        return jax.lax.switch(branch, branches, genomes, classes)
 
     indices = batch_indices(state, offspring, batch_size=config.batch_size)
     part = (offspring.genomes, offspring.parent_class, indices)
@@ -212,13 +215,13 @@ def score(
 
 
 def _individual_keys(state: EvolutionState, indices: Int[Array, " n"]) -> Key[Array, " n"]:
-    """fold_in(fold_in(seed, generation), index): the same for any number of devices."""
+    """Return fold_in(fold_in(seed, generation), index), equal for any number of devices."""
     generation_key = jax.random.fold_in(run_key(state.seed), state.generation)
     return jax.vmap(jax.random.fold_in, (None, 0))(generation_key, indices)
 
 
 def _emitter_of_chunk(indices: Int[Array, " chunk"], *, config: MapElitesConfig) -> Int[Array, ""]:
-    """Which emitter makes a chunk; the first one for a chunk that only fills up a share."""
+    """Return the emitter of a chunk; the first one for a chunk that only fills a share up."""
     table = jnp.asarray(emitter_table(config))
     chunk = indices[0] // config.chunk
     return jnp.where(chunk < len(table), table[jnp.minimum(chunk, len(table) - 1)], 0)
@@ -227,9 +230,12 @@ def _emitter_of_chunk(indices: Int[Array, " chunk"], *, config: MapElitesConfig)
 def _rank(
     state: EvolutionState, indices: Int[Array, " n"], *, index: int, config: MapElitesConfig
 ) -> Int[Array, " n"]:
-    """How many offspring an emitter made before each of these, since the run began."""
+    """Count the offspring that an emitter made before each of these, since the run began."""
+    # One emitter makes whole batches.
     if len(config.emitters) == 1:
         return (state.generation - 1) * config.batch_size + indices
+
+    # Several emitters: count the earlier generations, and the places before each in this batch.
     emitted = np.repeat(emitter_table(config), config.chunk)[: config.batch_size] == index
     before = jnp.asarray(np.cumsum(emitted) - emitted, jnp.int32)
     within = before[jnp.minimum(indices, config.batch_size - 1)]

@@ -1,7 +1,7 @@
-"""Many small evolutions in one compiled call: MAP-Elites over seeds instead of over a batch.
+"""Many small evolutions in one compiled call, which differ in their seeds.
 
 Retraining evolves a hundred archives of ten cells against each network. One archive's batch is too
-small to be cut over devices, so each device gets whole seeds.
+small to be split over devices, so each device gets whole seeds.
 """
 
 from collections.abc import Callable
@@ -33,12 +33,12 @@ LOG_ODDS_99 = float(log_odds_of(0.99))
 @no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
 @flax.struct.dataclass
 class SeedRuns:
-    """Evolutions that differ in their seed.
+    """Results of evolutions that differ in their seeds.
 
     Attributes:
       state: States of the runs after their last generation, `(seeds, ...)`.
       images: `(seeds, cells, height, width, channels)` 8-bit pictures of the elites. An empty cell
-        holds a blank genome, and the picture of it.
+        holds a blank genome, and its picture is the picture of this genome.
       reached: `(seeds, cells)` the first generation after which the cell's confidence was 0.99 or
         more; -1 for never.
     """
@@ -60,7 +60,7 @@ def make_seed_evolution(
     mesh: Mesh,
     at_once: int = 1,
 ) -> SeedEvolution:
-    """Compile the evolution of some seeds against a network that is an argument.
+    """Compile the evolution of several seeds against a network whose weights are an argument.
 
     Args:
       scorer: The network's facts. There are as many cells as names of classes.
@@ -85,34 +85,37 @@ def make_seed_evolution(
     cells = len(scorer.class_names)
 
     def evolve_one(params: PyTree[Array], seed: Array) -> SeedRuns:
-        """A whole run, from the empty archive to the pictures of the last elites."""
+        """Run one seed, from the empty archive to the pictures of the last elites."""
         generation = partial(step, params=params, scorer=scorer, encoding=encoding, config=config)
 
         def body(
             carry: tuple[EvolutionState, Array], _: None
         ) -> tuple[tuple[EvolutionState, Array], None]:
-            # A generation, and which cells passed 0.99 in it for the first time.
+            # Run a generation, and note the cells that reach 0.99 for the first time.
             state, reached = carry
             after, log = generation(state)
             is_new = (reached < 0) & (log.fitness >= LOG_ODDS_99)
             return (after, jnp.where(is_new, state.generation, reached)), None
 
-        # `vmap` sees that the generation is the same number for all seeds. So choices that depend
-        # on it stay branches: no seed computes both sides.
+        # The number of the generation is the same for all seeds, and `vmap` can see that. So a
+        # choice that depends on the generation stays a branch: no seed computes both sides.
         first = init(encoding, cells, seed=seed)
         never = jnp.full((cells,), -1, jnp.int32)
         (state, reached), _ = jax.lax.scan(body, (first, never), None, length=generations + 1)
+
+        # Draw the last elites.
         images = map_chunks(encoding.render, state.archive.genomes, chunk=config.chunk)
         return SeedRuns(state, images, reached)
 
     def evolve_share(params: PyTree[Array], seeds: Array) -> SeedRuns:
-        """The seeds of one device: group after group, side by side within a group."""
+        """Run the seeds of one device: one group after another, side by side within a group."""
         evolve_seed = partial(evolve_one, params)
         if at_once == 1:
             return jax.lax.map(evolve_seed, seeds)
         out = jax.lax.map(jax.vmap(evolve_seed), seeds.reshape(-1, at_once))
         return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), out)
 
+    # The weights are copied to every device, the seeds are split over devices.
     everywhere, split = PartitionSpec(), PartitionSpec(AXIS)
     return jax.jit(
         jax.shard_map(

@@ -50,6 +50,7 @@ def make_segment(
     check_crops(scorer, encoding.image_shape, crops=config.crops)
     devices = mesh.devices.size
 
+    # A segment is a scan of fixed length, so that one program serves segments of any length.
     def scan(
         state: EvolutionState, params: PyTree[Array], generations: Array
     ) -> tuple[EvolutionState, GenerationLog]:
@@ -75,9 +76,9 @@ def make_segment(
 
         return jax.lax.scan(body, state, jnp.arange(length))
 
+    # State, weights and log are the same on every device: `tell` gathers the shares, and all
+    # devices then do the same arithmetic. The checker cannot see this through the cond.
     everywhere = PartitionSpec()
-    # Replication is by construction (all_gather, then the same arithmetic), which the checker
-    # cannot see through a cond.
     sharded = jax.shard_map(
         scan,
         mesh=mesh,

@@ -1,4 +1,4 @@
-"""A run between two generations, and what a generation leaves for the log."""
+"""A run between two generations, and a generation's row of the log."""
 
 from typing import no_type_check
 
@@ -44,15 +44,15 @@ class EvolutionState:
 @no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
 @flax.struct.dataclass
 class GenerationLog:
-    """What one generation leaves for the log.
+    """A generation's row of the log.
 
     Attributes:
       generation: Number of the generation.
       statistics: Statistics of the archive after the generation.
       replacements, refused: Counts so far, as in `EvolutionState`.
-      inserted: `(cells,)` which cells changed hands or were filled.
+      inserted: `(cells,)` whether each cell changed hands or was filled.
       id, parent_id, parent_class, fitness: `(cells,)` fields of the archive after the generation.
-      offspring: `(n, ...)` the individuals that competed, with id -1 for those that only fill a
+      offspring: `(n, ...)` individuals that competed, with id -1 for individuals that only fill a
         chunk up; None unless the run keeps genomes.
     """
 
@@ -69,13 +69,14 @@ class GenerationLog:
 
 
 def init(encoding: Encoding, cells: int, *, seed: Integer[Array, ""] | int) -> EvolutionState:
-    """A run before generation 0, with an empty archive.
+    """Return a run before generation 0, with an empty archive.
 
     Args:
       encoding: Encoding of the genomes.
       cells: Number of classes.
       seed: Seed in 0..2^32-1; an array under `vmap`.
     """
+    # The shapes of one genome, without making any.
     key = jax.ShapeDtypeStruct((1,), jax.eval_shape(lambda: run_key(0)).dtype)
     shapes = jax.tree.map(
         lambda s: jax.ShapeDtypeStruct(s.shape[1:], s.dtype), jax.eval_shape(encoding.init, key)
@@ -93,5 +94,5 @@ def init(encoding: Encoding, cells: int, *, seed: Integer[Array, ""] | int) -> E
 def batch_indices(
     state: EvolutionState, offspring: Offspring, *, batch_size: int
 ) -> Int[Array, " n"]:
-    """The place of each individual in the coming generation's batch, from which its id was made."""
+    """Return the place of each individual in the coming generation's batch: ids contain it."""
     return offspring.id - state.generation * batch_size

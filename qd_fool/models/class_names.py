@@ -1,4 +1,4 @@
-"""From what people call a class to its index: a number, a WNID or a label."""
+"""Indices of classes from numbers, WNIDs or labels, and labels of the classes of a run."""
 
 import difflib
 import re
@@ -21,20 +21,22 @@ FEW = 4
 def find_class(
     text: str, names: Sequence[str], *, wnids: Sequence[str] = (), flag: str = "--class"
 ) -> int:
-    """The index of the class that a text names, upper or lower case.
+    """Return the index of the class that a text names, in upper or lower case.
 
-    An index, a WNID, a whole label ("lion, king of beasts, Panthera leo"), one of its names
-    ("lion"), or a part of just one label ("king of b"): the first of these that fits counts.
+    The text may be an index, a WNID, a whole label ("lion, king of beasts, Panthera leo"), one name
+    of a label ("lion"), or a part of only one label ("king of b"). The first match in this order
+    counts.
 
     Args:
-      text: as it was typed.
-      names: a label a class; its names are parted by commas.
-      wnids: a WordNet identifier a class; may be empty.
-      flag: that the text came with, for what is refused.
+      text: Text, as a user typed it.
+      names: One label per class, with names separated by commas.
+      wnids: One WordNet identifier per class; may be empty.
+      flag: Flag of the text, for errors.
 
     Raises:
-      UserError: no class fits, or several do.
+      UserError: No class matches, or several do.
     """
+    # An index, or a WNID.
     word = text.strip().lower()
     if re.fullmatch(r"[+-]?\d+", word):
         if not 0 <= int(word) < len(names):
@@ -42,11 +44,13 @@ def find_class(
         return int(word)
     if word in wnids:
         return wnids.index(word)
+
+    # A whole label, one name of a label, or a part of a label.
     lower = [name.lower() for name in names]
     parts = [[part.strip() for part in name.split(",")] for name in lower]
     for found in (
         [k for k, name in enumerate(lower) if word == name],
-        [k for k, some in enumerate(parts) if word in some],
+        [k for k, synonyms in enumerate(parts) if word in synonyms],
         [k for k, name in enumerate(lower) if word and word in name],
     ):
         if len(found) > 1:
@@ -58,12 +62,14 @@ def find_class(
             )
         if found:
             return found[0]
-    known = {part: k for k, some in enumerate(parts) for part in some}
+
+    # Nothing matches: the error lists names of similar spelling.
+    known = {part: k for k, synonyms in enumerate(parts) for part in synonyms}
     close = difflib.get_close_matches(word, known, n=FEW, cutoff=0.6)
     like = list(dict.fromkeys(known[part] for part in close))
     expected = "an index, a WNID or a label" if wnids else "an index or a label"
-    told = f"the nearest are {_listed(like, names, close[0])}" if like else f"expected {expected}"
-    raise UserError(f"{flag} {text!r} is none of the {len(names)} classes: {told}")
+    advice = f"the nearest are {_listed(like, names, close[0])}" if like else f"expected {expected}"
+    raise UserError(f"{flag} {text!r} is none of the {len(names)} classes: {advice}")
 
 
 def find_classes(
@@ -92,24 +98,24 @@ def find_classes(
         first, to, step = int(match[1]), int(match[2]), int(match[3] or 1)
         if step < 1:
             raise UserError(f"{flag} has {part.strip()}: expected a step of 1 or more")
-        some = range(first, to, step)
-        if not some:
+        indices = range(first, to, step)
+        if not indices:
             raise UserError(f"{flag} has {part.strip()}: expected a range with something in it")
-        if not 0 <= some[0] <= some[-1] < len(names):
+        if not 0 <= indices[0] <= indices[-1] < len(names):
             raise UserError(f"{flag} has {part.strip()}: expected 0 to {len(names) - 1}")
-        found += some
+        found += indices
     return list(dict.fromkeys(found))
 
 
 def _listed(classes: Sequence[int], names: Sequence[str], word: str) -> str:
-    """Indices, each with its first name, or the first that has the word in it."""
+    """List indices, each with the first name that contains the word, or the first name."""
     parts = {k: [part.strip() for part in names[k].split(",")] for k in classes}
-    shown = {k: next((p for p in some if word in p.lower()), some[0]) for k, some in parts.items()}
+    shown = {k: next((p for p in part if word in p.lower()), part[0]) for k, part in parts.items()}
     return ", ".join(f"{k} ({name})" for k, name in shown.items())
 
 
 def read_classes(text: str, scorer: Network) -> Int[np.ndarray, " classes"]:
-    """The indices of a network's classes that a text names, ascending.
+    """Return the indices of a network's classes that a text names, ascending.
 
     Args:
       text: Text, as `find_classes` understands it.
@@ -123,14 +129,14 @@ def read_classes(text: str, scorer: Network) -> Int[np.ndarray, " classes"]:
 
 
 def label_set(class_names: Sequence[str], wnids: Sequence[str]) -> str | list[str]:
-    """Labels of a network's classes, as `run.json` says them: which set, or the names themselves.
+    """Return the labels of a network's classes for `run.json`: the name of a set, or all names.
 
     Args:
       class_names: One name per class of the network.
       wnids: One WordNet identifier per class, or nothing.
 
     Returns:
-      "imagenet" or "digits", also where the class of fooling images follows; else all names.
+      The set "imagenet" or "digits", also with the class of fooling images; else all names.
     """
     names = tuple(class_names)
     for name, (known, identifiers) in _label_sets().items():
@@ -142,10 +148,10 @@ def label_set(class_names: Sequence[str], wnids: Sequence[str]) -> str | list[st
 def class_labels(
     run: Mapping[str, Any], labels: Mapping[int, str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """One name per class of a run; and WNIDs, where the classes are those of ImageNet.
+    """Return one name per class of a run, and WNIDs if the classes are ImageNet's.
 
-    `run.json` says it under "labels". Runs of older versions say nothing: there the names follow
-    from the network, or from the labels in `elites.csv`.
+    `run.json` states the names under "labels". Runs of older versions do not: for them, the names
+    follow from the network, or from the labels in `elites.csv`.
 
     Args:
       run: Contents of `run.json`.

@@ -1,4 +1,4 @@
-"""Published files, fetched once into a cache: hash-checked before they get their name there."""
+"""Published files, fetched once into a cache. The hash is checked before a file gets its name."""
 
 import dataclasses
 import hashlib
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from qd_fool.errors import UserError
 from qd_fool.files import cache_dir, replacing
 
-# Seconds without a byte before a server is given up.
+# Seconds without a byte after which a download fails.
 TIMEOUT = 30.0
 
 _HASH = re.compile(r"sha256:[0-9a-f]{64}|sha1:[0-9a-f]{40}|sha256-prefix:[0-9a-f]{8,63}")
@@ -22,13 +22,13 @@ _HASH = re.compile(r"sha256:[0-9a-f]{64}|sha1:[0-9a-f]{40}|sha256-prefix:[0-9a-f
 
 @dataclasses.dataclass(frozen=True)
 class RemoteFile:
-    """A file that somebody publishes, and how to tell that it came whole.
+    """A published file, and the hash that shows whether a download is whole.
 
     Attributes:
-      url: where it is, by HTTP.
-      name: its name in the cache.
-      size: bytes, about; told to people, while `hash` alone decides.
-      hash: as its publisher states it: "sha256:<64 hex digits>", "sha1:<40 hex digits>", or
+      url: HTTP address of the file.
+      name: Name of the file in the cache.
+      size: Number of bytes, about. It is shown to people; `hash` alone decides.
+      hash: Hash that the publisher states: "sha256:<64 hex digits>", "sha1:<40 hex digits>", or
         "sha256-prefix:7be5be79", the first digits, which torchvision puts into file names.
     """
 
@@ -45,17 +45,17 @@ class RemoteFile:
 
     @property
     def algorithm(self) -> str:
-        """Of the hash: "sha256" or "sha1"."""
+        """The algorithm of the hash, "sha256" or "sha1"."""
         return self.hash.partition(":")[0].removesuffix("-prefix")
 
     @property
     def digest(self) -> str:
-        """The hash's hex digits, or the first of them."""
+        """The hex digits of the hash, or the first of them."""
         return self.hash.partition(":")[2]
 
     @property
     def described(self) -> str:
-        """Size and hash for people: "244 MB, sha256 7be5be79..."."""
+        """Size and hash for people, such as "244 MB, sha256 7be5be79..."."""
         megabytes = self.size / 1e6
         more = "..." if "prefix" in self.hash else ""
         return (
@@ -64,10 +64,10 @@ class RemoteFile:
 
 
 def cached(file: RemoteFile) -> Path | None:
-    """The file in the cache, where it is there and whole; nothing is fetched.
+    """Return the path of the file in the cache; None if it is missing or not whole.
 
     Raises:
-      UserError: there is a file of that name which cannot be read.
+      UserError: The file in the cache cannot be read.
     """
     path = cache_dir() / file.name
     whole = path.exists() and _digest(path, file).startswith(file.digest)
@@ -75,22 +75,22 @@ def cached(file: RemoteFile) -> Path | None:
 
 
 def fetch(file: RemoteFile, *, progress: bool | None = None) -> Path:
-    """The file in the cache, downloaded if it is not there or not whole.
+    """Return the path of the file in the cache, downloaded if it is missing or not whole.
 
-    A download gets its name in the cache once its hash is right, and leaves nothing if it is not,
-    or if it breaks off. Two processes do not download at once: the second waits, and finds the
-    file. People may put a file there by hand. One that does not fit is never deleted: it is left
-    where it is until a download is whole, and then keeps `.misfit-<hash>` in its name.
+    A download gets its name in the cache when its hash is right. If the hash is wrong, or the
+    download breaks off, nothing is left. Two processes do not download at once: the second waits,
+    and then finds the file. People may put a file there by hand. A file with another hash is never
+    deleted: it stays until a download is whole, and is then renamed with `.misfit-<hash>`.
 
     Args:
-      file: what to fetch.
-      progress: whether to show a bar; by default where stderr is a terminal.
+      file: File to fetch.
+      progress: Whether to show a progress bar; by default if stderr is a terminal.
 
     Raises:
-      UserError: not to be had (offline, refused, no such page, too slow), not what was expected,
-        or the cache cannot be written or read.
+      UserError: The file can't be fetched (offline, refused, no such page, too slow), has another
+        hash, or the cache cannot be written or read.
     """
-    # Without the lock, so that a cache filled beforehand may be read-only.
+    # This look needs no lock, so that a cache that was filled before may be read-only.
     if (path := cached(file)) is not None:
         return path
     directory = cache_dir()
@@ -124,7 +124,7 @@ def _digest(path: Path, file: RemoteFile) -> str:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Holds the lock of `path`, after waiting for a process that has it."""
+    """Hold the lock of `path`, after waiting for a process that holds it."""
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         lock.acquire(timeout=0)
@@ -138,16 +138,17 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _download(file: RemoteFile, path: Path, *, progress: bool | None) -> None:
-    """Downloads `file`, hash-checked, to `path`; a file that is there already is moved aside.
+    """Download `file` to `path`, check the hash, and rename a file that exists there already.
 
     Raises:
-      UserError: not to be had, or not what was expected.
-      OSError: not to be written.
+      UserError: The file can't be fetched, or has another hash.
+      OSError: The file can't be written.
     """
     import pooch
     import requests
     from tqdm import tqdm
 
+    # A file that exists has another hash, or it would not be fetched.
     misfit = _digest(path, file) if path.exists() else ""
     if misfit:
         print(
@@ -155,7 +156,9 @@ def _download(file: RemoteFile, path: Path, *, progress: bool | None) -> None:
             file=sys.stderr,
         )
     print(f"fetching {file.name} ({file.described}) from {file.url}", file=sys.stderr)
-    # Pooch leaves both open when a download breaks off, so they are made, or got hold of, here.
+
+    # Pooch leaves the progress bar and the response open when a download breaks off. So the bar is
+    # made here, and a hook collects the responses, to close them.
     bar = tqdm(
         total=file.size,
         unit="B",
@@ -169,15 +172,19 @@ def _download(file: RemoteFile, path: Path, *, progress: bool | None) -> None:
         timeout=TIMEOUT,
         hooks={"response": lambda response, **_: responses.append(response)},
     )
+
+    # What people can do by hand, for all errors below.
     replaced = f" in place of the one there ({file.algorithm} {misfit})" if misfit else ""
     advice = (
         f"put the file {file.name} ({file.described}) into {path.parent}{replaced}, "
         "or pass it by --weights"
     )
-    partial = path  # until there is another
+
+    # Download under a temporary name, and check. Errors leave no partial file.
+    partial = path  # until `replacing` yields the temporary name
     try:
         with replacing(path) as partial:
-            # What a killed process left; its lock is gone with it.
+            # A killed process may have left a partial file; the lock was released.
             partial.unlink(missing_ok=True)
             try:
                 download(file.url, str(partial), None)
@@ -205,7 +212,7 @@ def _download(file: RemoteFile, path: Path, *, progress: bool | None) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """Why a request failed, in the system's words; they are deep in the chain of exceptions."""
+    """Return why a request failed, in the system's words, from deep in the chain of exceptions."""
     response = getattr(error, "response", None)
     if response is not None:
         return f"HTTP {response.status_code} {response.reason}"

@@ -30,14 +30,14 @@ RULES: Mapping[str, Callable[[Float[Array, "networks n classes"]], Float[Array, 
 class JointScorer:
     """Several networks that classify the same classes, as one network.
 
-    Its log-odds of a class are the least, or the mean, of the networks' log-odds. Pictures are as
-    large as the largest network wants; each network cuts its input from the middle.
+    The log-odds of a class are the least, or the mean, of the networks' log-odds. Pictures have the
+    size that the largest network needs. Each network cuts its input from the middle.
 
     Attributes:
-      members: The networks, two or more.
-      rule: "least" or "mean".
+      members: Networks, two or more.
+      rule: Rule that joins log-odds, "least" or "mean".
       name, params, image_shape, input_size, class_names, chunk, accelerator_chunk, wnids, weights,
-        weights_sha256, mean: facts as in `Scorer`, which follow from the members.
+        weights_sha256, mean: Facts as in `Scorer`, which follow from the members.
     """
 
     members: tuple[Scorer, ...]
@@ -48,18 +48,18 @@ class JointScorer:
             raise UserError(f"joint is {self.rule!r}: expected one of {', '.join(get_args(Joint))}")
         first = self.members[0]
         for other in self.members[1:]:
-            for what, theirs, ours in (
+            for fact, found, expected in (
                 ("classes", other.class_names, first.class_names),
                 ("channels", other.image_shape[2:], first.image_shape[2:]),
             ):
-                if theirs != ours:
+                if found != expected:
                     raise UserError(
                         f"{first.name} and {other.name} cannot be fooled at once: "
-                        f"their {what} differ"
+                        f"their {fact} differ"
                     )
 
     def combine(self, log_odds: Float[Array, "networks n classes"]) -> Float[Array, "n classes"]:
-        """The log-odds of all networks together, from the log-odds of each."""
+        """Return the log-odds of all networks together, from the log-odds of each."""
         return RULES[self.rule](log_odds)
 
     @property
@@ -74,7 +74,7 @@ class JointScorer:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """The largest height and width that a network wants."""
+        """The largest height and width that a network needs, and the channels."""
         heights, widths, channels = zip(*(m.image_shape for m in self.members), strict=True)
         return max(heights), max(widths), channels[0]
 
@@ -85,7 +85,7 @@ class JointScorer:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The same for all networks."""
+        """Names of the classes, which are the same for all networks."""
         return self.members[0].class_names
 
     @property
@@ -100,7 +100,7 @@ class JointScorer:
 
     @property
     def wnids(self) -> tuple[str, ...]:
-        """The first network's."""
+        """The WordNet identifiers of the first network."""
         return self.members[0].wnids
 
     @property
@@ -115,19 +115,19 @@ class JointScorer:
 
     @property
     def mean(self) -> tuple[float, ...]:
-        """The first network's."""
+        """The mean colour of the first network."""
         return self.members[0].mean
 
 
 def join_scorers(scorers: Sequence[Scorer], *, rule: str = "least") -> Scorer | JointScorer:
-    """Several networks as one, or the network itself where there is one only.
+    """Join several networks into one, or return the network itself if there is only one.
 
     Args:
-      scorers: One or more, of the same classes.
-      rule: "least" or "mean".
+      scorers: One or more networks, with the same classes.
+      rule: Rule that joins log-odds, "least" or "mean".
 
     Raises:
-      UserError: Networks of different classes or channels, or no such rule.
+      UserError: The networks have different classes or channels, or there is no such rule.
     """
     joint = JointScorer(tuple(scorers), rule)
     return scorers[0] if len(scorers) == 1 else joint

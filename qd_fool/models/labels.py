@@ -6,10 +6,12 @@ from importlib import resources
 
 @functools.cache
 def imagenet_labels() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """WordNet identifiers and names of the classes; a class's index is its WNID's rank (0..999).
+    """Return WordNet identifiers (WNIDs) and names of the classes, sorted by identifier.
 
-    Names are all of a synset's synonyms, "lion, king of beasts, Panthera leo", so two may be alike
-    ("crane", the bird and the machine): WNIDs are the key.
+    The index of a class (0..999) is the rank of its identifier.
+
+    A name holds all synonyms of a synset, such as "lion, king of beasts, Panthera leo". Two classes
+    may have the same name ("crane", the bird and the machine): WNIDs are the key.
 
     Source: the ILSVRC 2012 synsets, sorted by WNID (caffe/docs/imagenet_training.md), with the
     lemmas of WordNet 3.0 (Princeton University), both as listed by timm 1.0.31 (Apache-2.0) in

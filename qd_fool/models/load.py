@@ -1,5 +1,6 @@
 """A network of the zoo with its weights, ready to score pictures."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from qd_fool.errors import UserError
 from qd_fool.lazy import LazyFunction
 from qd_fool.models import preprocessing, retrained
 from qd_fool.models.entry import ZooEntry
+from qd_fool.models.foreign.load import load_foreign
+from qd_fool.models.foreign.settings import PictureSettings, is_foreign
 from qd_fool.models.labels import imagenet_labels
 from qd_fool.models.origin import locate
 from qd_fool.models.readers.read import read_weights
@@ -28,19 +31,29 @@ def load_scorer(
     weights: str | Path | None = None,
     mean: str | Path | None = None,
     precision: str = "float32",
+    picture: PictureSettings | None = None,
 ) -> Scorer:
-    """A network of the zoo, ready to score pictures.
+    """A network of the zoo, or somebody's, ready to score pictures.
 
     Args:
-      name: "lenet", "efficientnet-lite0", "alexnet", ...
+      name: "lenet", "efficientnet-lite0", "alexnet", ..., or "onnx:FILE".
       weights: a file to take instead of the network's own; its format is told from its content.
         Without it, published weights are fetched into a cache when they are asked for first.
       mean: a mean image to subtract, for the networks trained by Caffe on ImageNet.
       precision: "float32", or "bfloat16" for parameters and arithmetic.
+      picture: What the file of somebody's network does not say about its pictures. A network of
+        the zoo knows, and takes none.
 
     Raises:
       UserError: no such model, or weights that cannot be had or read or do not fit.
     """
+    if is_foreign(name):
+        return load_foreign(name, weights=weights, picture=picture, precision=precision)
+    for field in dataclasses.fields(PictureSettings):
+        value = getattr(picture, field.name, field.default)
+        if value != field.default and field.name != "mean":
+            flag = field.name.replace("_", "-")
+            raise UserError(f"--{flag} {value}: {name} says by itself what its pictures are")
     entry = ZOO[name]
     path = locate(entry.origin, model=name) if weights is None else Path(weights)
     flat, sha256 = read_weights(path)

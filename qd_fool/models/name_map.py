@@ -1,4 +1,4 @@
-"""From the flat `{name: array}` of a weights file to an architecture's parameters."""
+"""Arrays of a weights file, by name, made into the parameters of an architecture."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,24 +34,25 @@ def take_arrays(
     ignore: Sequence[str] = (),
     only: bool = True,
 ) -> dict[str, np.ndarray]:
-    """The arrays that an architecture is made of, under its own names, as float32.
+    """Return the arrays of an architecture, under the architecture's names, as float32.
 
-    Arrays may carry leading axes of length 1, as old Caffe files do (`1 x 1 x 500 x 800`).
+    Arrays may have leading axes of length 1, as in old Caffe files (`1 x 1 x 500 x 800`).
 
     Args:
-      flat: from a reader.
-      shapes: what is wanted.
-      model: the architecture's name, for errors.
-      source: the file's name, for errors.
-      spellings: the ways in which files spell the names, each `{wanted name: name in the file}` for
-        those that differ; the one that fits best is taken.
-      ignore: ends of names that mean nothing for inference.
-      only: whether other arrays are refused; they would be dropped without a word.
+      flat: Arrays by name, from a reader.
+      shapes: Shapes of the arrays of the architecture.
+      model: Name of the architecture, for errors.
+      source: Name of the file, for errors.
+      spellings: Ways in which files spell the names, each as `{architecture's name: name in the
+        file}` for names that differ. The spelling with the most matches is used.
+      ignore: Ends of names of arrays that inference does not need.
+      only: Whether other arrays are an error; otherwise they are ignored.
 
     Raises:
-      UserError: names the first array that is missing, surplus, of another shape or not of finite
-        numbers.
+      UserError: An array is missing, surplus, of another shape or not of finite numbers. The
+        message names the first one.
     """
+    # Find each array, and check it.
     spelling = max(spellings, key=lambda s: sum(s.get(name, name) in flat for name in shapes))
     arrays = {}
     for wanted, shape in shapes.items():
@@ -69,10 +70,12 @@ def take_arrays(
         if not np.isfinite(array).all():
             raise UserError(f"{source}: {name} holds NaN or infinite numbers")
         arrays[wanted] = array
+
+    # Refuse arrays that belong to something else.
     known = {spelling.get(name, name) for name in shapes}
     for name in sorted(flat) if only else ():
         if name not in known and not name.endswith(tuple(ignore)):
-            raise UserError(f"{source}: {name!r} is no array of {model}: of another network?")
+            raise UserError(f"{source}: {name!r} is no array of {model}: is it another network's?")
     return arrays
 
 
@@ -82,16 +85,17 @@ def _few(names: Sequence[str], *, count: int = 12) -> str:
 
 
 def conv_kernel(weight: np.ndarray) -> np.ndarray:
-    """OIHW to HWIO."""
+    """Return the kernel of a convolution in HWIO, from OIHW."""
     return np.ascontiguousarray(weight.transpose(2, 3, 1, 0))
 
 
 def dense_kernel(weight: np.ndarray, *, maps: tuple[int, int, int] | None = None) -> np.ndarray:
-    """`(out, in)` to `(in, out)`; over maps, from (channels, height, width) order to ours.
+    """Return the kernel of a dense layer, `(in, out)`.
 
     Args:
-      weight: `(out, in)`.
-      maps: `(channels, height, width)` of the maps that are flattened into the inputs.
+      weight: Weight `(out, in)`. If the inputs are maps, they are in (channels, height, width)
+        order; the result has them in (height, width, channels) order.
+      maps: Shape `(channels, height, width)` of the maps that are flattened into the inputs.
     """
     if maps is None:
         return np.ascontiguousarray(weight.T)

@@ -1,4 +1,4 @@
-"""Where a network's weights come from, and the file on this machine that holds them."""
+"""Origins of networks' weights, and the files on this machine that hold them."""
 
 import dataclasses
 import hashlib
@@ -14,7 +14,11 @@ __all__ = ["ByHand", "FromPackage", "Shipped"]
 
 @dataclasses.dataclass(frozen=True)
 class Shipped:
-    """A file inside this package, `qd_fool/models/weights/NAME`."""
+    """A file inside this package, `qd_fool/models/weights/NAME`.
+
+    Attributes:
+      name: Name of the file.
+    """
 
     name: str
 
@@ -24,10 +28,10 @@ class FromPackage:
     """A file inside another package of the index, which the extra `imagenet` installs.
 
     Attributes:
-      package: as it is called in the index.
-      name: of the file.
-      size: bytes.
-      sha256: 64 hex digits.
+      package: Name of the package in the index.
+      name: Name of the file.
+      size: Number of bytes.
+      sha256: SHA-256 of the file, 64 hex digits.
     """
 
     package: str
@@ -41,7 +45,7 @@ class ByHand:
     """Weights that nobody publishes with a hash: people pass them by `--weights`.
 
     Attributes:
-      where: for people.
+      where: Text for people that names where to find the weights.
     """
 
     where: str
@@ -51,7 +55,7 @@ Origin = Shipped | FromPackage | RemoteFile | ByHand
 
 
 def describe(origin: Origin) -> dict[str, str]:
-    """`file`, `size` and `hash` for people."""
+    """Return `file`, `size` and `hash` of the weights, for people."""
     match origin:
         case Shipped(name):
             path = Path(str(resources.files("qd_fool.models") / "weights" / name))
@@ -70,10 +74,10 @@ def _facts(size: int, digest: str) -> dict[str, str]:
 
 
 def locate(origin: Origin, *, model: str) -> Path:
-    """The file, on this machine; fetched if it is published and not in the cache yet.
+    """Return the path of the file on this machine, which is fetched if necessary.
 
     Raises:
-      UserError: not to be had; says what to do.
+      UserError: The file can't be found or fetched. The message says what to do.
     """
     match origin:
         case Shipped(name):

@@ -1,4 +1,4 @@
-"""From crops in units of 0..255 to what a network was trained on."""
+"""Preprocessing: crops in units of 0..255 to the inputs that a network was trained on."""
 
 import io
 from collections.abc import Callable
@@ -16,33 +16,33 @@ Preprocess = Callable[[Float[Array, "n size size channels"]], Array]
 
 
 def torchvision(images: Float[Array, "n size size 3"]) -> Float[Array, "n size size 3"]:
-    """(x / 255 - mean) / std a channel."""
+    """Return (x / 255 - mean) / std, per channel."""
     mean, std = (jnp.asarray(v, images.dtype) for v in (IMAGENET_MEAN, IMAGENET_STD))
     return (images * (1 / 255) - mean[None, None, None]) / std[None, None, None]
 
 
 def lite(images: Float[Array, "n size size 3"]) -> Float[Array, "n size size 3"]:
-    """(x - 127) / 128."""
+    """Return (x - 127) / 128."""
     return (images - 127.0) * (1 / 128)
 
 
 def caffe(images: Float[Array, "n size size 3"]) -> Float[Array, "n size size 3"]:
-    """RGB to BGR; the mean is among the network's parameters, and subtracted there."""
+    """Reverse RGB to BGR. The mean is one of the network's parameters, and subtracted there."""
     return images[..., ::-1]
 
 
 def read_mean(path: str | Path, *, size: int) -> Float32[np.ndarray, "size size 3"]:
-    """A mean image of Caffe's, `.npy` or `.binaryproto`, cut to its centre.
+    """Read a mean image of Caffe, `.npy` or `.binaryproto`, and cut the centre.
 
-    The original evaluator subtracts the centre of the mean image whatever place a crop comes from
-    (caffe/src/caffe/layers/image_data_layer.cpp:62-75).
+    The original evaluator subtracts the centre of the mean image from every crop, wherever the crop
+    comes from (caffe/src/caffe/layers/image_data_layer.cpp:62-75).
 
     Args:
-      path: of an array `(3, height, width)`, BGR, 0..255.
-      size: side of the network's input.
+      path: Path of an array `(3, height, width)`, BGR in 0..255.
+      size: Side of the network's input.
 
     Raises:
-      UserError: not readable, or of another shape.
+      UserError: The file can't be read, or has another shape.
     """
     path = Path(path)
     try:

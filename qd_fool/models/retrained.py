@@ -1,11 +1,11 @@
-"""Networks with one more class, "fooling image": their last layer, and the files that hold them.
+"""Networks with one more class, "fooling image": the last layer, and the files that hold them.
 
-A file is safetensors. Its arrays are named by their path in the parameters ("params/conv10/kernel")
-and laid out as the network uses them; batch normalisation is folded in already, so that no name of
-the file that the training began with would fit.
+A file has the format safetensors. The name of an array is the path in the parameters, such as
+"params/conv10/kernel", and the layout is the network's. Batch normalisation is folded in already,
+so the names of the original weights file would not fit.
 
-All retraining writes this format. (Older versions wrote a LeNet of eleven classes under the names
-of an ordinary LeNet: `architectures.lenet.params_from_flat` still reads such files.)
+All retraining writes this format. Older versions wrote a LeNet with eleven classes under the
+ordinary names: `architectures.lenet.params_from_flat` still reads such files.
 """
 
 import json
@@ -22,12 +22,13 @@ from qd_fool.errors import UserError
 from qd_fool.files import replacing
 
 NEW_CLASS = "fooling image"
-"""The name of class n + 1, which comes last."""
+"""Name of class n + 1, which comes last."""
 
 NEW_BIAS = 1.0
 """Logit of the new class before training, for every picture: as improbable as most other classes.
 
-Above 0, since SqueezeNet applies a ReLU to its logits, and values below 0 have no gradient."""
+It is above 0, because SqueezeNet applies a ReLU to the logits, and values below 0 have no
+gradient."""
 
 _MEAN = "mean"
 
@@ -35,7 +36,7 @@ _MEAN = "mean"
 def with_new_class(
     names: tuple[str, ...], wnids: tuple[str, ...]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names and WNIDs of classes, and behind them those of the class of fooling images.
+    """Return the names and WNIDs of classes, followed by the class of fooling images.
 
     Args:
       names: One name per class.
@@ -45,13 +46,13 @@ def with_new_class(
 
 
 def name_leaves(params: PyTree[Array]) -> dict[str, Array]:
-    """The arrays of a pytree by their path, joined by slashes."""
+    """Return the arrays of a pytree by their paths, joined by slashes."""
     leaves = jax.tree_util.tree_flatten_with_path(params)[0]
     return {_name(path): leaf for path, leaf in leaves}
 
 
 def map_named(function, params: PyTree[Array]) -> PyTree[Array]:  # type: ignore[no-untyped-def]
-    """`function(name, leaf)` of each array, in the same pytree."""
+    """Return the same pytree with `function(name, leaf)` in place of each array."""
     return jax.tree_util.tree_map_with_path(lambda path, leaf: function(_name(path), leaf), params)
 
 
@@ -60,7 +61,9 @@ def _name(path: tuple) -> str:
 
 
 def head_of(params: PyTree[Array], *, classes: int) -> tuple[str, str]:
-    """Names of the last layer's kernel and bias: the one layer with as many outputs as classes.
+    """Return the names of the last layer's kernel and bias.
+
+    The last layer is the only layer with as many outputs as classes.
 
     Raises:
       UserError: There is not exactly one such layer.
@@ -77,13 +80,13 @@ def head_of(params: PyTree[Array], *, classes: int) -> tuple[str, str]:
         names = ", ".join(kernel for kernel, _ in found) or "none"
         raise UserError(
             f"the network has layers of {classes} outputs with kernel and bias: {names}; expected "
-            "one, its last, to give it a class more"
+            "one, the last layer, to add a class to"
         )
     return found[0]
 
 
 def has_new_class(params: PyTree[Array], *, classes: int) -> bool:
-    """Whether the last layer has one class more than `classes`."""
+    """Return whether the last layer has one class more than `classes`."""
     try:
         head_of(params, classes=classes + 1)
     except UserError:
@@ -92,11 +95,11 @@ def has_new_class(params: PyTree[Array], *, classes: int) -> bool:
 
 
 def add_class(params: PyTree[Array], *, classes: int) -> PyTree[Array]:
-    """The same network with one more class, whose weights are zero and whose bias is `NEW_BIAS`.
+    """Add a class to a network. The class has weights 0 and bias `NEW_BIAS`.
 
     Args:
       params: Parameters of the network.
-      classes: How many classes the network has.
+      classes: Number of classes before.
 
     Raises:
       UserError: The last layer can't be found.
@@ -114,13 +117,13 @@ def add_class(params: PyTree[Array], *, classes: int) -> PyTree[Array]:
 
 
 def save_retrained(path: Path, params: PyTree[Array], *, model: str, classes: int) -> None:
-    """Write a network with one more class, whole or not at all. Same network, same bytes.
+    """Write a network with one more class, whole or not at all. Equal networks give equal bytes.
 
     Args:
-      path: Where to write; a safetensors file.
+      path: Path of the safetensors file.
       params: Parameters of the network.
       model: Name of the network in the zoo.
-      classes: How many classes the network has without the new one.
+      classes: Number of classes without the new one.
     """
     flat = {
         name: np.ascontiguousarray(np.asarray(leaf, np.float32))
@@ -132,10 +135,10 @@ def save_retrained(path: Path, params: PyTree[Array], *, model: str, classes: in
 
 
 def _with_sorted_facts(data: bytes) -> bytes:
-    """A safetensors file with its metadata in alphabetical order.
+    """Return a safetensors file with the metadata in alphabetical order.
 
-    The library writes metadata in an order that differs from call to call; the digest of a weights
-    file is to depend on the network alone. The arrays stay where they are.
+    The library writes metadata in an order that differs from call to call. But the digest of a
+    weights file must depend on the network alone. The arrays stay where they are.
     """
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
@@ -145,12 +148,12 @@ def _with_sorted_facts(data: bytes) -> bytes:
 
 
 def is_retrained(flat: Mapping[str, np.ndarray]) -> bool:
-    """Whether arrays of a weights file have names that `save_retrained` gives them."""
+    """Return whether arrays of a weights file have the names that `save_retrained` gives."""
     return any(name.endswith("/kernel") for name in flat)
 
 
 def mean_of(flat: Mapping[str, np.ndarray], *, size: int, source: str) -> np.ndarray:
-    """The mean that a retrained network subtracts, BGR: `(3,)`, or `(size, size, 3)`.
+    """Return the mean that a retrained network subtracts, BGR: `(3,)` or `(size, size, 3)`.
 
     Raises:
       UserError: The file has no mean, or one of another shape.
@@ -163,7 +166,7 @@ def mean_of(flat: Mapping[str, np.ndarray], *, size: int, source: str) -> np.nda
             f"{source}: mean has shape {mean.shape}, expected (3,) or ({size}, {size}, 3)"
         )
     if mean.dtype.kind not in "fiu" or not np.isfinite(mean).all():
-        raise UserError(f"{source}: mean holds something else than finite numbers")
+        raise UserError(f"{source}: mean holds values that are not finite numbers")
     return np.asarray(mean, np.float32)
 
 
@@ -175,13 +178,13 @@ def params_from_flat(
     model: str,
     source: str,
 ) -> PyTree[Array]:
-    """The parameters in a file of `save_retrained`.
+    """Return the parameters in a file of `save_retrained`.
 
     Args:
       flat: Arrays by name.
       like: Parameters of the architecture with its usual classes. Only their shapes matter, except
         for "mean", whose values are kept.
-      classes: How many classes `like` has.
+      classes: Number of classes of `like`.
       model: Name of the architecture, for errors.
       source: Name of the file, for errors.
 
@@ -191,7 +194,7 @@ def params_from_flat(
     wanted = name_leaves(like)
     head = head_of(like, classes=classes)
     for name in sorted(set(flat) - set(wanted)):
-        raise UserError(f"{source}: {name!r} is no array of {model}: of another network?")
+        raise UserError(f"{source}: {name!r} is no array of {model}: is it another network's?")
 
     def take(name: str, leaf: Array) -> Array:
         if name not in flat:

@@ -1,4 +1,4 @@
-"""The seam between pictures and networks: a network that runs in JAX, and its facts."""
+"""The interface between pictures and networks: a network that runs in JAX, and its facts."""
 
 import dataclasses
 from collections.abc import Callable
@@ -10,26 +10,28 @@ __all__ = ["Scorer"]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scorer:
-    """A classifier, with all that is needed to show it 8-bit pictures.
+    """A classifier, with everything that is needed to score 8-bit pictures.
 
-    Means, scales and channel order are known here alone; genomes and images know nothing of them.
+    Only this class knows means, scales and the order of channels. Genomes and pictures do not
+    depend on them.
 
     Attributes:
       name: Name, as in the zoo.
-      params: Pytree of arrays; handed to `apply` as an argument.
-      apply: `(params, x (n, size, size, channels)) -> logits (n, classes)`.
-      preprocess: Crops in units of 0..255, `(n, size, size, channels)` RGB or gray, to `x`.
-      image_shape: `(height, width, channels)`, the default size of a genome's picture.
+      params: Pytree of arrays, the first argument of `apply`.
+      apply: Function `(params, x (n, size, size, channels)) -> logits (n, classes)`.
+      preprocess: Function from crops in units of 0..255, `(n, size, size, channels)` RGB or gray,
+        to `x`.
+      image_shape: Default shape of a genome's picture, `(height, width, channels)`.
       input_size: Side of the network's square input, in pixels.
       class_names: One name per class, in order of index.
       chunk: Default number of pictures scored at once; a good size for a CPU core.
       accelerator_chunk: Default number of pictures scored at once on a GPU or TPU.
       wnids: One WordNet identifier per class, for networks of ImageNet; else empty.
-      weights: Where `params` came from, for people.
+      weights: Origin of `params`, for people.
       weights_sha256: SHA-256 of the file that `params` were read from.
-      mean: The colour that preprocessing maps to 0, one value per channel in 0..255, in the order
-        of the pictures' channels. A picture of it carries no information, and ascent starts there.
-        Empty: 0.
+      mean: Colour that preprocessing maps to 0, one value per channel in 0..255, in the order of
+        the pictures' channels. A picture of this colour carries no information, and ascent starts
+        from it. Empty means 0.
     """
 
     name: str

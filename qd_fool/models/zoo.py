@@ -6,6 +6,7 @@ from qd_fool.lazy import LazyFunction, LazyMapping
 from qd_fool.models import means
 from qd_fool.models.entry import ZooEntry
 from qd_fool.models.fetch import RemoteFile
+from qd_fool.models.foreign.settings import is_foreign
 from qd_fool.models.origin import ByHand, FromPackage, Shipped
 from qd_fool.registry import Registry
 
@@ -271,3 +272,15 @@ _caffe_alexnet(
     "57.4%",
     "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
 )
+
+
+def entry_of(name: str) -> ZooEntry | None:
+    """What is known of a network; None for somebody's, of which only the file knows.
+
+    Args:
+      name: Name of the network, as `--model` takes it.
+
+    Raises:
+      UserError: No such network.
+    """
+    return None if is_foreign(name) else ZOO[name]

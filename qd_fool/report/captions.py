@@ -3,20 +3,20 @@
 from PIL import Image, ImageFont
 
 NEARLY = 0.9
-"""Share of a box's side that a picture of a whole factor must fill."""
+"""Share of a box that a picture enlarged by a whole factor must fill, else the factor is free."""
 PIXEL_ART = 64
-"""Side of a picture whose pixels are told apart when it is enlarged."""
+"""Largest side, in pixels, of a picture whose pixels stay visible when it is enlarged."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def font_of(size: int) -> Font:
-    """Pillow's own font, so that a picture looks the same on any machine."""
+    """Return Pillow's own font, so that a picture looks the same on any machine."""
     return ImageFont.load_default(size=size)
 
 
 def fitted(text: str, font: Font, width: int) -> str:
-    """A line of text, cut off with an ellipsis where it is wider than so many pixels."""
+    """Return a line of text, cut off with an ellipsis if it is wider than `width` pixels."""
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:
@@ -25,10 +25,11 @@ def fitted(text: str, font: Font, width: int) -> str:
 
 
 def scaled(image: Image.Image, width: int, height: int) -> Image.Image:
-    """A picture in RGB, as large as goes into a box, its proportions kept.
+    """Return a picture in RGB, as large as fits into a box, with the same proportions.
 
-    Reduced smoothly; enlarged by a whole factor where that nearly fills the box, so that all of its
-    pixels are squares of one size. Else the box is filled: by pixels if they are few.
+    A picture is reduced smoothly. It is enlarged by a whole factor if that nearly fills the box, so
+    that all pixels become squares of one size. Otherwise it fills the box: with visible pixels if
+    the picture is small, else smoothly.
     """
     factor = min(width / image.width, height / image.height)
     how = Image.Resampling.LANCZOS
@@ -42,7 +43,7 @@ def scaled(image: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def paste_centred(onto: Image.Image, image: Image.Image, box: tuple[int, int, int, int]) -> None:
-    """Put a picture into the middle of a box `(x, y, width, height)`, as large as goes in."""
+    """Put a picture into the middle of a box `(x, y, width, height)`, as large as fits."""
     x, y, width, height = box
     fitting = scaled(image, width, height)
     onto.paste(fitting, (x + (width - fitting.width) // 2, y + (height - fitting.height) // 2))

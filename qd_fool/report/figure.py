@@ -1,6 +1,7 @@
-"""Figures laid out as the paper's: digits in columns under their labels, or a grid of classes.
+"""Figures in the paper's layouts: digits in columns under their labels, or a grid of classes.
 
-Source: figures 4 and 5 (a column a class, a row a run), figures 1 and 8 (a grid, labels below).
+Source: figures 4 and 5 (one column per class, one row per run), figures 1 and 8 (a grid with labels
+below the pictures).
 """
 
 from collections.abc import Sequence
@@ -21,20 +22,22 @@ Picture = UInt8[np.ndarray, "height width channels"]
 def column_figure(
     heads: Sequence[str], rows: Sequence[Sequence[Picture | None]], *, cell: int
 ) -> Image.Image:
-    """A column a class, its label above; a row a run.
+    """Draw a figure with one column per class, under a label, and one row per run.
 
     Args:
-      heads: a label a column.
-      rows: of each run, a picture a column; None where its cell is empty.
-      cell: side of a picture's place in pixels.
+      heads: One label per column.
+      rows: One row per run, with one picture per column; None where the cell is empty.
+      cell: Side of a picture's place in pixels.
 
     Returns:
-      RGB, black on white.
+      An RGB image, black on white.
     """
     font = font_of(max(10, cell // 5))
     pitch, head = cell + GAP, round(1.5 * max(10, cell // 5))
     figure = Image.new("RGB", (len(heads) * pitch + GAP, head + GAP + len(rows) * pitch), "white")
     draw = ImageDraw.Draw(figure)
+
+    # The labels, then the pictures.
     for k, text in enumerate(heads):
         middle = (GAP + k * pitch + cell / 2, head / 2 + GAP / 2)
         draw.text(middle, fitted(text, font, cell), fill="black", font=font, anchor="mm")
@@ -48,16 +51,16 @@ def column_figure(
 def grid_figure(
     labels: Sequence[str], pictures: Sequence[Picture], *, columns: int, cell: int
 ) -> Image.Image:
-    """A grid of classes, line after line, the label under each picture.
+    """Draw a grid of classes, line after line, with a label under each picture.
 
     Args:
-      labels: a label a picture.
-      pictures: in the order in which they are read.
-      columns: of the grid, at most.
-      cell: side of a picture's place in pixels.
+      labels: One label per picture.
+      pictures: Pictures from left to right, line after line.
+      columns: Most columns of the grid.
+      cell: Side of a picture's place in pixels.
 
     Returns:
-      RGB, black on white.
+      An RGB image, black on white.
     """
     columns = min(columns, len(pictures))
     font = font_of(max(10, cell // 9))
@@ -80,5 +83,5 @@ def _put(figure: Image.Image, picture: Picture | None, place: tuple[int, int], c
     if picture is not None:
         image = to_image(picture)
         paste_centred(figure, image, (x, y, cell, cell))
-    # White pictures end somewhere, and empty cells are there.
+    # The outline shows where a white picture ends, and that a cell is empty.
     ImageDraw.Draw(figure).rectangle((x - 1, y - 1, x + cell, y + cell), outline="#b0b0b0")

@@ -1,6 +1,6 @@
-"""The frames of a film: how the picture of one class, or the wall of all, came to be.
+"""The frames of a film: the history of the picture of one class, or of the wall of all classes.
 
-Pictures are drawn from the genomes that a run kept, a few at a time, as frames ask for them.
+Pictures are drawn from the genomes that a run kept, a few at a time, when frames need them.
 """
 
 import math
@@ -19,31 +19,32 @@ from qd_fool.runs.pictures import to_image
 from qd_fool.scoring.confidence import percent
 
 AT_ONCE = 100
-"""Pictures drawn in one go, which bounds memory."""
+"""Pictures drawn in one call, which bounds memory."""
 LINES = 3
-"""Of the caption under the picture of a class."""
+"""Lines of the caption under the picture of a class."""
 READABLE = 56
-"""Pixels: narrower cells of a wall have no captions."""
+"""Least width, in pixels, of a cell of the wall that has a caption."""
 BACKGROUND = "#c8c8c8"
-"""Of a wall: white pictures are seen on it."""
+"""Background of a wall, on which white pictures stand out."""
 SMALLEST = 4
-"""Pixels: narrower cells show nothing."""
+"""Least width, in pixels, of a cell of the wall."""
 
 
 def class_frames(
     archive: LoadedArchive, line: Line, *, class_index: int, width: int
 ) -> Iterator[Image.Image]:
-    """Frames of one class, a frame an individual.
+    """Draw the frames of one class, one frame per individual.
 
     Args:
-      archive: with the genomes of all in the line.
-      line: who is shown, in order.
-      class_index: of the class that the film is about.
-      width: of a frame in pixels.
+      archive: Archive with the genomes of all individuals in the line.
+      line: Individuals to show, in order.
+      class_index: Class that the film is about.
+      width: Width of a frame in pixels.
 
     Returns:
       RGB pictures, all of one size, both sides even.
     """
+    # The layout: the picture above, three lines of text below.
     height, native_width, _ = archive.encoding.image_shape
     wide = width - width % 2
     picture = max(1, round(wide * height / native_width))
@@ -51,17 +52,19 @@ def class_frames(
     pitch = _pitch(font)
     tall = _even(picture + pitch * LINES + pitch // 2)
     evaluations = evaluations_at(archive.metrics, line.born)
+
+    # One frame per individual: class, time, and confidence in the cell where the individual was.
     for i, image in enumerate(_drawn(archive, line.id)):
         frame = Image.new("RGB", (wide, tall), "white")
         paste_centred(frame, to_image(image), (0, 0, wide, picture))
         cell = int(line.cell[i])
         sure = line.confidence[i]
-        told = "confidence not logged" if math.isnan(sure) else f"confidence {percent(sure)}"
+        value = "confidence not logged" if math.isnan(sure) else f"confidence {percent(sure)}"
         elsewhere = _short(archive.class_names[cell])
         words = (
             _short(archive.class_names[class_index]),
             _when(int(line.born[i]), evaluations, i),
-            told if cell == class_index else f"{told} in {elsewhere}",
+            value if cell == class_index else f"{value} in {elsewhere}",
         )
         place = (wide // 40, picture + pitch // 4)
         _write(frame, words, place, font=font, width=wide - wide // 20)
@@ -75,20 +78,21 @@ def wall_frames(
     *,
     width: int,
 ) -> Iterator[Image.Image]:
-    """Frames of the wall of all classes, laid out as the contact sheet.
+    """Draw the frames of the wall of all classes, laid out as the contact sheet.
 
     Args:
-      archive: with the genomes of all that are shown, and its log of insertions.
-      generations: at whose ends the wall is shown.
-      rows: of the log, who holds each cell then; -1 for nobody.
-      width: of a frame in pixels; it may be a little less.
+      archive: Archive with the genomes of all individuals to show, and the log of insertions.
+      generations: Generations after which the wall is shown, one per frame.
+      rows: Row of the log of each cell's holder in each frame; -1 where a cell is empty.
+      width: Width of a frame in pixels; the result may be a little narrower.
 
     Returns:
       RGB pictures, all of one size, both sides even.
 
     Raises:
-      UserError: a frame so narrow that nothing could be seen.
+      UserError: The frame is so narrow that nothing could be seen.
     """
+    # The layout: a heading, and a grid of cells, with captions if the cells are wide enough.
     events = archive.events or {}
     classes = rows.shape[1]
     columns = sheet_columns(classes)
@@ -103,15 +107,19 @@ def wall_frames(
     head = _pitch(large) + margin
     tall = _even(head + -(-classes // columns) * (cell + margin + under) + margin)
     wall = Image.new("RGB", (wide, tall), BACKGROUND)
+
+    # The cells whose holder differs from the frame before.
     evaluations = evaluations_at(archive.metrics, generations)
     before = np.concatenate([np.full((1, classes), -1, rows.dtype), rows[:-1]])
     changed = (rows != before) & (rows >= 0)
     for i, now in enumerate(rows):
-        # One picture may win many cells at once: it is drawn once.
+        # Draw the new pictures. One picture may win many cells at once: it is drawn once.
         ids = events["id"].astype(np.int64)[now]
         new = np.unique(ids[changed[i]])
         drawn = (scaled(to_image(image), cell, cell) for image in _drawn(archive, new))
         thumbnails = dict(zip(new.tolist(), drawn, strict=True))
+
+        # Redraw the cells that changed; all others stay as they are in the frame before.
         confidence = np.where(now >= 0, events["confidence"][now].astype(np.float64), 0.0)
         for k in np.flatnonzero(changed[i]):
             x = margin + int(k) % columns * (cell + margin)
@@ -121,6 +129,8 @@ def wall_frames(
             if under:
                 words = (_short(archive.class_names[k]), percent(confidence[k]))
                 _write(wall, words, (x, y + cell), font=small, width=cell)
+
+        # Write the heading on a copy, because the wall is used for the next frame.
         frame = wall.copy()
         heading = (
             f"{_when(int(generations[i]), evaluations, i)} · "
@@ -134,9 +144,9 @@ def wall_frames(
 def evaluations_at(
     metrics: Mapping[str, np.ndarray] | None, generations: Int[np.ndarray, " n"]
 ) -> Sequence[int] | None:
-    """Evaluations counted up to the ends of generations; None where none were logged.
+    """Count the evaluations up to the end of each generation; None if the run logged none.
 
-    Between logged generations they grow evenly.
+    Between logged generations, the number is interpolated.
     """
     if metrics is None or not len(metrics["generation"]):
         return None
@@ -145,8 +155,8 @@ def evaluations_at(
 
 
 def _when(generation: int, evaluations: Sequence[int] | None, frame: int) -> str:
-    told = "" if evaluations is None else f" · {evaluations[frame]:,} evaluations"
-    return f"generation {generation:,}{told}"
+    counted = "" if evaluations is None else f" · {evaluations[frame]:,} evaluations"
+    return f"generation {generation:,}{counted}"
 
 
 def _drawn(
@@ -167,7 +177,7 @@ def _write(
 
 
 def _pitch(font: Font) -> int:
-    """From one line of text to the next, in pixels."""
+    """Return the distance from one line of text to the next, in pixels."""
     return math.ceil(1.05 * font.getbbox("Ag|")[3])
 
 

@@ -1,6 +1,6 @@
-"""Writing films: APNG and WebP through Pillow, MP4 through PyAV, frame by frame where it can be.
+"""Film files: APNG and WebP through Pillow, MP4 through PyAV, which writes frame by frame.
 
-The same frames give the same bytes: nothing of the time or the machine is written.
+The same frames give the same bytes: no time and no name of the machine is written.
 """
 
 import itertools
@@ -17,29 +17,31 @@ from qd_fool.files import replacing
 
 FORMATS = (".png", ".webp", ".mp4")
 RATE = 30
-"""Frames a second at most, and those of an MP4."""
+"""Most frames per second, and the frames per second of an MP4."""
 MOST_BYTES = 1 << 30
-"""Of all frames together, where Pillow holds them all."""
+"""Most bytes of all frames together, for formats where Pillow holds all frames in memory."""
 
 
 def write_film(path: Path, frames: Iterable[Image.Image], *, count: int, seconds: float) -> None:
-    """Write frames as a film, which shows the last one longer than the others.
+    """Write frames as a film, which shows the last frame longer than the others.
 
     Args:
-      path: ends in one of `FORMATS`.
-      frames: `count` RGB pictures of one size, both sides even.
-      count: of frames.
-      seconds: from the beginning to the end.
+      path: Path of the film, which ends in one of `FORMATS`.
+      frames: RGB pictures of one size, both sides even.
+      count: Number of frames.
+      seconds: Length of the film.
 
     Raises:
-      UserError: more frames than can be shown or held in memory; no library for MP4. Before the
-        second frame is asked for.
+      UserError: There are more frames than can be shown or held in memory, or the library for MP4
+        is missing. All is checked before the second frame is drawn.
     """
     if count > RATE * seconds:
         raise UserError(
-            f"{count} frames in {seconds:g} seconds are more than {RATE} a second: expected "
+            f"{count} frames in {seconds:g} seconds are more than {RATE} per second: expected "
             "fewer --frames or more --seconds"
         )
+
+    # The first frame shows how much memory all frames would take.
     frames = iter(frames)
     first = next(frames)
     frames = itertools.chain([first], frames)
@@ -58,26 +60,26 @@ def write_film(path: Path, frames: Iterable[Image.Image], *, count: int, seconds
 
 
 def frame_starts(count: int, seconds: float) -> Int[np.ndarray, " count_and_end"]:
-    """When each frame begins, in whole milliseconds, and when the film ends.
+    """Return when each frame begins, and when the film ends, in whole milliseconds.
 
-    The last frame is shown for as long as an eighth of the others together, twice at least.
+    The last frame is shown longer: by an eighth of the film's frames, at least by one frame.
     """
     steps = np.append(np.arange(count), count + max(1, round(count / 8)))
     return np.round(steps * (seconds * 1000 / steps[-1])).astype(np.int64)
 
 
 def load_av() -> Any:
-    """The library for MP4, which is not installed unless it was asked for.
+    """Import the library for MP4, which an extra installs.
 
     Raises:
-      UserError: it is not there; says how to get it.
+      UserError: The library is not installed. The message says how to install it.
     """
     try:
         import av
     except ImportError as error:
         raise UserError(
             'an MP4 needs a library that is not installed: pip install "qd-fool[film]", or '
-            "--out film.webp, which does without"
+            "--out film.webp, which needs no library"
         ) from error
     return av
 
@@ -98,6 +100,7 @@ def _write_mp4(
     count: int,
     seconds: float,
 ) -> None:
+    # An MP4 has a fixed rate: each frame is repeated until the next one begins.
     av = load_av()
     starts = frame_starts(count, seconds)
     ticks = np.arange(round(seconds * RATE)) * (1000 / RATE)

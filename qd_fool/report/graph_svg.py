@@ -26,11 +26,16 @@ POSITIVE, NEGATIVE = "#20639b", "#c0392b"
 
 
 def write_graph_svg(path: Path, graph: dict[str, Any]) -> None:
-    """Draw a graph, as `describe_graph` gives it. Hidden nodes without effect are left out.
+    """Draw a graph from `describe_graph`. Hidden nodes without effect are left out.
 
-    An edge is the thicker the larger its weight, blue where positive, red where negative; parallel
-    edges are drawn apart.
+    The larger the weight of an edge, the thicker its line. Positive weights are blue, negative ones
+    red. Parallel edges are drawn apart.
+
+    Args:
+      path: Path of the SVG file.
+      graph: Graph as plain values.
     """
+    # The graph without nodes that no output depends on, and a page that has room for it.
     nodes = {node["id"]: node for node in graph["nodes"]}
     kept = reaching_outputs(graph) | {i for i, node in nodes.items() if node["kind"] == "input"}
     edges = [edge for edge in graph["edges"] if edge["target"] in kept]
@@ -40,6 +45,8 @@ def write_graph_svg(path: Path, graph: dict[str, Any]) -> None:
     figure = Figure(figsize=(max(4.0, 1.5 * columns), max(3.0, 1.25 * rows + 0.6)))
     FigureCanvasSVG(figure)
     axes = figure.add_axes((0.0, 0.0, 1.0, 0.94))
+
+    # Edges are arcs. Each further edge between the same nodes bends more.
     seen: dict[tuple[int, int], int] = defaultdict(int)
     for edge in edges:
         pair = (edge["source"], edge["target"])
@@ -61,9 +68,11 @@ def write_graph_svg(path: Path, graph: dict[str, Any]) -> None:
             )
         )
         (x0, y0), (x1, y1) = places[pair[0]], places[pair[1]]
-        # On the arc: its middle lies half the bend aside of the chord's.
+        # The weight is written on the arc, whose middle lies half the bend beside the chord.
         middle = ((x0 + x1 + bend * (y1 - y0)) / 2, (y0 + y1 - bend * (x1 - x0)) / 2)
         axes.text(*middle, f"{weight:.2f}", fontsize=6, ha="center", va="center", color="#444444")
+
+    # Nodes, with label and activation.
     for i, (x, y) in places.items():
         node = nodes[i]
         function = node.get("activation", "input")
@@ -76,7 +85,9 @@ def write_graph_svg(path: Path, graph: dict[str, Any]) -> None:
     axes.set_ylim(-0.6, rows - 0.4)
     axes.axis("off")
     figure.suptitle(_title(graph, left_out=len(nodes) - len(kept)), fontsize=9)
-    # Text as text, ids from a fixed salt, no date: the same graph gives the same file.
+
+    # Text stays text, ids come from a fixed salt, and there is no date: the same graph gives the
+    # same file.
     style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "qd_fool"}
     with replacing(path) as partial, matplotlib.rc_context(style):
         figure.savefig(partial, format="svg", metadata={"Date": None})
@@ -89,5 +100,5 @@ def _title(graph: dict[str, Any], *, left_out: int) -> str:
         words.append(f"{origin['label']} ({origin.get('confidence', 0.0):.2%})")
     words.append(f"{len(graph['nodes'])} nodes, {len(graph['edges'])} edges")
     if left_out:
-        words.append(f"{left_out} without effect not drawn")
+        words.append(f"{left_out} nodes without effect not drawn")
     return "; ".join(words)

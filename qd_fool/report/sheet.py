@@ -1,4 +1,4 @@
-"""A contact sheet: all elites on one picture, label and confidence under each."""
+"""A contact sheet: all elites in one image, each with label and confidence."""
 
 import math
 from pathlib import Path
@@ -13,14 +13,15 @@ from qd_fool.scoring.confidence import percent
 def write_contact_sheet(run_dir: Path, *, cell: int | None = None, margin: int = 8) -> Path:
     """Write `contact_sheet.png` from `elites.csv` and the PNGs that it names.
 
+    Pictures are enlarged without smoothing, and reduced with smoothing.
+
     Args:
-      run_dir: of a run that has been finished or stopped.
-      cell: side of a thumbnail in pixels, 112 or, from 100 elites on, 80;
-        enlarged without smoothing, or reduced with.
-      margin: between thumbnails, in pixels.
+      run_dir: Directory of a run that has ended or was stopped.
+      cell: Side of a thumbnail in pixels. By default 112, or 80 from 100 elites on.
+      margin: Pixels between thumbnails.
 
     Raises:
-      UserError: no `elites.csv`.
+      UserError: There is no `elites.csv`.
     """
     elites = read_elites(run_dir)
     cell = cell or (112 if len(elites) < 100 else 80)
@@ -50,5 +51,5 @@ def write_contact_sheet(run_dir: Path, *, cell: int | None = None, margin: int =
 
 
 def sheet_columns(count: int) -> int:
-    """Columns of a sheet of so many pictures: a little wider than it is high."""
+    """Return the number of columns of a sheet, which is a little wider than it is high."""
     return max(1, math.ceil(math.sqrt(count * 1.6)))

@@ -22,10 +22,10 @@ def write_archive(directory: Path, state: EvolutionState) -> None:
 def read_archive(directory: Path, template: EvolutionState) -> EvolutionState:
     """Read `archive.npz` back into a state with the structure of `template`.
 
-    Counters that an older version did not keep are the template's.
+    Counters that an older version did not keep are taken from the template.
 
     Raises:
-      UserError: missing, damaged, or of other genomes or another number of classes.
+      UserError: The file is missing or damaged, or has other genomes or another number of classes.
     """
     path = directory / "archive.npz"
     if not path.exists():
@@ -38,7 +38,7 @@ def read_archive(directory: Path, template: EvolutionState) -> EvolutionState:
         if array is None and not name.startswith("archive."):
             return np.asarray(like)  # a counter that an older version did not keep
         if array is None:
-            raise UserError(f"{path}: no array {name!r}: its genomes are of another encoding")
+            raise UserError(f"{path}: no array {name!r}: the genomes are of another encoding")
         if array.shape != like.shape or array.dtype != like.dtype:
             raise UserError(
                 f"{path}: {name} is {array.dtype}{array.shape}, expected {like.dtype}{like.shape}: "
@@ -50,5 +50,5 @@ def read_archive(directory: Path, template: EvolutionState) -> EvolutionState:
 
 
 def leaf_name(path: PyTree) -> str:
-    """The name of a leaf in an `.npz` file, such as `archive.fitness`."""
+    """Return the name of a leaf in an `.npz` file, such as `archive.fitness`."""
     return jax.tree_util.keystr(path, simple=True, separator=".")

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: Orbax writes them; a digest tells whether one is whole."""
+"""Checkpoints of a run: Orbax writes them, and a digest shows whether a checkpoint is whole."""
 
 import dataclasses
 import hashlib
@@ -12,14 +12,13 @@ import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
 KEEP = 2
-"""Checkpoints kept: the newest, and one to fall back to."""
-
+"""Number of checkpoints to keep: the newest, and one more if the newest is damaged."""
 
 _log = logging.getLogger(__name__)
 
 
 def open_checkpoints(directory: Path) -> ocp.CheckpointManager:
-    """The checkpoints below `directory`, which is made where it is missing."""
+    """Open the checkpoints below a directory, which is made if it is missing."""
     options = ocp.CheckpointManagerOptions(
         max_to_keep=KEEP, step_prefix="generation", create=True, cleanup_tmp_directories=True
     )
@@ -33,10 +32,10 @@ class Restored:
     """A checkpoint.
 
     Attributes:
-      state: pytree of arrays, on the host.
-      meta: small JSON values.
-      arrays: named arrays that were saved with it; empty where there were none.
-      problems: a sentence for each newer checkpoint that was damaged.
+      state: Pytree of arrays, on the host.
+      meta: Small JSON values.
+      arrays: Named arrays that were saved with the state; empty if there were none.
+      problems: One sentence per newer checkpoint that was damaged.
     """
 
     state: PyTree
@@ -46,7 +45,7 @@ class Restored:
 
 
 def digest(tree: PyTree) -> str:
-    """SHA-256 over the leaves of a pytree: their types, shapes and bytes, in order."""
+    """Return the SHA-256 of the leaves of a pytree: types, shapes and bytes, in order."""
     sha = hashlib.sha256()
     for leaf in jax.tree.leaves(tree):
         array = np.asarray(leaf)
@@ -63,21 +62,21 @@ def save_checkpoint(
     meta: dict[str, Any],
     arrays: dict[str, np.ndarray] | None = None,
 ) -> None:
-    """Save a state in the background; atomic.
+    """Save a state in the background, whole or not at all.
 
     Args:
-      manager: from `open_checkpoints`.
-      state: pytree of arrays; copied to the host before this returns, so it may be donated.
-      step: the generation it stands after.
-      meta: small JSON values to keep with it.
-      arrays: named arrays of any size to keep with it; not to be changed in place afterwards.
+      manager: Manager from `open_checkpoints`.
+      state: Pytree of arrays. It is copied before this function returns, so it may be donated.
+      step: Last generation that the state has run.
+      meta: Small JSON values to save with the state.
+      arrays: Named arrays of any size to save with the state. They must not change afterwards.
     """
-    # A copy: on CPU np.asarray may look into a buffer that the next segment is about to reuse.
+    # A true copy: on CPU np.asarray may return a view of memory that the next segment reuses.
     copy = jax.tree.map(lambda a: np.array(a), jax.device_get(state))
     meta = {**meta, "sha256": digest(copy)}
     items = {"state": ocp.args.StandardSave(copy)}
     if arrays:
-        # What the state's shapes don't tell must be known to read them back.
+        # Shapes and types are needed to read the arrays back, and the state does not show them.
         shapes = {name: [str(a.dtype), list(a.shape)] for name, a in arrays.items()}
         meta |= {"arrays": shapes, "arrays_sha256": digest(arrays)}
         items["arrays"] = ocp.args.StandardSave(arrays)
@@ -85,15 +84,14 @@ def save_checkpoint(
 
 
 def restore_newest(manager: ocp.CheckpointManager, template: PyTree) -> Restored | None:
-    """The newest whole checkpoint.
+    """Read the newest checkpoint that is whole.
 
     Args:
-      manager: from `open_checkpoints`.
-      template: a state with the right structure, shapes and dtypes.
+      manager: Manager from `open_checkpoints`.
+      template: State with the right structure, shapes and dtypes.
 
     Returns:
-      None if there are no checkpoints, or no whole one: then nothing is known that could be gone on
-      from.
+      The checkpoint; None if there is none, or none is whole.
     """
     host = jax.tree.map(lambda a: np.array(a), jax.device_get(template))
     problems: list[str] = []
@@ -108,8 +106,8 @@ def restore_newest(manager: ocp.CheckpointManager, template: PyTree) -> Restored
             arrays = _restore_arrays(manager, step, restored.meta)
             whole = digest(restored.state) == restored.meta["sha256"]
             whole &= not arrays or digest(arrays) == restored.meta["arrays_sha256"]
-            problem = "its digest does not match"
-        except Exception as error:  # whatever a cut file makes orbax, tensorstore or json raise
+            problem = "the digest does not match"
+        except Exception as error:  # orbax, tensorstore and json raise many types for a cut file
             _log.debug("checkpoint %d", step, exc_info=error)
             whole, problem = False, f"it cannot be read ({type(error).__name__})"
         if whole:

@@ -4,11 +4,11 @@ run.json      config, seed, versions, device, weights' sha256, schema version
 metrics.csv   a row per logged generation
 elites.csv    a row per cell
 lineage.npz   every insertion
-genomes.npz   genomes of elites and their ancestors, or of all that won a cell
-elites/       PNGs: exactly the 8-bit images that were scored
+genomes.npz   genomes of elites and their ancestors, or of all individuals that won a cell
+elites/       PNGs of exactly the 8-bit images that were scored
 archive.npz   genomes and scores, no pickle
 checkpoints/  Orbax
-report.html   and contact_sheet.png
+report.html   the page about the run, with contact_sheet.png
 """
 
 import datetime
@@ -27,10 +27,10 @@ SCHEMA = 1
 
 
 def read_run(directory: Path) -> dict[str, Any]:
-    """The contents of `run.json`.
+    """Return the contents of `run.json`.
 
     Raises:
-      UserError: not a run directory, or one that this version can't read.
+      UserError: The directory is not a run directory, or this version can't read it.
     """
     path = directory / "run.json"
     if not path.is_file():
@@ -46,7 +46,7 @@ def read_run(directory: Path) -> dict[str, Any]:
 
 
 def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """What differs between two configurations, a phrase each."""
+    """Return one phrase per difference between two configurations."""
     names = [*wanted, *(name for name in stored if name not in wanted)]
     return [
         f"{name.replace('_', '-')} is {wanted.get(name)!r}, the run has {stored.get(name)!r}"
@@ -81,10 +81,10 @@ def with_imports(run: Mapping[str, Any], message: str) -> str:
 
 
 def names_in(run_dir: Path) -> set[str]:
-    """What a directory for a run holds; nothing where there is none yet.
+    """Return the names of the files in a directory for a run; none if it does not exist yet.
 
     Raises:
-      UserError: it is no directory, or can't be read.
+      UserError: The path is no directory, or can't be read.
     """
     try:
         return {path.name for path in run_dir.iterdir()}
@@ -103,7 +103,7 @@ def new_directory(asked: Path | None, *names: str | None) -> Path:
 
     Args:
       asked: The directory that was asked for, if any.
-      *names: What the new directory holds, such as a model and an encoding. None is left out.
+      *names: Parts of the name, such as a model and an encoding. None is left out.
     """
     if asked is not None:
         return asked
@@ -112,13 +112,13 @@ def new_directory(asked: Path | None, *names: str | None) -> Path:
     return Path("runs") / re.sub(r"[^\w.-]", "_", words)
 
 
-def may_resume(run_dir: Path, *, resume: bool, what: str = "run") -> bool:
-    """Return whether there is a run to continue in a directory; False where it may begin there.
+def may_resume(run_dir: Path, *, resume: bool, kind: str = "run") -> bool:
+    """Return whether a directory holds a run to continue; False if a run may begin there.
 
     Args:
       run_dir: The directory.
       resume: Whether the user asked to continue.
-      what: Name of the kind of run, for the error.
+      kind: Name of the kind of run, for the error.
 
     Raises:
       UserError: The directory holds something, and the user did not ask to continue.
@@ -133,16 +133,20 @@ def may_resume(run_dir: Path, *, resume: bool, what: str = "run") -> bool:
     if resume:
         return True
     raise UserError(
-        f"--run-dir {run_dir} exists and is not empty: pass --resume to continue the {what} in it, "
+        f"--run-dir {run_dir} exists and is not empty: pass --resume to continue the {kind} in it, "
         "or choose another"
     )
 
 
 def make_run_dir(run_dir: Path, *, flag: str = "--run-dir") -> None:
-    """Make a directory, and those above it, unless it is there.
+    """Make a directory, and all directories above it, unless it exists.
+
+    Args:
+      run_dir: The directory.
+      flag: Flag that named the directory, for the error.
 
     Raises:
-      UserError: it can't be made; names the flag.
+      UserError: The directory can't be made.
     """
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -152,10 +156,10 @@ def make_run_dir(run_dir: Path, *, flag: str = "--run-dir") -> None:
 
 @contextmanager
 def sole_user(run_dir: Path) -> Iterator[None]:
-    """Hold a run directory for as long as the block runs; the lock dies with its process.
+    """Lock a run directory while the block runs. If the process dies, the lock is released.
 
     Raises:
-      UserError: another process has it.
+      UserError: Another process holds the lock.
     """
     lock = FileLock(run_dir / ".lock", timeout=0)
     try:

@@ -35,10 +35,10 @@ ELITES = (
 
 
 def read_elites(directory: Path) -> list[dict[str, str]]:
-    """Rows of `elites.csv`.
+    """Read the rows of `elites.csv`.
 
     Raises:
-      UserError: there is none, or it is damaged.
+      UserError: The file is missing or damaged.
     """
     path = directory / "elites.csv"
     try:
@@ -55,10 +55,10 @@ def read_elites(directory: Path) -> list[dict[str, str]]:
 
 
 def open_elite(directory: Path, png: str) -> Image.Image:
-    """A picture that `elites.csv` names, loaded.
+    """Load a picture that `elites.csv` names.
 
     Raises:
-      UserError: it is missing or damaged.
+      UserError: The picture is missing or damaged.
     """
     path = directory / png
     try:
@@ -70,7 +70,7 @@ def open_elite(directory: Path, png: str) -> Image.Image:
 
 
 def png_name(class_index: int, label: str) -> str:
-    """`0291_lion.png`: sorts by class, readable, safe on any file system."""
+    """Return a name such as `0291_lion.png`, which sorts by class and suits any file system."""
     first = label.split(",")[0]
     safe = re.sub(r"[^0-9A-Za-z]+", "_", first).strip("_") or "class"
     return f"{class_index:04d}_{safe}.png"
@@ -85,20 +85,21 @@ def write_elites(
     score: ScoreFunction,
     chunk: int,
 ) -> float:
-    """Write `elites/` and `elites.csv`, then read every PNG back from disk and score it again.
+    """Write `elites/` and `elites.csv`. Each PNG is read back from disk and scored again.
 
     Args:
-      directory: of the run.
-      state: on the host.
-      scorer: the network.
-      encoding: of the genomes.
-      score: as evolved with.
-      chunk: pictures rendered at once.
+      directory: Directory of the run.
+      state: State of the run, on the host.
+      scorer: The network.
+      encoding: Encoding of the genomes.
+      score: Function that scores pictures as the run does.
+      chunk: Number of pictures drawn at once.
 
     Returns:
-      The largest absolute difference, over elites, between the confidence that the archive holds
-      and that of the PNG as read from disk. 0.0 for an empty archive.
+      The largest absolute difference, over elites, between the confidence in the archive and the
+      confidence of the PNG as read from disk. It is 0.0 for an empty archive.
     """
+    # Draw the pictures of all cells.
     archive = state.archive
     cells: Integer[np.ndarray, " n"] = np.flatnonzero(np.asarray(archive.fitness) > -np.inf)
     folder = directory / "elites"
@@ -111,15 +112,18 @@ def write_elites(
         write_image(folder / name, images[cell])
         return read_image(folder / name, channels=channels)
 
-    # Packing pixels takes most of the time, and lets other threads run.
+    # Write and read the PNGs in threads: packing takes most of the time, and threads can share it.
     with ThreadPoolExecutor() as pool:
         read = list(pool.map(there_and_back, cells.tolist(), names))
-    # With no elites, one blank picture is scored for nothing, and no row is written.
+
+    # Score the PNGs again. Without elites, one blank picture is scored, and no row is written.
     stack = np.stack(read) if read else images[:1]
     again = score(scorer.params, stack)
     archived = np.asarray(archive.fitness)[cells]
     rescored = again[np.arange(len(cells)), cells]
     differences = np.abs(confidence_of(archived) - confidence_of(rescored))
+
+    # Write the table.
     lineage = (archive.born, archive.id, archive.parent_id, archive.parent_class)
     with (
         replacing(directory / "elites.csv") as partial,

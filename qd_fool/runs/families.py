@@ -1,7 +1,7 @@
 """Ancestors and goal switches, from the log of insertions; NumPy only.
 
-An elite's offspring may win another class's cell: then its line switches goals. How often that
-happens is the measure of the Innovation Engines (Nguyen, Yosinski, Clune, GECCO 2015).
+An elite's offspring may win the cell of another class: then the line switches goals. The Innovation
+Engines count how often this happens (Nguyen, Yosinski, Clune, GECCO 2015).
 """
 
 import dataclasses
@@ -11,23 +11,22 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 NO_PARENT = -1
-"""The parent of those that are born of nothing: the random batch."""
-
+"""Parent row of individuals without a parent, those of the random batch."""
 
 OUTSIDE = -2
-"""The parent row of those whose parent came from another run (`--init-from`)."""
+"""Parent row of individuals whose parent came from another run (`--init-from`)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """All individuals that ever won a cell, a row each, parents before their offspring.
+    """All individuals that ever won a cell, one row per individual, parents before offspring.
 
     Attributes:
-      id: ascending.
-      generation: in which each was born.
-      parent: row of its parent; `NO_PARENT`, or `OUTSIDE`.
-      parent_class: the cell that its parent sat in when it was chosen; -1 for none.
-      parent_confidence: the parent's, in that cell; NaN where the log does not say.
+      id: Ids, ascending.
+      generation: Generation in which the individual was born.
+      parent: Row of the parent; `NO_PARENT`, or `OUTSIDE`.
+      parent_class: Cell in which the parent was chosen; -1 for no parent.
+      parent_confidence: Confidence of the parent in that cell; NaN if the log does not hold it.
     """
 
     id: Int[np.ndarray, " n"]
@@ -38,12 +37,13 @@ class Family:
 
 
 def family_of(events: Mapping[str, np.ndarray]) -> Family:
-    """Put a log in order.
+    """Make a family of a log of insertions.
 
     Args:
-      events: columns of `lineage.npz`, `(insertions,)` each. An individual has a row for each cell
+      events: Columns of `lineage.npz`, `(insertions,)` each. An individual has one row per cell
         that it won, all of one generation.
     """
+    # 1. One row per individual, and the row of the parent.
     ids, first = np.unique(events["id"].astype(np.int64), return_index=True)
     parent_id = events["parent_id"].astype(np.int64)[first]
     parent_class = events["parent_class"].astype(np.int64)[first]
@@ -51,7 +51,9 @@ def family_of(events: Mapping[str, np.ndarray]) -> Family:
     if len(ids):
         place = np.minimum(np.searchsorted(ids, parent_id), len(ids) - 1)
         parent = np.where((ids[place] == parent_id) & (parent_class >= 0), place, parent)
-    # A parent's confidence is that with which it won the cell it was found in.
+
+    # 2. A parent's confidence is the one with which it won the cell where it was chosen. Each
+    # insertion is found by one number that holds id and cell.
     cells = int(max(events["class_index"].max(initial=0), parent_class.max(initial=0))) + 1
     won = events["id"].astype(np.int64) * cells + events["class_index"]
     order = np.argsort(won, kind="stable")
@@ -65,7 +67,7 @@ def family_of(events: Mapping[str, np.ndarray]) -> Family:
 
 
 def rows_of(family: Family, ids: Int[np.ndarray, " m"]) -> Int[np.ndarray, " m"]:
-    """Rows of individuals; -1 for those that the log does not know."""
+    """Return the rows of individuals; -1 for ids that are not in the log."""
     if not len(family.id):
         return np.full(len(ids), -1, np.int64)
     place = np.minimum(np.searchsorted(family.id, ids), len(family.id) - 1)
@@ -73,7 +75,7 @@ def rows_of(family: Family, ids: Int[np.ndarray, " m"]) -> Int[np.ndarray, " m"]
 
 
 def chain(family: Family, row: int) -> list[int]:
-    """An individual's row, its parent's, and so on, back to one without a parent in the log."""
+    """Return the row of an individual and the rows of all its ancestors, newest first."""
     rows = []
     while row >= 0:
         rows.append(row)
@@ -82,7 +84,7 @@ def chain(family: Family, row: int) -> list[int]:
 
 
 def with_ancestors(family: Family, rows: Int[np.ndarray, " m"]) -> Bool[np.ndarray, " n"]:
-    """Which rows are among these, or an ancestor of one."""
+    """Return whether each row is one of the given rows, or an ancestor of one."""
     kept = np.zeros(len(family.id), bool)
     front = np.unique(rows[rows >= 0])
     while len(front):
@@ -94,7 +96,7 @@ def with_ancestors(family: Family, rows: Int[np.ndarray, " m"]) -> Bool[np.ndarr
 
 
 def subset(family: Family, kept: Bool[np.ndarray, " n"]) -> Family:
-    """Those rows alone; `kept` must hold the ancestors of all that it holds."""
+    """Return the family of some rows. The ancestors of each row must be among them."""
     new_row = np.cumsum(kept) - 1
     parent = family.parent[kept]
     return Family(
@@ -109,18 +111,21 @@ def subset(family: Family, kept: Bool[np.ndarray, " n"]) -> Family:
 def depth_and_switches(
     family: Family,
 ) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-    """How many ancestors each row has, and how often their line changed its cell before it.
+    """Count each row's ancestors, and the goal switches of the line up to the parent.
 
-    A line changes its cell where an ancestor was found in another cell than its own parent was;
-    whether the individual itself won another cell than its parent's is not counted here.
+    A line switches goals where an ancestor was chosen in another cell than the ancestor's parent.
+    Whether the individual itself won another cell than its parent's is not counted here.
     """
-    own_parent = np.where(family.parent >= 0, family.parent, len(family.id))
+    # 1. One step of the line: whether there is a parent, and whether parent and grandparent were
+    # chosen in different cells. The last entry stands for "no parent in the log".
+    parent = np.where(family.parent >= 0, family.parent, len(family.id))
     steps = np.append((family.parent_class >= 0).astype(np.int64), 0)
-    grand_class = np.append(family.parent_class, -1)[own_parent]
+    grand_class = np.append(family.parent_class, -1)[parent]
     changed = (family.parent_class >= 0) & (grand_class >= 0)
     changes = np.append((changed & (grand_class != family.parent_class)).astype(np.int64), 0)
-    # Sums along the line of parents, by doubling: after k rounds each spans 2^k steps.
-    jump = np.append(own_parent, len(family.id))
+
+    # 2. Sums along the line of parents, by doubling: after k rounds each sum spans 2^k steps.
+    jump = np.append(parent, len(family.id))
     while (jump < len(family.id)).any():
         steps, changes = steps + steps[jump], changes + changes[jump]
         jump = jump[jump]
@@ -130,13 +135,13 @@ def depth_and_switches(
 def is_switch(
     parent_class: Int[np.ndarray, " n"], class_index: Int[np.ndarray, " n"]
 ) -> Bool[np.ndarray, " n"]:
-    """Who has a parent that sat in another cell than the one it won."""
+    """Return whether each individual won another cell than the one its parent was chosen in."""
     return (parent_class >= 0) & (parent_class != class_index)
 
 
 def switch_share(
     parent_class: Int[np.ndarray, " n"], class_index: Int[np.ndarray, " n"]
 ) -> float | None:
-    """The share of goal switches among those that have a parent; None where none has."""
+    """Return the share of goal switches among individuals with a parent; None without any."""
     bred = int((parent_class >= 0).sum())
     return int(is_switch(parent_class, class_index).sum()) / bred if bred else None

@@ -1,4 +1,4 @@
-"""An archive as a table of pandas: a row a cell, or a row an ancestor of one elite."""
+"""An archive as a table of pandas: one row per cell, or one row per ancestor of an elite."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -16,26 +16,34 @@ if TYPE_CHECKING:
 
 
 def archive_frame(archive: LoadedArchive) -> "pandas.DataFrame":
-    """One row a cell, in order of class.
+    """Return an archive as a table with one row per cell, in order of class.
 
-    Columns: `class_index`; `wnid`, of ImageNet; `label`; `confidence` in [0, 1], 0 in an empty
-    cell; `fitness`, log-odds, -inf likewise; `born_generation`, `id`, `parent_id`, -1 where there
-    is none; `parent_class` and `parent_label`, of the cell that the parent sat in; `goal_switch`,
-    whether that was another cell than this one; `cells_held`, how many cells the same individual
-    holds. Where the files say so, `top_class` and `top_label`, what the network itself takes the
-    picture for; `ancestors` and `switches`, how many of each lie behind the elite; `nodes` and
-    `edges` of a graph. What is not known of a row is missing (`pandas.NA` or None).
+    The columns are:
+
+    - `class_index`, `label`, and for ImageNet `wnid`;
+    - `confidence` in [0, 1], and `fitness`, the log-odds; 0 and -inf in an empty cell;
+    - `born_generation`, `id`, and `parent_id`; -1 where there is none;
+    - `parent_class` and `parent_label`, the cell in which the parent was chosen;
+    - `goal_switch`, whether that is another cell than this one;
+    - `cells_held`, the number of cells that the same individual holds;
+    - with `elites.csv`, `top_class` and `top_label`, the network's top class for the picture;
+    - with `lineage.npz`, the numbers of `ancestors` and of goal `switches` behind the elite;
+    - for graphs, the numbers of `nodes` and `edges`.
+
+    A value that is not known is missing (`pandas.NA` or None).
 
     Args:
-      archive: from `load_archive`.
+      archive: Archive from `load_archive`.
 
     Raises:
-      UserError: pandas is not installed, or `elites.csv` is damaged.
+      UserError: Pandas is not installed, or `elites.csv` is damaged.
     """
     pandas = _pandas("archive_frame")
     cells, names = archive.archive, np.array(archive.class_names, object)
     fitness, ids, parents = map(np.asarray, (cells.fitness, cells.id, cells.parent_class))
     classes, bred = np.arange(len(names)), parents >= 0
+
+    # Columns that every archive has.
     columns: dict[str, Any] = {"class_index": classes}
     if archive.wnids:
         columns["wnid"] = list(archive.wnids)
@@ -51,6 +59,8 @@ def archive_frame(archive: LoadedArchive) -> "pandas.DataFrame":
         "goal_switch": _or_missing(pandas, is_switch(parents, classes), known=bred),
         "cells_held": (ids[:, None] == ids[None]).sum(axis=1) * (fitness > -np.inf),
     }
+
+    # Columns from the files that a run may lack.
     if archive.elites is not None:
         top = _top_classes(archive)
         columns["top_class"] = _or_missing(pandas, top, known=top >= 0)
@@ -62,18 +72,23 @@ def archive_frame(archive: LoadedArchive) -> "pandas.DataFrame":
 
 
 def ancestor_frame(archive: LoadedArchive, class_index: int) -> "pandas.DataFrame":
-    """The line that led to an elite: a row an individual, the oldest first, the elite last.
+    """Return the line that led to an elite: one row per individual, the oldest first.
 
-    Columns: `id`; `born_generation`; `class_index`, `label` and `confidence` of the cell in which
-    it was found when it became a parent, for the elite of its own; `goal_switch`, whether its own
-    parent sat in another cell. A confidence that the log does not tell is NaN.
+    The columns are:
+
+    - `id` and `born_generation`;
+    - `class_index`, `label` and `confidence` of the cell in which the individual was chosen as a
+      parent; for the elite, which is the last row, of the elite's cell. A confidence that the log
+      does not hold is NaN;
+    - `goal_switch`, whether this is another cell than the parent's.
 
     Args:
-      archive: from `load_archive`.
-      class_index: of the elite.
+      archive: Archive from `load_archive`.
+      class_index: Class of the elite.
 
     Raises:
-      UserError: pandas is not installed, no such elite, or the run has no log of insertions.
+      UserError: Pandas is not installed, there is no such elite, or the run has no log of
+        insertions.
     """
     pandas = _pandas("ancestor_frame")
     count = len(archive.class_names)
@@ -107,7 +122,7 @@ def _pandas(caller: str) -> Any:
 
 
 def _top_classes(archive: LoadedArchive) -> np.ndarray:
-    """The class that the network is most confident about, a cell; -1 where it is not written."""
+    """Return the network's top class for each cell's picture; -1 where it is not known."""
     top = np.full(len(archive.class_names), -1)
     for row in archive.elites or ():
         try:
@@ -121,21 +136,21 @@ def _top_classes(archive: LoadedArchive) -> np.ndarray:
 
 
 def _lines(archive: LoadedArchive, pandas: Any) -> dict[str, Any]:
-    """Ancestors and goal switches behind each elite, its own switch counted."""
+    """Count the ancestors and goal switches behind each elite, including the last switch."""
     family = family_of(archive.events or {})
     depth, switches = depth_and_switches(family)
     rows = rows_of(family, np.asarray(archive.archive.id))
-    own = is_switch(np.asarray(archive.archive.parent_class), np.arange(len(rows)))
-    # An empty log has no row at all.
+    last = is_switch(np.asarray(archive.archive.parent_class), np.arange(len(rows)))
+    # An empty log has no row: the appended 0 gives row -1 something to read.
     depth, switches = (np.append(values, 0)[rows] for values in (depth, switches))
     return {
         "ancestors": _or_missing(pandas, depth, known=rows >= 0),
-        "switches": _or_missing(pandas, switches + own, known=rows >= 0),
+        "switches": _or_missing(pandas, switches + last, known=rows >= 0),
     }
 
 
 def _or_missing(pandas: Any, values: np.ndarray, *, known: np.ndarray) -> Any:
-    """Whole numbers or truths as a column that can say that it does not know."""
+    """Return integers or booleans as a column in which values can be missing."""
     column = pandas.array(values, dtype="boolean" if values.dtype == bool else "Int64")
     column[~known] = pandas.NA
     return column

@@ -1,7 +1,7 @@
-"""Genomes that a run's archive has held, by id: what ancestors looked like. NumPy only.
+"""Genomes of the individuals that won a cell, by id; NumPy only.
 
-`lineage.npz` says who descends from whom; `genomes.npz` beside it says what they were. By default
-it keeps the living elites and their ancestors, and drops the lines that died out.
+`lineage.npz` holds the ancestry of individuals, and `genomes.npz` beside it holds their genomes. By
+default it keeps the living elites and their ancestors, and drops the lines that died out.
 """
 
 import dataclasses
@@ -20,8 +20,7 @@ from qd_fool.files import read_npz, write_npz
 from qd_fool.map_elites.state import GenerationLog
 
 SMALL_GENOME = 16_384
-"""Bytes up to which a genome's ancestors are kept if nothing is said."""
-
+"""Largest genome, in bytes, whose ancestors are kept by default."""
 
 FILE = "genomes.npz"
 
@@ -31,9 +30,10 @@ class GenomeLog:
     """Individuals that won a cell, each once.
 
     Attributes:
-      id: `(n,)` ascending.
-      parent_id: `(n,)` -1 for those that are born of nothing; below that, an elite of another run.
-      genomes: `(n, ...)` in the encoding's structure.
+      id: `(n,)` ids, ascending.
+      parent_id: `(n,)` ids of the parents; -1 for random individuals, and lower numbers for elites
+        of another run.
+      genomes: `(n, ...)` genomes in the encoding's structure.
     """
 
     id: Int[np.ndarray, " n"]
@@ -42,14 +42,14 @@ class GenomeLog:
 
 
 def what_to_keep(wanted: KeepGenomes, encoding: Encoding) -> KeepGenomes:
-    """What `auto` stands for: ancestors where a genome is small, else none."""
+    """Return which genomes to keep: `auto` means ancestors if a genome is small, else none."""
     if wanted != "auto":
         return wanted
     return "ancestors" if genome_bytes(encoding) <= SMALL_GENOME else "none"
 
 
 def empty_log(encoding: Encoding) -> GenomeLog:
-    """No individuals."""
+    """Return a log without individuals."""
     none = np.zeros(0, np.int64)
     shapes = genome_shapes(encoding)
     genomes = jax.tree.map(lambda s: np.zeros((0, *s.shape[1:]), s.dtype), shapes)
@@ -57,17 +57,18 @@ def empty_log(encoding: Encoding) -> GenomeLog:
 
 
 def winners_of(log: GenerationLog, *, count: int) -> GenomeLog:
-    """Who won a cell in a segment's first `count` generations.
+    """Return the individuals that won a cell in a segment's first `count` generations.
 
     Args:
-      log: of a segment that logs genomes, on the host, arrays `(length, ...)`.
-      count: generations that ran.
+      log: Log of a segment that logs genomes, on the host, arrays `(length, ...)`.
+      count: Number of generations that ran.
     """
     offspring = log.offspring
     if offspring is None:
         raise ValueError("this segment logs no offspring")
     winners = np.asarray(log.id)[:count][np.asarray(log.inserted)[:count]]
-    # Those that fill a device's share up have id -1; an offspring may be there twice.
+    # Find the winners among the offspring. Individuals that only fill a device's share up have id
+    # -1, and an offspring may occur twice.
     ids, first = np.unique(np.asarray(offspring.id)[:count], return_index=True)
     won = np.isin(ids, winners) & (ids >= 0)
     rows = first[won]
@@ -84,7 +85,7 @@ def winners_of(log: GenerationLog, *, count: int) -> GenomeLog:
 
 
 def extend(log: GenomeLog, later: GenomeLog) -> GenomeLog:
-    """Add individuals that were born later than all that are there."""
+    """Append individuals that were born later than all individuals of a log."""
     return GenomeLog(
         id=np.concatenate([log.id, later.id]),
         parent_id=np.concatenate([log.parent_id, later.parent_id]),
@@ -93,12 +94,13 @@ def extend(log: GenomeLog, later: GenomeLog) -> GenomeLog:
 
 
 def prune(log: GenomeLog, living: Int[np.ndarray, " cells"]) -> GenomeLog:
-    """Keep the living and their ancestors.
+    """Keep the living elites and their ancestors.
 
     Args:
-      log: all that may be wanted.
-      living: ids of the archive's elites; those that the log does not know count for nothing.
+      log: Individuals to choose from.
+      living: Ids of the archive's elites. Ids that are not in the log are ignored.
     """
+    # Follow the parents, one generation of ancestors after another.
     kept = np.isin(log.id, living)
     parent = rows_of_ids(log, log.parent_id)
     front = np.flatnonzero(kept)
@@ -113,7 +115,7 @@ def prune(log: GenomeLog, living: Int[np.ndarray, " cells"]) -> GenomeLog:
 
 
 def rows_of_ids(log: GenomeLog, ids: Int[np.ndarray, " m"]) -> Int[np.ndarray, " m"]:
-    """Where individuals stand in the log; -1 for those that it does not know."""
+    """Return the rows of individuals in a log; -1 for ids that are not in the log."""
     if not len(log.id):
         return np.full(len(ids), -1, np.int64)
     place = np.minimum(np.searchsorted(log.id, ids), len(log.id) - 1)
@@ -121,16 +123,21 @@ def rows_of_ids(log: GenomeLog, ids: Int[np.ndarray, " m"]) -> Int[np.ndarray, "
 
 
 def to_arrays(log: GenomeLog) -> dict[str, np.ndarray]:
-    """A log as named arrays: `id`, `parent_id`, and `genomes.<leaf>` for each leaf."""
+    """Return a log as named arrays: `id`, `parent_id`, and `genomes.<leaf>` for each leaf."""
     leaves = jax.tree_util.tree_flatten_with_path({"genomes": log.genomes})[0]
     return {"id": log.id, "parent_id": log.parent_id} | {_name(p): leaf for p, leaf in leaves}
 
 
 def from_arrays(arrays: dict[str, np.ndarray], encoding: Encoding, *, source: str) -> GenomeLog:
-    """The log that named arrays hold.
+    """Return the log that named arrays hold.
+
+    Args:
+      arrays: Arrays from `to_arrays`.
+      encoding: Encoding of the genomes.
+      source: Name of the file, for errors.
 
     Raises:
-      UserError: arrays are missing, or are those of other genomes; names the source.
+      UserError: Arrays are missing, or hold other genomes.
     """
     try:
         ids, parents = arrays["id"], arrays["parent_id"]
@@ -166,14 +173,14 @@ def write_genome_log(directory: Path, log: GenomeLog) -> None:
 
 
 def read_genome_log(directory: Path, encoding: Encoding) -> GenomeLog | None:
-    """The genomes that a run has kept; None where it kept none.
+    """Read the genomes that a run has kept; None if it kept none.
 
     Args:
-      directory: of the run.
-      encoding: of its genomes.
+      directory: Directory of the run.
+      encoding: Encoding of the genomes.
 
     Raises:
-      UserError: the file is damaged, or of another encoding.
+      UserError: The file is damaged, or holds genomes of another encoding.
     """
     path = directory / FILE
     if not path.exists():

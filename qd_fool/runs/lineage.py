@@ -17,7 +17,7 @@ Events = dict[str, np.ndarray]
 
 
 def events_of(log: GenerationLog, *, count: int) -> Events:
-    """The insertions of a segment's first `count` generations, as columns `(insertions,)`."""
+    """Return the insertions of a segment's first `count` generations as columns."""
     row, cell = np.nonzero(log.inserted[:count])
     fitness = np.asarray(log.fitness)[row, cell]
     return {
@@ -42,10 +42,14 @@ def write_lineage(directory: Path, events: Events) -> None:
 
 
 def read_lineage(directory: Path, *, before: int | None = None) -> Events | None:
-    """The insertions so far, of generations below `before`; None where there is no file.
+    """Read the insertions so far; None if there is no file.
+
+    Args:
+      directory: Directory of the run.
+      before: Generation from which on insertions are left out; by default none are.
 
     Raises:
-      UserError: the file is damaged.
+      UserError: The file is damaged.
     """
     path = directory / "lineage.npz"
     if not path.exists():

@@ -1,6 +1,7 @@
-"""A run directory's archive, back in Python: genomes, pictures, and what is written beside them.
+"""A run directory's archive, read back into Python: genomes, pictures, and the other files.
 
-Everything is read from plain files: no network, no weights, no code from the directory.
+Everything is read from plain files. No network, no weights and no code from the directory are
+needed.
 """
 
 import dataclasses
@@ -25,24 +26,25 @@ from qd_fool.runs.metrics import read_metrics
 from qd_fool.runs.stored import open_run
 
 AT_ONCE = 10
-"""Pictures rendered in one call; others fill up what is left over, so that nothing recompiles."""
+"""Pictures drawn per call. The last call is filled up, so that nothing recompiles."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LoadedArchive:
-    """An archive and all that its directory says about it.
+    """An archive, and the contents of the other files of a run directory.
 
     Attributes:
-      path: the directory.
-      run: its `run.json`.
-      encoding: which draws the genomes.
-      archive: the cells, NumPy arrays `(cells, ...)`.
-      class_names: a name a cell.
-      wnids: WordNet identifier a cell, for networks of ImageNet; else empty.
-      elites: rows of `elites.csv`, as text; None where there is no such file.
-      metrics: columns of `metrics.csv`, `(logged generations,)` each; None likewise.
-      events: columns of `lineage.npz`, `(insertions,)` each; None likewise.
-      genomes: of elites and their ancestors, from `genomes.npz`; None likewise.
+      path: Directory of the run.
+      run: Contents of `run.json`.
+      encoding: Encoding that draws the genomes.
+      archive: Cells, as NumPy arrays `(cells, ...)`.
+      class_names: One name per cell.
+      wnids: One WordNet identifier per cell, for networks of ImageNet; else empty.
+      elites: Rows of `elites.csv`, as text; None if the file is missing.
+      metrics: Columns of `metrics.csv`, `(logged generations,)` each; None if the file is missing.
+      events: Columns of `lineage.npz`, `(insertions,)` each; None if the file is missing.
+      genomes: Genomes of elites and their ancestors, from `genomes.npz`; None if the file is
+        missing.
     """
 
     path: Path
@@ -58,13 +60,13 @@ class LoadedArchive:
 
 
 def load_archive(path: Path | str) -> LoadedArchive:
-    """Read what a run, or an ascent, has left. `run.json` and `archive.npz` must be there.
+    """Read the archive of a run or an ascent. `run.json` and `archive.npz` must exist.
 
     Args:
-      path: the run's directory.
+      path: Directory of the run.
 
     Raises:
-      UserError: they are not, or a file is damaged or does not belong to the others.
+      UserError: One of the two is missing, or a file is damaged or does not match the others.
     """
     path = Path(path)
     run = open_run(path)
@@ -91,17 +93,18 @@ def load_archive(path: Path | str) -> LoadedArchive:
 def archive_pictures(
     archive: LoadedArchive, classes: Iterable[Any] | None = None
 ) -> UInt8[np.ndarray, "n height width channels"]:
-    """The pictures of cells, drawn from their genomes; neither PNGs nor the network are needed.
+    """Draw the pictures of cells from their genomes. Neither PNGs nor the network are needed.
 
-    On the kind of machine that evolved them these are the bytes that were scored; on another, a few
-    pixels of a CPPN's may differ. Of an empty cell, whatever its blank genome shows.
+    On the kind of machine that evolved them, the pictures are the bytes that were scored. On
+    another machine, a few pixels of a CPPN's picture may differ. The picture of an empty cell is
+    the picture of a blank genome.
 
     Args:
-      archive: from `load_archive`.
-      classes: which cells, in which order: a list, an array, a column. All by default.
+      archive: Archive from `load_archive`.
+      classes: Class indices of the cells, as a list, an array or a column; all by default.
 
     Raises:
-      UserError: no such class.
+      UserError: There is no such class.
     """
     count = len(archive.class_names)
     cells = np.arange(count) if classes is None else np.array([*classes], np.int64)
@@ -114,14 +117,14 @@ def archive_pictures(
 def ancestor_pictures(
     archive: LoadedArchive, ids: Iterable[Any]
 ) -> UInt8[np.ndarray, "n height width channels"]:
-    """The pictures of individuals that once held a cell, from `genomes.npz`.
+    """Draw the pictures of individuals that once held a cell, from `genomes.npz`.
 
     Args:
-      archive: from `load_archive`.
-      ids: of the individuals, for instance those of `ancestor_frame`.
+      archive: Archive from `load_archive`.
+      ids: Ids of the individuals, for instance a column of `ancestor_frame`.
 
     Raises:
-      UserError: the run kept no such genomes.
+      UserError: The run kept no such genomes.
     """
     log = archive.genomes
     if log is None:
@@ -136,11 +139,11 @@ def ancestor_pictures(
 
 
 def _template(encoding: Encoding, classes: int, path: Path) -> EvolutionState:
-    """Shapes and types of all that `archive.npz` must hold."""
+    """Return the shapes and types of the arrays that `archive.npz` must hold."""
     if classes < 1:
         raise UserError(f"{path / 'run.json'}: classes is {classes}, expected 1 or more")
     shapes = jax.eval_shape(lambda: init(encoding, classes, seed=0))
-    # A counter that an older version did not keep is taken from here.
+    # Counters have values: `read_archive` takes them if an older version did not keep them.
     counters = jax.tree.map(
         lambda s: np.zeros(s.shape, s.dtype), dataclasses.replace(shapes, archive=None)
     )
@@ -169,7 +172,7 @@ def _labels_of(rows: Sequence[Mapping[str, str]], classes: int, path: Path) -> d
 def render_genomes(
     encoding: Encoding, genomes: PyTree[np.ndarray], rows: Integer[np.ndarray, " n"]
 ) -> UInt8[np.ndarray, "n height width channels"]:
-    """The pictures of some rows of a stack of genomes."""
+    """Draw the pictures of some rows of a stack of genomes."""
     render = jax.jit(encoding.render)
     filled = np.resize(rows, -(-len(rows) // AT_ONCE) * AT_ONCE)
     parts = [np.zeros((0, *encoding.image_shape), np.uint8)]

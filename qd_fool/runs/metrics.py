@@ -1,4 +1,4 @@
-"""`metrics.csv`: a row per logged generation."""
+"""`metrics.csv`: one row per logged generation."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -35,14 +35,14 @@ def metric_rows(
     seconds: Sequence[float],
     every: int,
 ) -> list[tuple[Any, ...]]:
-    """Rows for `metrics.csv`, of a segment's first `count` generations.
+    """Return the rows of `metrics.csv` for a segment's first `count` generations.
 
     Args:
-      log: of a segment, on the host, arrays `(length, ...)`.
-      count: generations that ran.
-      evaluations: counted up to the end of a generation.
-      seconds: `(count,)` run time without compilation.
-      every: log each generation that is a multiple of this.
+      log: Log of a segment, on the host, arrays `(length, ...)`.
+      count: Number of generations that ran.
+      evaluations: Function from a generation to the number of evaluations up to its end.
+      seconds: `(count,)` run time in seconds, without compilation.
+      every: Divisor of the generations to log: each multiple of it has a row.
     """
     stats = log.statistics
     rows = []
@@ -67,7 +67,7 @@ def metric_rows(
 
 
 def append_metrics(directory: Path, rows: Sequence[Sequence[Any]]) -> None:
-    """Append rows to `metrics.csv`, with a header where it is new."""
+    """Append rows to `metrics.csv`, with a header if the file is new."""
     path = directory / "metrics.csv"
     new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
@@ -78,24 +78,24 @@ def append_metrics(directory: Path, rows: Sequence[Sequence[Any]]) -> None:
 
 
 def _metrics_body(path: Path) -> list[list[str]]:
-    """Rows of `metrics.csv` without the header; a last line torn by a crash is left out.
+    """Read the rows of `metrics.csv`, without the header, and without a last line cut by a crash.
 
     Raises:
-      UserError: any other line is not one of numbers.
+      UserError: Any other line does not hold numbers.
     """
     if not path.exists():
         return []
-    # Bytes, since a crash may cut a line anywhere: what has no line end is not a row.
+    # A crash may cut a line anywhere, even within a character. A line without an end is no row.
     text = path.read_bytes().decode("utf-8", "replace")
     rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))[1:]
     for row in rows:
         if len(row) != len(METRICS) or not all(map(is_number, row)):
-            raise UserError(f"{path}: expected {len(METRICS)} numbers a line, found {row}")
+            raise UserError(f"{path}: expected {len(METRICS)} numbers per line, found {row}")
     return rows
 
 
 def is_number(text: str) -> bool:
-    """Whether a text reads as a number."""
+    """Return whether a text reads as a number."""
     try:
         float(text)
     except ValueError:
@@ -104,10 +104,10 @@ def is_number(text: str) -> bool:
 
 
 def read_metrics(directory: Path) -> dict[str, np.ndarray]:
-    """`metrics.csv` as columns of float64; a last line torn by a crash is left out.
+    """Read `metrics.csv` as columns of float64, without a last line cut by a crash.
 
     Raises:
-      UserError: the file is damaged.
+      UserError: The file is damaged.
     """
     body = _metrics_body(directory / "metrics.csv")
     table = np.array(body, np.float64).reshape(len(body), len(METRICS))
@@ -115,7 +115,7 @@ def read_metrics(directory: Path) -> dict[str, np.ndarray]:
 
 
 def truncate_metrics(directory: Path, *, before: int) -> None:
-    """Drop rows of generation `before` and later, which a resumed run will write again."""
+    """Drop the rows of generation `before` and later, which a resumed run will write again."""
     path = directory / "metrics.csv"
     if not path.exists():
         return

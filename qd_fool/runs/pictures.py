@@ -1,4 +1,4 @@
-"""Genomes to pictures, and pictures to files and back."""
+"""Pictures of genomes, and picture files."""
 
 from pathlib import Path
 
@@ -17,16 +17,20 @@ from qd_fool.files import replacing
 def render_elites(
     archive: ClassArchive, encoding: Encoding, *, chunk: int
 ) -> UInt8[np.ndarray, "cells height width channels"]:
-    """The picture of every cell; of an empty one, whatever its blank genome shows."""
+    """Draw the picture of every cell; for an empty cell, the picture of a blank genome."""
     render = jax.jit(lambda genomes: map_chunks(encoding.render, genomes, chunk=chunk))
     return np.asarray(render(archive.genomes))
 
 
 def read_image(path: Path, *, channels: int) -> UInt8[np.ndarray, "height width channels"]:
-    """A picture's bytes, exactly as stored: no conversion, no resizing.
+    """Read a picture's bytes exactly as stored, without conversion or resizing.
+
+    Args:
+      path: Path of the file.
+      channels: Number of channels, 1 for 8-bit gray or 3 for 8-bit RGB.
 
     Raises:
-      UserError: not a readable picture, or not 8-bit gray (1 channel) or RGB (3).
+      UserError: The picture can't be read, or has another mode.
     """
     want = {1: "L", 3: "RGB"}[channels]
     try:
@@ -39,7 +43,7 @@ def read_image(path: Path, *, channels: int) -> UInt8[np.ndarray, "height width 
         raise UserError(f"image {path}: not a picture that Pillow can read ({error})") from error
     if mode != want:
         name = "8-bit gray" if want == "L" else "8-bit RGB"
-        raise UserError(f"image {path}: its mode is {mode}, expected {want} ({name})")
+        raise UserError(f"image {path}: the mode is {mode}, expected {want} ({name})")
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
@@ -49,6 +53,6 @@ def to_image(pixels: UInt8[np.ndarray, "height width channels"]) -> Image.Image:
 
 
 def write_image(path: Path, image: UInt8[np.ndarray, "height width channels"]) -> None:
-    """Save as PNG, lossless."""
+    """Save a picture as PNG, without loss."""
     with replacing(path) as partial:
         to_image(image).save(partial)

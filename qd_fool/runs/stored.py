@@ -1,7 +1,7 @@
-"""A run directory opened by its `run.json`: the same questions for a run of any kind.
+"""A run directory of any kind, opened by `run.json`.
 
-All commands that read a run open it here. `run.json` says what kind of run it is, what the run is
-about (networks, encoding, classes) and with which settings the search ran.
+All commands that read a run open it here. `run.json` holds the kind of the run, the subject of the
+run (networks, encoding, classes), and the settings of the search.
 """
 
 import dataclasses
@@ -19,11 +19,11 @@ Kind = Literal["evolution", "ascent", "retraining"]
 
 @dataclasses.dataclass(frozen=True)
 class StoredRun:
-    """What `run.json` says.
+    """A run directory, and the contents of `run.json`.
 
     Attributes:
       path: Directory of the run.
-      record: Contents of its `run.json`.
+      record: Contents of `run.json`.
     """
 
     path: Path
@@ -31,15 +31,15 @@ class StoredRun:
 
     @property
     def kind(self) -> str:
-        """The kind of run. Evolutions of older versions don't name theirs."""
+        """The kind of run. Evolutions of older versions do not state a kind."""
         return str(self.record.get("kind", "evolution"))
 
     @property
     def settings(self) -> dict[str, Any]:
         """Settings of the search.
 
-        An ascent keeps them under `ascent`. Its `config` has the keys of an evolution, for older
-        versions of this package.
+        An ascent keeps them under `ascent`. The `config` of an ascent has the keys of an evolution,
+        for older versions of this package.
         """
         settings = self.record.get("ascent") if self.kind == "ascent" else None
         return dict(settings or self.record["config"])
@@ -51,7 +51,7 @@ class StoredRun:
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """Names of the networks that the pictures are to fool."""
+        """Names of the networks that the pictures shall fool."""
         config = self.record["config"]
         return (str(config.get("model")), *map(str, config.get("also") or ()))
 
@@ -59,7 +59,7 @@ class StoredRun:
         """The encoding of the genomes.
 
         Raises:
-          UserError: `run.json` describes none that this version knows.
+          UserError: `run.json` describes no encoding that this version knows.
         """
         return encoding_of_run(self.record, source=str(self.path / "run.json"))
 
@@ -68,20 +68,20 @@ def open_run(path: Path) -> StoredRun:
     """Open the directory of a run of any kind.
 
     Raises:
-      UserError: not a run directory, or one that this version can't read.
+      UserError: The directory is not a run directory, or this version can't read it.
     """
     return StoredRun(path, read_run(path))
 
 
 def encoding_of_run(run: Mapping[str, Any], *, source: str = "run.json") -> Encoding:
-    """The encoding of a run's genomes, as its `run.json` describes it.
+    """Build the encoding of a run's genomes, as `run.json` describes it.
 
     Args:
       run: Contents of `run.json`.
       source: Name of the file, for messages.
 
     Raises:
-      UserError: it describes none that this version knows.
+      UserError: `run.json` describes no encoding that this version knows.
     """
     shape, settings = run.get("image_shape"), run.get("encoding_settings")
     if shape is None or not isinstance(settings, dict):
@@ -95,7 +95,7 @@ def encoding_of_run(run: Mapping[str, Any], *, source: str = "run.json") -> Enco
         )
     try:
         return make_encoding(name, image_shape, **settings)
-    except UserError:  # says all itself
+    except UserError:  # the message is complete
         raise
     except (TypeError, ValueError) as error:  # text where a number should be, and such
         raise UserError(f"{source}: encoding_settings can't be read ({error})") from error

@@ -1,4 +1,4 @@
-"""Where the network's input is cut from a picture: the centre, or the original's ten places."""
+"""The crops of a picture that a network sees: the centre, or the original code's ten places."""
 
 from collections.abc import Callable
 from typing import TypeVar, assert_never
@@ -19,10 +19,11 @@ Place = tuple[Array | int, Array | int, Array | bool]
 
 
 def check_crops(scorer: Network, image_shape: tuple[int, ...], *, crops: int) -> None:
-    """See that pictures of a shape `(height, width, channels)` can be cut for a scorer.
+    """Check that pictures of a shape `(height, width, channels)` can be cut for a scorer.
 
     Raises:
-      UserError: Too small, the wrong number of channels, or crops other than 1 and 10.
+      UserError: The pictures are too small or have the wrong number of channels, or the number of
+        crops is neither 1 nor 10.
     """
     match scorer:
         case Scorer():
@@ -56,10 +57,10 @@ def _check_crops_of_one(scorer: Scorer, image_shape: tuple[int, ...], *, crops: 
 def crop_places(
     image_shape: tuple[int, ...], *, size: int, crops: int
 ) -> list[tuple[int, int, bool]]:
-    """Top, left and "mirrored" of each crop: the centre's, or those of the original's ten.
+    """Return top, left and "mirrored" of each crop.
 
-    Ten: the corners and the centre, each also mirrored (fit_deep_learning.hpp:70-178). The centre's
-    offset is rounded down, as there.
+    One crop is the centre. Ten crops are the corners and the centre, each also mirrored, as in the
+    original (fit_deep_learning.hpp:70-178). The centre's offset is rounded down, as it is there.
     """
     y, x = image_shape[0] - size, image_shape[1] - size
     centre = (y // 2, x // 2)
@@ -75,7 +76,7 @@ def crop(
     *,
     size: int,
 ) -> Num[Array, "n size size channels"]:
-    """Cut the network's input from pictures, at one of `crop_places`."""
+    """Cut the network's input from pictures at one place, such as one of `crop_places`."""
     top, left, mirrored = place
     cut = jax.lax.dynamic_slice_in_dim(images, top, size, axis=1)
     cut = jax.lax.dynamic_slice_in_dim(cut, left, size, axis=2)
@@ -91,11 +92,11 @@ def map_crops(
 ) -> Tree:
     """Apply a function to the crops of pictures, one crop at a time.
 
-    The network sees as many pictures at once as with one crop, which is what the chunk was chosen
-    for, and no cut picture is kept.
+    The chunk was chosen for one crop per picture: this way the network never sees more pictures at
+    once. No cut picture is kept.
 
     Args:
-      function: `cut (n, size, size, channels) float32 -> pytree of arrays`.
+      function: Function `cut (n, size, size, channels) float32 -> pytree of arrays`.
       images: The pictures.
       size: Side of the network's input.
       crops: 1 or 10.
@@ -110,5 +111,6 @@ def map_crops(
     places = crop_places(images.shape[1:], size=size, crops=crops)
     if crops == 1:
         return jax.tree.map(lambda a: a[None], at(places[0]))
+    # A loop over places, which are arrays: the network is compiled once, not ten times.
     columns = tuple(jnp.asarray(column) for column in zip(*places, strict=True))
     return jax.lax.map(at, columns)

@@ -1,4 +1,4 @@
-"""The kernel with an ear on one layer: log-odds, and what a named layer gives in the same pass.
+"""Log-odds together with the output of a named layer, from one forward pass.
 
 Gradient ascent climbs logits and single units this way. Evolution needs `log_odds` only.
 """
@@ -25,23 +25,25 @@ def log_odds_and_layer(
     crops: int = 1,
     layer: str | None = None,
 ) -> tuple[Float[Array, "n classes"], Float[Array, "n *units"]]:
-    """`log_odds`, and the output of a layer in the same forward pass.
+    """Return `log_odds`, and the output of a layer in the same forward pass.
 
     Args:
       scorer: The network's facts.
       params: The network's parameters.
       images: As in `log_odds`.
       crops: 1 or 10.
-      layer: A name of `layer_shapes`; None for the logits, in place of which several networks give
-        their log-odds.
+      layer: Name of a layer, from `layer_shapes`; None for the logits. Several networks have no
+        common logits, and give their log-odds instead.
 
     Returns:
       Log-odds, and the layer's output, both averaged over crops.
 
     Raises:
-      UserError: Pictures that the network can't take, or no such layer.
+      UserError: The network can't take these pictures, or has no such layer.
     """
     check_crops(scorer, images.shape[1:], crops=crops)
+
+    # Several networks have layers of different shapes: there is no layer to listen to.
     if not isinstance(scorer, Scorer):
         if layer is not None:
             raise UserError(f"{scorer.name} has no layer {layer!r}: it is several networks")
@@ -66,9 +68,9 @@ def log_odds_and_layer(
 
 
 def layer_shapes(scorer: Network) -> dict[str, tuple[int, ...]]:
-    """The named layers of a network, in the order of the forward pass, and a picture's output.
+    """Return the shape of each named layer's output for one picture, in order of the forward pass.
 
-    Empty for several networks.
+    Several networks have no layers in common, so the result is empty.
     """
     if not isinstance(scorer, Scorer):
         return {}
@@ -77,8 +79,8 @@ def layer_shapes(scorer: Network) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
 
     def note_shapes(params: PyTree[Array], cut: Array) -> None:
-        # Noted while JAX traces, in the order of the pass: a dictionary that is returned from a
-        # traced function comes back sorted.
+        # The shapes are noted while JAX traces, in the order of the pass. If the traced function
+        # returned a dictionary, JAX would sort it.
         outputs = _apply_and_listen(scorer, params, scorer.preprocess(cut))[1]
         shapes.update({name: tuple(a.shape[1:]) for name, a in outputs.items()})
 
@@ -89,7 +91,7 @@ def layer_shapes(scorer: Network) -> dict[str, tuple[int, ...]]:
 def _apply_and_listen(
     scorer: Scorer, params: PyTree[Array], x: Float[Array, "n size size channels"]
 ) -> tuple[Float[Array, "n classes"], dict[str, Array]]:
-    """Logits, and the outputs of the flax modules within the network by their path."""
+    """Return logits, and the output of each flax module within the network by its path."""
     outputs: dict[str, Array] = {}
 
     def listen(next_function: Any, args: Any, kwargs: Any, context: Any) -> Any:

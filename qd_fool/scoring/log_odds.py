@@ -1,7 +1,7 @@
-"""The evaluation kernel: pictures in, log-odds of each class out.
+"""The evaluation of pictures: pictures in, log-odds of each class out.
 
-Evolution (8-bit pictures) and gradient ascent (float pictures in the same units) share it: crop,
-preprocess, apply, log-odds, average over crops; in chunks.
+Evolution (8-bit pictures) and gradient ascent (float pictures in the same units) share it. The
+steps are: crop, preprocess, apply the network, take log-odds, average over crops; in chunks.
 """
 
 from typing import assert_never
@@ -19,18 +19,26 @@ from qd_fool.scoring.crops import check_crops, map_crops
 
 
 def log_odds_from_logits(logits: Float[Array, "n classes"]) -> Float[Array, "n classes"]:
-    """`log p - log(1 - p)` of the softmax, in log space.
+    """Return `log p - log(1 - p)` of the softmax p, computed in log space.
 
-    It orders as p does, and still differs where float32 softmax is 1. For the winner the *other*
-    exponentials are summed, relative to the runner-up; for the rest 1 - p is at least one half and
-    subtraction is safe. Needs two classes or more.
+    Log-odds order pictures as p does, and they still differ where p is 1 in float32.
+
+    Raises:
+      UserError: There are fewer than two classes.
     """
     if logits.shape[-1] < 2:
         raise UserError(f"the network has {logits.shape[-1]} class: log-odds need at least 2")
+    # p / (1 - p) is a class's exponential over the sum of all others. Logits are taken relative to
+    # the largest one, so that no exponential overflows.
     winner = jnp.argmax(logits, axis=-1, keepdims=True)
     is_winner = jnp.arange(logits.shape[-1])[None] == winner
     below = logits - jnp.max(logits, axis=-1, keepdims=True)
+
+    # The winner's p may be 1 in float32, and subtraction would leave 0. So the other exponentials
+    # are summed on their own; logsumexp takes them relative to the runner-up.
     others = jax.nn.logsumexp(below, axis=-1, keepdims=True, where=~is_winner)
+
+    # For any other class 1 - p is at least one half: subtracting its share from the sum is safe.
     shares = jnp.exp(below)
     rest = jnp.sum(shares, axis=-1, keepdims=True) - jnp.where(is_winner, 0.0, shares)
     return below - jnp.where(is_winner, others, jnp.log(rest))
@@ -39,12 +47,14 @@ def log_odds_from_logits(logits: Float[Array, "n classes"]) -> Float[Array, "n c
 def mean_confidence_log_odds(
     log_odds: Float[Array, "crops n classes"],
 ) -> Float[Array, "n classes"]:
-    """Log-odds of the confidence averaged over crops.
+    """Return the log-odds of the confidence that is averaged over crops.
 
     Source: sferes/exp/images/fit/fit_map_deep_learning.hpp:150-169 averages the softmax vectors.
     """
     if len(log_odds) == 1:
-        return log_odds[0]  # as it is: the logarithms below would round it
+        return log_odds[0]  # unchanged: the logarithms below would round it
+    # The mean of p over the mean of 1 - p. Both sums are taken in log space, and the number of
+    # crops cancels.
     log_p = jax.nn.logsumexp(jax.nn.log_sigmoid(log_odds), axis=0)
     log_not_p = jax.nn.logsumexp(jax.nn.log_sigmoid(-log_odds), axis=0)
     return log_p - log_not_p
@@ -57,19 +67,21 @@ def log_odds(
     *,
     crops: int = 1,
 ) -> Float[Array, "n classes"]:
-    """Score one chunk of pictures. Differentiable with respect to float pictures and parameters.
+    """Score one chunk of pictures.
+
+    The result is differentiable with respect to float pictures and parameters.
 
     Args:
       scorer: The network's facts.
-      params: The network's parameters; an argument, so that they are never baked into the program.
-      images: uint8, or float in 0..255, unrounded.
+      params: The network's parameters. As an argument, they never become constants of the program.
+      images: Pictures of uint8, or of unrounded floats in 0..255.
       crops: 1 or 10.
 
     Returns:
-      `log p - log(1 - p)` of each class, p being the confidence, averaged over crops.
+      `log p - log(1 - p)` of each class, where p is the confidence averaged over crops.
 
     Raises:
-      UserError: Pictures that the network can't take.
+      UserError: The network can't take these pictures.
     """
     check_crops(scorer, images.shape[1:], crops=crops)
     match scorer:
@@ -107,5 +119,5 @@ def evaluate(
     crops: int = 1,
     chunk: int,
 ) -> Float[Array, "n classes"]:
-    """`log_odds` of any number of pictures, `chunk` at a time."""
+    """Return `log_odds` of any number of pictures, computed for `chunk` pictures at a time."""
     return map_chunks(lambda x: log_odds(scorer, params, x, crops=crops), images, chunk=chunk)

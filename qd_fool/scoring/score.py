@@ -20,13 +20,19 @@ ScoreFunction = Callable[[PyTree[Array], np.ndarray], np.ndarray]
 
 
 SCORE_AT_ONCE = 200
-"""Pictures a call of a compiled score function, at most about; any larger number is cut up."""
+"""Pictures per call of a compiled score function, about. A larger number is cut into calls."""
 
 
 def score_function(scorer: Network, *, crops: int, chunk: int) -> ScoreFunction:
-    """Scores 8-bit pictures, any number, over all devices; compiled once from 200 pictures on.
+    """Return a function that scores any number of 8-bit pictures over all devices.
 
-    Each device scores whole chunks, as in evolution; so the scores are those of evolution, too.
+    Each device scores whole chunks, as in evolution, so the scores are the same as in evolution.
+    From 200 pictures on, all calls run one compiled program.
+
+    Args:
+      scorer: The network's facts.
+      crops: 1 or 10.
+      chunk: Number of pictures that go through the network at once.
     """
     mesh = make_mesh()
     split, everywhere = PartitionSpec(AXIS), PartitionSpec()
@@ -41,6 +47,8 @@ def score_function(scorer: Network, *, crops: int, chunk: int) -> ScoreFunction:
     )
 
     def call(params: PyTree[Array], images: np.ndarray) -> np.ndarray:
+        # Cut the pictures into calls of one size: whole chunks for each device, and about
+        # SCORE_AT_ONCE pictures. The last call is filled up with copies of the first picture.
         n = len(images)
         least = chunk * mesh.devices.size
         step = least * max(1, min(-(-n // least), SCORE_AT_ONCE // least))
@@ -54,14 +62,14 @@ def score_function(scorer: Network, *, crops: int, chunk: int) -> ScoreFunction:
 def score_images(
     scorer: Network, images: UInt8[np.ndarray, "n height width channels"], *, crops: int, chunk: int
 ) -> Float[np.ndarray, "n classes"]:
-    """Log-odds of 8-bit pictures, scored as evolution scores them."""
+    """Return the log-odds of 8-bit pictures, scored as evolution scores them."""
     return score_function(scorer, crops=crops, chunk=chunk)(scorer.params, images)
 
 
 def top_classes(
     log_odds: Float[np.ndarray, " classes"], names: tuple[str, ...], *, count: int
 ) -> list[dict[str, Any]]:
-    """The most confident classes, best first: `class_index`, `label`, `confidence`."""
+    """Return the most confident classes, best first: `class_index`, `label`, `confidence`."""
     order = np.argsort(-log_odds, kind="stable")[:count]
     confidence = confidence_of(log_odds)
     return [

@@ -1,9 +1,9 @@
-"""Teaching a trained network a class more, near to its old answers; pure functions over optax.
+"""Training of one more class, "fooling image", that keeps a network's other answers.
 
-The new class learns from evolved pictures by cross-entropy; what the network says of photographs
-is held by distillation (Hinton et al., 2015; for new classes Li & Hoiem, 2016, "Learning without
-forgetting"): the divergence of its answers from those of the first network on the same crops, which
-gives the new class nothing.
+The new class learns from evolved pictures by cross-entropy. Distillation keeps the network's
+answers on photographs (Hinton et al., 2015; for new classes Li & Hoiem, 2016, "Learning without
+forgetting"): it penalises the divergence of the answers from the first network's answers on the
+same crops, in which the new class has probability 0. All functions are pure, over optax.
 """
 
 import dataclasses
@@ -26,17 +26,17 @@ from qd_fool.scoring.crops import crop
 
 @dataclasses.dataclass(frozen=True)
 class FinetuneRecipe:
-    """How a class is taught.
+    """Settings of the training of one more class.
 
     Attributes:
-      steps: of gradient descent.
-      batch_size: pictures a step: half photographs, half evolved.
-      learning_rate: of Adam at first; it falls to 0 along a cosine.
-      distillation: weight of the divergence on photographs against the cross-entropy on evolved
-        pictures, each a mean.
-      chunk: pictures that go through the network at once, at most about; bounds memory.
-      others: rate of all that learns besides the new class's own numbers in the last layer, as a
-        share of theirs; with 0 all other logits stay what they were.
+      steps: Number of steps of gradient descent.
+      batch_size: Pictures per step: one half photographs, the other half evolved pictures.
+      learning_rate: Learning rate of Adam in the first step; it falls to 0 along a cosine.
+      distillation: Weight of the divergence on photographs, relative to the cross-entropy on
+        evolved pictures. Both are means.
+      chunk: Pictures that go through the network at once, at most about; bounds memory.
+      others: Learning rate of all other arrays, as a share of the rate of the new class's weights
+        in the last layer. With 0, all other logits stay as they were.
     """
 
     steps: int
@@ -48,7 +48,7 @@ class FinetuneRecipe:
 
     @property
     def half(self) -> int:
-        """Photographs a step, and as many evolved pictures."""
+        """Number of photographs per step, which is also the number of evolved pictures."""
         return max(1, self.batch_size // 2)
 
 
@@ -58,10 +58,10 @@ class FinetuneState:
     """Training between two steps.
 
     Attributes:
-      trained: the arrays that learn, by name.
-      optimiser: optax's state.
-      step: steps done.
-      key: of crops and mirrors.
+      trained: Arrays that learn, by name.
+      optimiser: State of the optimiser of optax.
+      step: Number of steps done.
+      key: Random key of the crops and mirrors.
     """
 
     trained: dict[str, Array]
@@ -76,10 +76,10 @@ class FinetuneLog:
     """Means over the pictures of a step, each a scalar.
 
     Attributes:
-      divergence: of the answers on photographs from the first network's, in nats.
-      cross_entropy: of evolved pictures, in nats.
-      agreement: share of photographs with the first network's own first choice.
-      caught: share of evolved pictures whose first choice is the new class.
+      divergence: Divergence of the answers on photographs from the first network's, in nats.
+      cross_entropy: Cross-entropy of the evolved pictures, in nats.
+      agreement: Share of photographs with the same top class as in the first network.
+      caught: Share of evolved pictures whose top class is the new class.
     """
 
     divergence: Float[Array, ""]
@@ -93,39 +93,39 @@ Places = tuple[Int[Array, "2 n"], Int[Array, "2 n"], Bool[Array, "2 n"]]
 
 
 def make_optimiser(recipe: FinetuneRecipe) -> optax.GradientTransformation:
-    """Adam, its rate falling along a cosine."""
+    """Return Adam with a learning rate that falls along a cosine."""
     return optax.adam(optax.cosine_decay_schedule(recipe.learning_rate, recipe.steps))
 
 
 def init_finetune(
     params: PyTree[Array], learns: Callable[[str], bool], recipe: FinetuneRecipe, *, seed: int
 ) -> FinetuneState:
-    """Before the first step.
+    """Return the state before the first step.
 
     Args:
-      params: of the network with its new class.
-      learns: whether the array of a name does.
-      recipe: for the optimiser.
-      seed: of crops and mirrors.
+      params: Parameters of the network with its new class.
+      learns: Function from the name of an array to whether this array learns.
+      recipe: Settings of the training.
+      seed: Seed of the crops and mirrors.
     """
-    # Copies, since compiled steps take the state's arrays for their results.
+    # Copies, because compiled steps reuse the memory of the state's arrays for their results.
     trained = {name: jnp.array(a) for name, a in name_leaves(params).items() if learns(name)}
     optimiser = make_optimiser(recipe).init(trained)
     return FinetuneState(trained, optimiser, jnp.int32(0), jax.random.key(seed))
 
 
 def with_trained(params: PyTree[Array], trained: dict[str, Array]) -> PyTree[Array]:
-    """Parameters with the arrays that have learnt in their places."""
+    """Return the parameters, with the trained arrays in place of the first ones."""
     return map_named(lambda name, leaf: trained.get(name, leaf), params)
 
 
 def random_places(key: Key[Array, ""], n: int, *, room: tuple[int, int]) -> Places:
-    """Where crops of n photographs and n evolved pictures are cut: anywhere, half of them mirrored.
+    """Draw the crops of n photographs and n evolved pictures: any place, mirrored half of the time.
 
     Args:
-      key: of this step.
-      n: pictures of each kind.
-      room: rows and columns that a picture has more than the network's input.
+      key: Random key of this step.
+      n: Number of pictures of each kind.
+      room: Rows and columns by which a picture is larger than the network's input.
     """
     top, left, mirror = jax.random.split(key, 3)
     return (
@@ -145,28 +145,33 @@ def loss(
     scorer: Scorer,
     recipe: FinetuneRecipe,
 ) -> tuple[Float[Array, ""], FinetuneLog]:
-    """The sum over n photographs and n evolved pictures, and sums for the log.
+    """Return the loss summed over n photographs and n evolved pictures, and sums for the log.
 
     Args:
-      trained: the arrays that learn.
-      params: of the network with its new class; those that learn are not looked at.
-      teacher: of the first network.
-      images: photographs, then evolved pictures.
-      places: of their crops.
-      scorer: the first network's facts.
-      recipe: how.
+      trained: Arrays that learn.
+      params: Parameters of the network with its new class; arrays that learn are ignored here.
+      teacher: Parameters of the first network.
+      images: Photographs, then evolved pictures.
+      places: Places of the crops.
+      scorer: Facts of the first network.
+      recipe: Settings of the training.
     """
+    # Cut the crops of both kinds of pictures, and let one forward pass answer all of them.
     n = images.shape[1]
     flat, where = jax.tree.map(lambda a: a.reshape(2 * n, *a.shape[2:]), (images, places))
     cut = jax.vmap(lambda x, place: crop(x[None], place, size=scorer.input_size)[0])(flat, where)
     x = scorer.preprocess(cut.astype(jnp.float32))
     logits = scorer.apply(with_trained(params, trained), x)
     log_p = jax.nn.log_softmax(logits)
-    # Where only the new class learns, the other logits still are the first network's.
+
+    # Photographs: the divergence from the first network's answers. If only the new class learns,
+    # the other logits are still the first network's, which saves a forward pass.
     old = scorer.apply(teacher, x[:n]) if recipe.others else logits[:n, :-1]
     wanted = jax.lax.stop_gradient(jax.nn.log_softmax(old))
     photographs, evolved = log_p[:n], log_p[n:]
     divergence = jnp.sum(jnp.exp(wanted) * (wanted - photographs[:, :-1]))
+
+    # Evolved pictures: the cross-entropy with the new class, which is the last one.
     cross_entropy = -jnp.sum(evolved[:, -1])
     log = FinetuneLog(
         divergence=divergence,
@@ -187,32 +192,35 @@ def train_steps(
     recipe: FinetuneRecipe,
     shards: int = 1,
 ) -> tuple[FinetuneState, FinetuneLog]:
-    """A step a batch; on each of `shards` devices under `shard_map` over pictures, or on one.
+    """Train one step per batch, on one device or on this device's share under `shard_map`.
 
     Gradients are summed over chunks, so memory does not grow with the batch.
 
     Args:
-      state: before.
-      params: as in `loss`.
-      teacher: likewise.
-      images: this device's part of each step's n photographs and n evolved pictures.
-      scorer: the first network's facts.
-      recipe: how.
-      shards: devices.
+      state: State before the first of these steps.
+      params: Parameters of the network with its new class, as in `loss`.
+      teacher: Parameters of the first network, as in `loss`.
+      images: This device's share of each step's photographs and evolved pictures.
+      scorer: Facts of the first network.
+      recipe: Settings of the training.
+      shards: Number of devices.
 
     Returns:
-      The state, and the log with an entry a step.
+      The state after the last step, and the log with one entry per step.
     """
     optimiser = make_optimiser(recipe)
     head = head_of(params, classes=len(scorer.class_names) + 1)
     n = images.shape[2]
     room = (images.shape[3] - scorer.input_size, images.shape[4] - scorer.input_size)
+    # The largest divisor of n within half of the chunk: a chunk holds pictures of both kinds.
     chunk = max(c for c in range(1, n + 1) if n % c == 0 and c <= max(1, recipe.chunk // 2))
 
     def in_chunks(a: Array) -> Array:
         return a.reshape(2, n // chunk, chunk, *a.shape[2:]).swapaxes(0, 1)
 
     def step(state: FinetuneState, images: Array) -> tuple[FinetuneState, FinetuneLog]:
+        # 1. Draw the crops of the whole batch on every device, so that the number of devices does
+        # not change them, and take this device's share.
         places = random_places(jax.random.fold_in(state.key, state.step), n * shards, room=room)
         if shards > 1:
             start = jax.lax.axis_index(AXIS) * n
@@ -220,6 +228,7 @@ def train_steps(
                 lambda a: jax.lax.dynamic_slice_in_dim(a, start, n, axis=1), places
             )
 
+        # 2. Sum the gradient and the log over chunks, then over devices.
         def add(total: PyTree, part: tuple) -> tuple[PyTree, None]:
             gradient, log = jax.grad(loss, has_aux=True)(
                 state.trained,
@@ -239,6 +248,8 @@ def train_steps(
         if shards > 1:
             total = jax.lax.psum(total, AXIS)
         gradient, log = jax.tree.map(lambda a: a / (n * shards), total)
+
+        # 3. Step. Only the new class, the last column of the head, moves at the full rate.
         updates, memory = optimiser.update(gradient, state.optimiser, state.trained)
         updates = {
             name: recipe.others * a if name not in head else a.at[..., :-1].multiply(recipe.others)
@@ -251,7 +262,7 @@ def train_steps(
 
 
 def compile_steps(scorer: Scorer, recipe: FinetuneRecipe, mesh: Mesh) -> Callable:
-    """`train_steps` compiled over a mesh: `(state, params, teacher, images) -> (state, log)`."""
+    """Compile `train_steps` over a mesh: `(state, params, teacher, images) -> (state, log)`."""
     shards = mesh.devices.size
     everywhere, split = PartitionSpec(), PartitionSpec(None, None, AXIS)
 
@@ -280,9 +291,16 @@ def batches(
     steps: int,
     seed: int,
 ) -> Iterator[UInt8[np.ndarray, "steps 2 half height width channels"]]:
-    """All steps' batches, `steps` of them at a time; each kind shuffled anew when it is used up.
+    """Yield the batches of all steps, `steps` of them at a time; the last group may be smaller.
 
-    The last ones may be fewer.
+    Each kind of picture is shuffled again when all of its pictures have been used.
+
+    Args:
+      photographs: Photographs to draw from.
+      evolved: Evolved pictures to draw from.
+      recipe: Settings of the training.
+      steps: Number of batches per group.
+      seed: Seed of the order.
     """
     rng = np.random.default_rng(seed)
 

@@ -1,10 +1,10 @@
-"""Training a LeNet, with Caffe's recipe or a short one; pure functions over optax.
+"""Training of a LeNet, with Caffe's recipe or a short one; pure functions over optax.
 
-Source of the first: caffe/docs/mnist_solver_prototxt.md of the original code: SGD with momentum
-0.9, rate 0.01 with the "inv" policy (gamma 1e-4, power 0.75), weight decay 5e-4, biases at twice
-the rate, batches of 64, 10,000 steps, no augmentation.
+Source of Caffe's recipe: caffe/docs/mnist_solver_prototxt.md of the original code. It is SGD with
+momentum 0.9, rate 0.01 with the "inv" policy (gamma 1e-4, power 0.75), weight decay 5e-4, biases at
+twice the rate, batches of 64, 10,000 steps, and no augmentation.
 
-The short one is this project's: AdamW on a fifth of the images, at a rate that rises and falls
+The short recipe is this project's: AdamW on a fifth of the images, at a rate that rises and falls
 once (Loshchilov & Hutter 2019; Smith & Topin 2018).
 """
 
@@ -23,18 +23,19 @@ from qd_fool.models.architectures.lenet import LeNet, forward, preprocess
 
 @dataclasses.dataclass(frozen=True)
 class TrainingRecipe:
-    """How a LeNet is trained; the defaults are Caffe's.
+    """Settings of the training of a LeNet; the defaults are Caffe's.
 
     Attributes:
-      steps: of gradient descent.
-      batch_size: images a step.
-      optimiser: "sgd", with momentum, as Caffe does it; or "adamw".
-      schedule: "inv", rate(t) = learning_rate * (1 + gamma * t) ^ -power; or "one-cycle", up to
-        `learning_rate` in a straight line over the first fifth of the steps, then down to 0 along
-        a cosine.
-      learning_rate, gamma, power: of the schedule.
-      momentum: of SGD.
-      weight_decay: times the parameters, added to the gradient; AdamW adds it to the step.
+      steps: Number of steps of gradient descent.
+      batch_size: Images per step.
+      optimiser: "sgd", with momentum, as in Caffe; or "adamw".
+      schedule: "inv": rate(t) = learning_rate * (1 + gamma * t) ^ -power. "one-cycle": the rate
+        rises to `learning_rate` in a straight line over the first fifth of the steps, then falls to
+        0 along a cosine.
+      learning_rate, gamma, power: Numbers of the schedule.
+      momentum: Momentum of SGD.
+      weight_decay: Factor of the parameters that is added to the gradient; AdamW adds it to the
+        step.
     """
 
     steps: int = 10_000
@@ -59,7 +60,7 @@ RECIPES = {
         weight_decay=0.05,
     ),
 }
-"""By the name that commands give them."""
+"""Recipes by the names that commands use."""
 
 
 @no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
@@ -68,10 +69,10 @@ class TrainingState:
     """Training between two steps.
 
     Attributes:
-      params: of the network.
-      optimiser: optax's state.
-      step: steps done.
-      key: of the order of images.
+      params: Parameters of the network.
+      optimiser: State of the optimiser of optax.
+      step: Number of steps done.
+      key: Random key of the order of images.
     """
 
     params: PyTree[Array]
@@ -81,7 +82,7 @@ class TrainingState:
 
 
 def make_optimiser(recipe: TrainingRecipe) -> optax.GradientTransformation:
-    """What a recipe asks for: SGD as Caffe does it, or AdamW."""
+    """Return the optimiser of a recipe: SGD as in Caffe, or AdamW."""
 
     def inv(step: Array) -> Array:
         return recipe.learning_rate * (1 + recipe.gamma * step) ** -recipe.power
@@ -107,12 +108,12 @@ def make_optimiser(recipe: TrainingRecipe) -> optax.GradientTransformation:
 
 
 def init_training(network: LeNet, recipe: TrainingRecipe, *, seed: int) -> TrainingState:
-    """Random weights, zero momentum.
+    """Return the state before the first step: random weights, zero momentum.
 
     Args:
-      network: how many classes it tells apart.
-      recipe: for the optimiser.
-      seed: of the weights and of the order of images.
+      network: Network to train.
+      recipe: Settings of the training.
+      seed: Seed of the weights and of the order of images.
     """
     weights, order = jax.random.split(jax.random.key(seed))
     params = network.init(weights, jnp.zeros((1, 28, 28, 1)))
@@ -125,7 +126,7 @@ def loss(
     images: UInt8[Array, "n 28 28 1"],
     labels: Int[Array, " n"],
 ) -> Float[Array, ""]:
-    """Mean cross-entropy."""
+    """Return the mean cross-entropy."""
     logits = forward(network, params, preprocess(images.astype(jnp.float32)))
     return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
 
@@ -140,17 +141,17 @@ def train_steps(
     steps: int,
     count: Int[Array, ""] | int | None = None,
 ) -> tuple[TrainingState, Float[Array, " steps"]]:
-    """`steps` steps on batches drawn with replacement; jit this with `steps` static.
+    """Train `steps` steps on batches drawn with replacement; jit this with `steps` static.
 
     Args:
-      state: from `init_training`, or from an earlier call.
-      images: to draw from.
-      labels: of them.
-      network: what is trained.
-      recipe: how.
-      steps: of this call.
-      count: draw from the first so many images only: sets of several sizes, filled up to one, are
-        learnt by one compiled program.
+      state: State from `init_training`, or from an earlier call.
+      images: Images to draw from.
+      labels: Classes of the images.
+      network: Network to train.
+      recipe: Settings of the training.
+      steps: Number of steps in this call.
+      count: Number of images to draw from, counted from the first; all by default. With this, one
+        compiled program can learn from sets of several sizes that are filled up to one size.
 
     Returns:
       The state, and the loss of each step.
@@ -159,6 +160,7 @@ def train_steps(
     count = images.shape[0] if count is None else count
 
     def one(state: TrainingState, _: None) -> tuple[TrainingState, Array]:
+        # The batch depends on the number of the step alone, however steps are split over calls.
         key = jax.random.fold_in(state.key, state.step)
         chosen = jax.random.randint(key, (recipe.batch_size,), 0, count)
         value, gradient = jax.value_and_grad(loss)(
@@ -179,7 +181,7 @@ def accuracy(
     network: LeNet,
     chunk: int = 500,
 ) -> float:
-    """Share of images, in [0, 1], whose class is the network's first choice."""
+    """Return the share of images, in [0, 1], whose top class in the network is their label."""
 
     def classify(image: Array) -> Array:
         logits = forward(network, params, preprocess(image[None].astype(jnp.float32)))

@@ -134,5 +134,5 @@ def test_data_that_is_not_prepared_is_told(tmp_path, tfds_extra):
     with pytest.raises(UserError, match="neither a folder nor a data set"):
         load("no such name", data_dir=tmp_path)
     write_tfds(tmp_path, {"test": range(3)}, names=["cat", "dog"])
-    with pytest.raises(UserError, match="its labels are such as 'dog'"):
+    with pytest.raises(UserError, match="found labels such as 'dog'"):
         load("flat_photos", data_dir=tmp_path)

@@ -85,4 +85,5 @@ def test_classes_by_index_range_and_label():
     scorer = dataclasses.replace(load_scorer("lenet"), class_names=("cat, puss", "dog", "cat"))
     assert read_classes("2, dog", scorer).tolist() == [1, 2]
     assert read_classes("puss,0:3:2", scorer).tolist() == [0, 2]
-    assert read_classes("CAT", scorer).tolist() == [0]
+    assert read_classes("PUSS", scorer).tolist() == [0]
+    assert read_classes("CAT", scorer).tolist() == [2]  # a whole label comes first

@@ -139,7 +139,7 @@ def test_one_frame_is_a_film_too(tmp_path):
 
 def test_films_that_cannot_be(tmp_path, monkeypatch):
     path = tmp_path / "a.webp"
-    with pytest.raises(UserError, match="61 frames in 2 seconds are more than 30 a second"):
+    with pytest.raises(UserError, match="61 frames in 2 seconds are more than 30 per second"):
         write_film(path, flat_frames(61), count=61, seconds=2)
     monkeypatch.setattr(film_files, "MOST_BYTES", 10_000)
     with pytest.raises(UserError, match="3 frames of 48 x 32 pixels take 0"):

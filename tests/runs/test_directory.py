@@ -38,7 +38,7 @@ def test_metrics_of_a_torn_number_are_dropped(tmp_path):
 
 def test_damaged_metrics_are_told(tmp_path):
     append_metrics(tmp_path, [row(0), ["x", *row(1)[1:]], row(2)])
-    with pytest.raises(UserError, match=r"metrics.csv: expected 12 numbers a line"):
+    with pytest.raises(UserError, match=r"metrics.csv: expected 12 numbers per line"):
         read_metrics(tmp_path)
 
 
@@ -122,4 +122,4 @@ def test_only_resuming_enters_a_directory_that_holds_something(tmp_path, name):
     (tmp_path / name).touch()
     assert may_resume(tmp_path, resume=True)
     with pytest.raises(UserError, match="not empty: pass --resume to continue the ascent"):
-        may_resume(tmp_path, resume=False, what="ascent")
+        may_resume(tmp_path, resume=False, kind="ascent")

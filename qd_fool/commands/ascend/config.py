@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from qd_fool.choices import Precision
+from qd_fool.commands.common.foreign import Pictured
 from qd_fool.commands.common.imports import Importing
 from qd_fool.commands.common.settings import free
 from qd_fool.errors import check_range
@@ -19,7 +20,7 @@ LEARNING_RATES = {"imagenet": 1.0, "digits": 4.0, "cppn": 0.03}
 
 
 @dataclasses.dataclass(frozen=True)
-class AscendConfig(Importing):
+class AscendConfig(Pictured, Importing):
     """Climb the network's gradient toward classes, from noise or from a run's elites.
 
     Writes a run directory like an evolution's, with ascent.csv and mean_subtracted/. Ctrl-C keeps

@@ -13,12 +13,14 @@ from qd_fool.ascent.config import PRESETS, AscentConfig
 from qd_fool.ascent.objectives import OF_CLASSES, read_objective
 from qd_fool.commands.ascend.config import LEARNING_RATES, USED_WITH, AscendConfig
 from qd_fool.commands.ascend.source import Source, read_source
+from qd_fool.commands.common.foreign import flags_of_picture, picture_settings
 from qd_fool.commands.common.networks import Networks
 from qd_fool.commands.common.settings import flag, record_of
 from qd_fool.commands.common.subject import Subject, make_subject
 from qd_fool.encodings import Encoding, make_encoding
 from qd_fool.errors import UserError
 from qd_fool.models.class_names import read_classes
+from qd_fool.models.foreign.settings import PictureSettings
 from qd_fool.models.network import Network
 
 NOISE = ("mean", "uniform")
@@ -95,6 +97,7 @@ def plan_ascent(config: AscendConfig, *, console: Console) -> AscendPlan:
         model=scorer.name,
         weights=networks.weights,
         mean=networks.mean,
+        **flags_of_picture(networks.picture),
         image_size=encoding.image_shape[0],
         **filled,
     )
@@ -141,6 +144,7 @@ def _check_start(config: AscendConfig, source: Source | None) -> None:
 def _networks(config: AscendConfig, source: Source | None) -> Networks:
     """The network to climb: as flags say, else that of --from."""
     model, weights, mean = config.model, config.weights, config.mean
+    picture = picture_settings(config)
     if source is not None:
         from_run = source.networks
         if from_run.also and model is None:
@@ -151,7 +155,14 @@ def _networks(config: AscendConfig, source: Source | None) -> Networks:
         if model in (None, from_run.model):
             model = from_run.model
             weights, mean = weights or from_run.weights, mean or from_run.mean
-    return Networks(model=model or "lenet", weights=weights, mean=mean, precision=config.precision)
+            picture = from_run.picture if picture == PictureSettings() else picture
+    return Networks(
+        model=model or "lenet",
+        weights=weights,
+        mean=mean,
+        precision=config.precision,
+        picture=picture,
+    )
 
 
 def _encoding(config: AscendConfig, scorer: Network, source: Source | None) -> Encoding:

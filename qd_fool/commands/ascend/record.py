@@ -6,6 +6,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from qd_fool.commands.ascend.plan import AscendPlan
+from qd_fool.commands.common.foreign import flags_of_picture, picture_settings
 from qd_fool.commands.common.record import new_record
 from qd_fool.commands.evolve.config import EvolveConfig, record_of_run
 from qd_fool.commands.evolve.presets import with_preset
@@ -39,6 +40,7 @@ def ascent_record(
         run_dir=config.run_dir,
         weights=config.weights,
         mean=config.mean,
+        **flags_of_picture(picture_settings(config)),
         precision=config.precision,
         crops=subject.crops,
         image_size=config.image_size,

@@ -56,7 +56,7 @@ def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
     """
     # Find all that is wrong with the settings before the directory is touched.
     run_dir = new_directory(config.run_dir, config.model, "ascent")
-    resuming = may_resume(run_dir, resume=config.resume, what="ascent")
+    resuming = may_resume(run_dir, resume=config.resume, kind="ascent")
     planned = plan_ascent(config, console=console)
     stored = check_ascent_resumable(run_dir, planned) if resuming else {}
     if stored.get("status") == "finished":

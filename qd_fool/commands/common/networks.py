@@ -7,9 +7,10 @@ from pathlib import Path
 from qd_fool.choices import Joint, Precision
 from qd_fool.errors import UserError
 from qd_fool.models import Scorer, load_scorer
+from qd_fool.models.foreign.settings import PictureSettings, is_foreign
 from qd_fool.models.joint import join_scorers
 from qd_fool.models.network import Network
-from qd_fool.models.zoo import ZOO
+from qd_fool.models.zoo import entry_of
 
 OWN = "own"
 """What is said instead of a weights file for a network that is to keep its own."""
@@ -27,6 +28,7 @@ class Networks:
       joint: Which of their log-odds counts.
       mean: Mean image for the networks that subtract one.
       precision: Precision of parameters and arithmetic.
+      picture: What the files of networks that are not the zoo's do not say about their pictures.
     """
 
     model: str
@@ -36,6 +38,7 @@ class Networks:
     joint: Joint = "least"
     mean: Path | None = None
     precision: Precision = "float32"
+    picture: PictureSettings = dataclasses.field(default_factory=PictureSettings)
 
     def load(self) -> Network:
         """Read the weights: the network, or all of them as one.
@@ -51,6 +54,7 @@ class Networks:
             (*first, *self.also_weights),
             mean=self.mean,
             precision=self.precision,
+            picture=self.picture,
         )
         return join_scorers(scorers, rule=self.joint)
 
@@ -61,6 +65,7 @@ def load_networks(
     *,
     mean: Path | None = None,
     precision: str = "float32",
+    picture: PictureSettings | None = None,
     flags: tuple[str, str] = ("--model", "--weights"),
 ) -> list[Scorer]:
     """The networks, in order.
@@ -70,6 +75,7 @@ def load_networks(
       weights: none, or one a model; `own` for the network's own.
       mean: a mean image for those of them that subtract one.
       precision: as in `load_scorer`.
+      picture: as in `load_scorer`, for those of them that are not the zoo's.
       flags: what the two are called, for errors.
 
     Raises:
@@ -81,10 +87,23 @@ def load_networks(
             f"expected as many, in the same order ({flags[1]} {OWN} for a network's own)"
         )
     files = [None if str(file) == OWN else file for file in weights] or [None] * len(models)
-    takes_mean = [len(models) == 1 or ZOO[name].mean is not None for name in models]
-    if mean is not None and not any(takes_mean):
+    entries = [entry_of(name) for name in models]
+    takes_mean = [len(models) == 1 or (e is not None and e.mean is not None) for e in entries]
+    if picture is not None and not any(is_foreign(name) for name in models):
+        takes_picture = [True] * len(models)  # the network refuses it
+    else:
+        takes_picture = [is_foreign(name) for name in models]
+    if mean is not None and not any(takes_mean) and not any(map(is_foreign, models)):
         raise UserError(f"--mean {mean}: {', '.join(models)} subtract no mean image")
     return [
-        load_scorer(name, weights=file, mean=mean if takes else None, precision=precision)
-        for name, file, takes in zip(models, files, takes_mean, strict=True)
+        load_scorer(
+            name,
+            weights=file,
+            mean=mean if with_mean else None,
+            precision=precision,
+            picture=picture if with_picture else None,
+        )
+        for name, file, with_mean, with_picture in zip(
+            models, files, takes_mean, takes_picture, strict=True
+        )
     ]

@@ -14,6 +14,7 @@ from qd_fool.commands.common.networks import Networks
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.models.class_names import label_set
+from qd_fool.models.foreign.settings import PictureSettings, is_foreign
 from qd_fool.models.network import Network
 from qd_fool.runs.directory import differences
 from qd_fool.runs.stored import StoredRun
@@ -66,7 +67,7 @@ def make_subject(
       chunk: Pictures scored at once.
     """
     hashes = {"weights_sha256": scorer.weights_sha256}
-    if networks.mean is not None:
+    if networks.mean is not None and not is_foreign(networks.model):
         hashes["mean_sha256"] = hashlib.sha256(networks.mean.read_bytes()).hexdigest()
     score = score_function(scorer, crops=crops, chunk=chunk)
     return Subject(networks, scorer, encoding, crops, chunk, score, hashes)
@@ -112,7 +113,19 @@ def stored_networks(run: StoredRun) -> Networks:
         joint=_field(run, "joint", str, "least"),
         mean=file("mean"),
         precision=_field(run, "precision", str, "float32"),
+        picture=_stored_picture(run),
     )
+
+
+def _stored_picture(run: StoredRun) -> PictureSettings:
+    """What the run was told about the pictures of a network that is not the zoo's."""
+    usual = PictureSettings()
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(PictureSettings):
+        kind = int if field.name == "input_size" else str
+        value = _field(run, field.name, kind, getattr(usual, field.name))
+        found[field.name] = Path(value) if field.name == "labels" and value else value
+    return PictureSettings(**found)
 
 
 def _field(run: StoredRun, name: str, kind: type, *default: Any) -> Any:

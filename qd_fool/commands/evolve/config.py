@@ -8,6 +8,7 @@ from typing import Any
 import tyro
 
 from qd_fool.choices import ArchiveRule, Joint, KeepGenomes, Precision
+from qd_fool.commands.common.foreign import Pictured
 from qd_fool.commands.common.imports import Importing
 from qd_fool.commands.common.settings import UNRECORDED, free, plain, record_of
 from qd_fool.errors import UserError, check_range
@@ -18,14 +19,15 @@ CPU_MINUTES = 4.5
 
 
 @dataclasses.dataclass(frozen=True)
-class EvolveConfig(Importing):
+class EvolveConfig(Pictured, Importing):
     """Evolve an archive of fooling images, one cell per class, into a run directory.
 
     Ctrl-C stops and saves the run at any time; --resume continues it, bit for bit.
     """
 
     model: str = "lenet"
-    """Network to fool; `qd-fool models` lists them. Repeat the flag to fool several networks with
+    """Network to fool; `qd-fool models` lists them; or onnx:FILE, your
+    own. Repeat the flag to fool several networks with
     the same picture. A picture's confidence is then the lowest, or see --joint."""
     encoding: str = "direct"
     """How genomes make pictures: direct (one gene per pixel) or cppn (evolved graphs of functions),
@@ -58,7 +60,8 @@ class EvolveConfig(Importing):
     joint: Joint = "least"
     """Fitness with several models: the lowest of the networks' log-odds (least), or their mean."""
     mean: Path | None = free(None)  # its SHA-256 is compared
-    """Mean image (.npy or .binaryproto) for the networks trained by Caffe on ImageNet."""
+    """Mean image (.npy or .binaryproto) for the networks trained by Caffe on ImageNet; for --model
+    onnx:FILE one number or three with commas between, in 0..255."""
     precision: Precision = "float32"
     """Type of the network's parameters and arithmetic: float32 or bfloat16."""
     crops: int | None = None

@@ -5,11 +5,12 @@ from typing import Any
 
 import jax
 
+from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.commands.common.networks import Networks
 from qd_fool.commands.common.subject import Subject, make_subject
 from qd_fool.commands.evolve.config import CPU_MINUTES, EvolveConfig, record_of_run
-from qd_fool.commands.evolve.flags import emitter_shares, encoding_settings
-from qd_fool.commands.evolve.presets import with_preset
+from qd_fool.commands.evolve.parts import emitter_shares, encoding_settings
+from qd_fool.commands.evolve.presets import MANY_CLASSES, with_preset
 from qd_fool.encodings import make_encoding
 from qd_fool.map_elites.config import (
     MapElitesConfig,
@@ -18,6 +19,7 @@ from qd_fool.map_elites.config import (
 )
 from qd_fool.map_elites.extent import check_extent
 from qd_fool.models.network import Network
+from qd_fool.models.zoo import entry_of
 from qd_fool.runs.genomes import KeepGenomes, what_to_keep
 
 
@@ -57,10 +59,17 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     Raises:
       UserError: unknown names, unreadable weights, settings out of range.
     """
-    config = with_preset(config)
-    fields = [field.name for field in dataclasses.fields(Networks)]
-    networks = Networks(**{name: getattr(config, name) for name in fields})
-    scorer = networks.load()
+    fields = [field.name for field in dataclasses.fields(Networks) if field.name != "picture"]
+    networks = Networks(
+        **{name: getattr(config, name) for name in fields}, picture=picture_settings(config)
+    )
+    entry = entry_of(config.model)
+    if entry is None:  # only the file knows how many classes there are
+        scorer = networks.load()
+        config = with_preset(config, imagenet=len(scorer.class_names) >= MANY_CLASSES)
+    else:  # names and settings are looked up before weights are read
+        config = with_preset(config)
+        scorer = networks.load()
     height, width, channels = scorer.image_shape
     if config.image_size is not None:
         height = width = config.image_size

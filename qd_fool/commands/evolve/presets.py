@@ -4,15 +4,20 @@ import dataclasses
 from typing import Any, Literal, get_args
 
 from qd_fool.commands.evolve.config import EvolveConfig
-from qd_fool.commands.evolve.flags import EMITTERS_BY_DEFAULT, all_filled
+from qd_fool.commands.evolve.parts import EMITTERS_BY_DEFAULT, all_filled
 from qd_fool.encodings.table import ENCODINGS
 from qd_fool.errors import UserError
-from qd_fool.models.zoo import ZOO
+from qd_fool.models.zoo import entry_of
 
 Preset = Literal["paper", "fast"]
 
+MANY_CLASSES = 100
+"""Number of classes from which a network takes the settings that were chosen on ImageNet."""
 
-def preset_fields(preset: str, *, model: str, encoding: str) -> dict[str, Any]:
+
+def preset_fields(
+    preset: str, *, model: str, encoding: str, imagenet: bool | None = None
+) -> dict[str, Any]:
     """The fields and settings of an `EvolveConfig` that a preset has; all others are as usual.
 
     "fast" was chosen by `benchmarks/efficiency.py`, whose table shows what else was tried.
@@ -21,13 +26,17 @@ def preset_fields(preset: str, *, model: str, encoding: str) -> dict[str, Any]:
       preset: "paper" or "fast".
       model: Name of the network in the zoo.
       encoding: Name of the encoding.
+      imagenet: Whether the network takes the settings that were chosen on ImageNet, and not those
+        of the digits; None for what the zoo knows.
 
     Raises:
       UserError: No such preset, model or encoding; or no settings for that encoding.
     """
     if preset not in get_args(Preset):
         raise UserError(f"--preset is {preset!r}: expected {' or '.join(get_args(Preset))}")
-    imagenet, _ = ZOO[model].imagenet, ENCODINGS[encoding]
+    entry, _ = entry_of(model), ENCODINGS[encoding]
+    if imagenet is None:
+        imagenet = entry is None or entry.imagenet
     if preset == "paper":
         return {}
     fast: dict[tuple[str, bool], dict[str, Any]] = {
@@ -53,7 +62,7 @@ def preset_fields(preset: str, *, model: str, encoding: str) -> dict[str, Any]:
     return fast[encoding, imagenet]
 
 
-def with_preset(config: EvolveConfig) -> EvolveConfig:
+def with_preset(config: EvolveConfig, *, imagenet: bool | None = None) -> EvolveConfig:
     """A configuration with all that its preset, encoding and emitters say where it says nothing.
 
     What the configuration gives beats the preset. Settings of the preset for an emitter that the
@@ -61,11 +70,14 @@ def with_preset(config: EvolveConfig) -> EvolveConfig:
 
     Args:
       config: Configuration, with a preset by name.
+      imagenet: As in `preset_fields`.
 
     Raises:
       UserError: As `preset_fields` and `flags.settings_given`.
     """
-    preset = preset_fields(config.preset, model=config.model, encoding=config.encoding)
+    preset = preset_fields(
+        config.preset, model=config.model, encoding=config.encoding, imagenet=imagenet
+    )
     own = {field.name for field in dataclasses.fields(EvolveConfig)} & set(preset)
     usual = {"emitters": EMITTERS_BY_DEFAULT} | {name: preset[name] for name in own}
     missing = {name: value for name, value in usual.items() if getattr(config, name) is None}

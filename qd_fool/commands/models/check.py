@@ -6,6 +6,7 @@ import sys
 import numpy as np
 from rich.console import Console
 
+from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.config import CheckModel
 from qd_fool.data.photographs import class_of, list_photographs, read_photographs
@@ -31,7 +32,11 @@ def check_model(action: CheckModel, *, console: Console, errors: Console, as_jso
       UserError: A network without the classes of ImageNet, or photographs that cannot be read.
     """
     scorer = load_scorer(
-        action.name, weights=action.weights, mean=action.mean, precision=action.precision
+        action.name,
+        weights=action.weights,
+        mean=action.mean,
+        precision=action.precision,
+        picture=picture_settings(action),
     )
     if not scorer.wnids:
         raise UserError(

@@ -11,7 +11,8 @@ from qd_fool.commands.common.networks import OWN, load_networks
 from qd_fool.commands.transfer.sources import Source
 from qd_fool.errors import UserError
 from qd_fool.models import Scorer, load_scorer
-from qd_fool.models.zoo import ZOO
+from qd_fool.models.foreign.settings import is_foreign
+from qd_fool.models.zoo import ZOO, entry_of
 from qd_fool.runs.directory import with_imports
 
 FLAGS = ("--to", "--weights")
@@ -80,7 +81,8 @@ def load_targets(to: Sequence[str], weights: Sequence[Path], *, mean: Path | Non
     digest = "" if mean is None else hashlib.sha256(mean.read_bytes()).hexdigest()
     networks: list[Network] = []
     for scorer in scorers:
-        subtracts = digest if ZOO[scorer.name].mean is not None else ""
+        entry = entry_of(scorer.name)
+        subtracts = digest if entry is not None and entry.mean is not None else ""
         identity = Identity(scorer.name, scorer.weights_sha256, subtracts)
         if identity in [network.identity for network in networks]:
             raise UserError(
@@ -183,7 +185,7 @@ def _load(source: Source, recorded: _RecordedNetwork, *, console: Console) -> Ne
     wanted, mean = recorded.identity, recorded.mean
     label = Path(recorded.weights).name if recorded.weights else "its own weights"
     try:
-        if wanted.model not in ZOO:
+        if wanted.model not in ZOO and not is_foreign(wanted.model):
             raise UserError(with_imports(source.run, f"unknown model {wanted.model!r}"))
         scorer = load_scorer(
             wanted.model, weights=recorded.weights, mean=mean, precision=wanted.precision

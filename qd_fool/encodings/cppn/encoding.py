@@ -2,7 +2,7 @@
 
 Source: paper, section 2.2 and figure 4; sferes/exp/images/phen/phen_color_image.hpp and
 modules/nn2/gen_dnn_ff.hpp of the original code (Stanley 2007 for CPPNs). A graph gets a pixel's
-column, row, distance from the centre and a bias, and gives gray or hue, lightness and saturation.
+column, row, distance from the centre and a bias. It returns gray, or hue, lightness and saturation.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ from qd_fool.encodings.randomness import happens, pick, random_words
 from qd_fool.errors import UserError
 
 AT_ONCE = 2**18
-"""Pixels of large drawings that are worked on together, which bounds memory."""
+"""Pixels of a large drawing that are drawn together, which bounds memory."""
 
 
 def pixel_grid(
@@ -49,14 +49,14 @@ def pixel_grid(
     settings: CppnSettings,
     part: slice = slice(None),
 ) -> Float[np.ndarray, "inputs pixels"]:
-    """What the four inputs are at each pixel, row by row.
+    """Return the values of the four inputs at each pixel, row by row.
 
     Args:
-      size: `(height, width)` to draw.
-      native: `(height, width)` of the pictures that were evolved: another size samples the same
-        range of coordinates more finely or coarsely.
-      settings: for the coordinates.
-      part: of the rows; all by default.
+      size: Size of the drawing, `(height, width)`.
+      native: Size of the pictures that were evolved, `(height, width)`. A drawing of another size
+        samples the same range of coordinates more finely or coarsely.
+      settings: Settings of the coordinates.
+      part: Rows to return; all by default.
     """
     rows, columns = (np.linspace(0.0, max(n - 1, 0), s) for s, n in zip(size, native, strict=True))
     rows = rows[part]
@@ -81,9 +81,16 @@ def _check_room(settings: CppnSettings, outputs: int) -> None:
 def random_graphs(
     keys: Key[Array, " n"], *, settings: CppnSettings, outputs: int, activations: int
 ) -> Graphs:
-    """Graphs without hidden nodes: each input connected to each output (gen_dnn_ff.hpp:77-82).
+    """Draw graphs without hidden nodes, with an edge from each input to each output.
 
-    Weights are uniform in [-10, 10), the outputs' activations uniform over those there are.
+    Weights are uniform in [-10, 10). Activations of the outputs are uniform over all activations
+    (gen_dnn_ff.hpp:77-82).
+
+    Args:
+      keys: One random key per graph.
+      settings: Settings of the encoding.
+      outputs: Number of output nodes.
+      activations: Number of activations to draw from.
     """
     nodes, edges = settings.max_nodes, settings.max_edges
     words = random_words(keys, nodes + edges)
@@ -102,14 +109,14 @@ def random_graphs(
 
 
 def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
-    """The CPPN encoding for pictures of any size, gray or in colour. Genomes are `Graphs`.
+    """Build the CPPN encoding, for pictures of any size, gray or in colour. Genomes are `Graphs`.
 
     Args:
-      image_shape: `(height, width, channels)`.
-      settings: coordinates, activations, colour, capacity, rates.
+      image_shape: Shape of the pictures, `(height, width, channels)`.
+      settings: Coordinates, activations, colour, capacity and rates.
 
     Raises:
-      UserError: a setting is out of range, or capacity is too small for a first graph.
+      UserError: A setting is out of range, or capacity is too small for a first graph.
     """
     height, width, channels = image_shape
     color = resolve_color(settings.color, channels)
@@ -127,7 +134,8 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         count = words_needed(settings.max_nodes, settings.max_edges)
         graphs = dataclasses.replace(parents, refused=jnp.zeros_like(parents.refused))
         if settings.crossover_rate > 0:
-            # Streams of their own: without crossover, mutation draws what it always drew.
+            # Crossover and zoom have random streams of their own, so that mutation draws the same
+            # numbers with them and without.
             words = random_words(
                 jax.vmap(lambda key: jax.random.fold_in(key, MOST + 1))(keys), 1 + outputs
             )
@@ -137,10 +145,12 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
             words = random_words(jax.vmap(lambda key: jax.random.fold_in(key, MOST + 2))(keys), 2)
             zoomed = zoom_graphs(graphs, words[:, 1])
             graphs = choose(happens(words[:, 0], settings.zoom), zoomed, graphs)
+
+        # Draw how many times each offspring is mutated.
         most = max(settings.mutations, settings.most_mutations)
         span = jnp.full(len(keys), most - settings.mutations + 1)
-        own = jax.vmap(lambda key: jax.random.fold_in(key, most))(keys)
-        times = settings.mutations + pick(random_words(own, 1)[:, 0], span)
+        times_keys = jax.vmap(lambda key: jax.random.fold_in(key, most))(keys)
+        times = settings.mutations + pick(random_words(times_keys, 1)[:, 0], span)
 
         def once(i: Array | int, graphs: Graphs) -> Graphs:
             words = random_words(jax.vmap(lambda key: jax.random.fold_in(key, i))(keys), count)
@@ -164,7 +174,7 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         planes = [scaled[..., i, :] for i in range(outputs)]
         return floats_to_pixels(planes, color=color, channels=channels)
 
-    def own_grid() -> Float[np.ndarray, "inputs pixels"]:
+    def native_grid() -> Float[np.ndarray, "inputs pixels"]:
         return pixel_grid((height, width), (height, width), settings=settings)
 
     def draw(graphs: Graphs, grid: Array | np.ndarray, player: object, finish: Finish) -> Array:
@@ -173,11 +183,11 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         return player(tapes, grid, playing)  # type: ignore[operator]
 
     def render(graphs: Graphs) -> UInt8[Array, "n height width channels"]:
-        pixels = draw(graphs, own_grid(), play, to_bytes)
+        pixels = draw(graphs, native_grid(), play, to_bytes)
         return pixels.reshape(len(graphs.hidden), *image_shape)
 
     def render_float(graphs: Graphs) -> Float[Array, "n height width channels"]:
-        pixels = draw(graphs, own_grid(), play_with_gradient, to_floats)
+        pixels = draw(graphs, native_grid(), play_with_gradient, to_floats)
         return pixels.reshape(len(graphs.hidden), *image_shape)
 
     # The grid is an argument: as a constant, XLA would keep copies of it.
@@ -190,7 +200,7 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         images = np.zeros((n, *size, channels), np.uint8)
         rows = min(size[0], max(1, AT_ONCE // (size[1] * max(n, 1))))
         for start in range(0, size[0], rows):
-            # The last part begins earlier, so that all are of one size and nothing recompiles.
+            # The last part begins earlier, so that all parts have one size and nothing recompiles.
             part = slice(min(start, size[0] - rows), min(start, size[0] - rows) + rows)
             grid = pixel_grid(size, (height, width), settings=settings, part=part)
             images[:, part] = np.asarray(draw_part(graphs, grid)).reshape(
@@ -203,18 +213,20 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
 
     def put(graphs: Graphs, values: Float[Array, "n edges"]) -> Graphs:
         alive = graphs.target < settings.max_nodes
-        # NaN in a scratch row of the player would outlive its picture.
+        # A NaN would stay in a scratch row of the player, and reach other pictures.
         values = jnp.where(jnp.isnan(values), graphs.weight, values)
         weight = jnp.where(alive, jnp.clip(values, -MAX_WEIGHT, MAX_WEIGHT), 0.0)
-        # What was refused when the parent was made has been counted.
+        # The mutations that were skipped when the parent was made have been counted already.
         return dataclasses.replace(graphs, weight=weight, refused=jnp.zeros_like(graphs.refused))
 
     def draw_with(graphs: Graphs, values: Float[Array, "n edges"]) -> Array:
         return render_float(dataclasses.replace(graphs, weight=values))
 
+    # The step size of a weight: smaller, if the values of its source are larger. Raw column numbers
+    # are far larger than the bias.
     def steps(graphs: Graphs) -> Float[Array, "n edges"]:
         reach = np.ones(settings.max_nodes, np.float32)
-        reach[:INPUTS] = np.abs(own_grid()).max(axis=1)
+        reach[:INPUTS] = np.abs(native_grid()).max(axis=1)
         size = 1.0 / jnp.asarray(np.maximum(reach, 1.0))[graphs.source]
         return jnp.where(graphs.target < settings.max_nodes, size, 0.0)
 

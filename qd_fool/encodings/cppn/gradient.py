@@ -31,7 +31,6 @@ from qd_fool.encodings.cppn.drawing import Playing, Tapes, Tiles, play, tiles_of
 LANES = 32
 """A sum over pixels is kept as this many partial sums, which a CPU adds in one instruction."""
 
-
 STEEPEST = 1e12
 """Bound of a value's derivative at a pixel. Each node may multiply a derivative by 50, and there
 are dozens of nodes: float32 would overflow, and infinity times 0 is NaN."""
@@ -42,7 +41,7 @@ COSINE = tuple((-1) ** k / math.factorial(2 * k) for k in range(7))
 
 
 def _sine_slope(s: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """cos(s), s reduced as in `sine`."""
+    """Return cos(s), where s is reduced as in `sine`."""
     turns = jnp.round(s * np.float32(1 / math.pi))
     r = s
     for part in PI_PARTS:
@@ -56,7 +55,7 @@ def _sine_slope(s: Float[Array, "*n"]) -> Float[Array, "*n"]:
 
 
 def _sigmoid_slope(s: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """2 e / (1 + e)^2 with e = exp(-|s|)."""
+    """Return 2 e / (1 + e)^2 with e = exp(-|s|)."""
     e = jnp.exp(jnp.where(s < 0, s, -s))
     return 2.0 * e / ((1.0 + e) * (1.0 + e))
 
@@ -76,7 +75,7 @@ SLOPES: Mapping[Activation, Activation] = MappingProxyType(
 def play_with_gradient(
     tapes: Tapes, grid: Float[Array | np.ndarray, "inputs pixels"], playing: Playing
 ) -> Array:
-    """`play`, differentiable in `tapes.weight`, and in nothing else. Gradients are always finite.
+    """Play tapes as `play` does, differentiable in `tapes.weight` alone. Gradients are finite.
 
     Args:
       tapes: Tapes of a population.
@@ -186,9 +185,9 @@ def _of_a_picture(
     """
     nodes, outputs, edges = playing.nodes, tape.fed.shape[0], tape.source.shape[0]
 
-    # A node's adjoint is a sum over the edges that leave the node. Going back, the last of them
-    # begins the sum, since the row still holds the sum of another tile; the others add to it.
-    # `again`: whether an edge is one of the others.
+    # A node's adjoint is a sum over the edges that leave the node. On the way back, the last of
+    # these edges begins the sum, because the row still holds the sum of another tile. The other
+    # edges add to it. `again`: whether an edge is one of the others.
     place = jnp.arange(edges)
     later = (place[None] > place[:, None]) & (place[None] < tape.length)
     again = jnp.any(later & (tape.source[None] == tape.source[:, None]), axis=1)
@@ -197,7 +196,8 @@ def _of_a_picture(
         return lambda s: (function(s), SLOPES[function](s))
 
     def pulled(emitted: Array, pull: Array) -> Array:
-        # In a branch, without which XLA would weave it into the update in place and not vectorise.
+        # This runs in a branch. Otherwise XLA would fuse it with the update in place, and would not
+        # vectorise it.
         return jax.vjp(playing.finish, emitted)[1](pull)[0]
 
     branches = [lambda s: (s, jnp.ones_like(s)), *map(with_slope, playing.activations)]

@@ -1,9 +1,9 @@
 """CPPN genomes: directed acyclic graphs in arrays of fixed capacity, kept in topological order.
 
-A node is a position. Inputs come first, hidden nodes follow without gaps, outputs are the last
-positions of all; every edge leads from a lower to a higher one. Edges are sorted by target, and
-free places, whose target is `capacity`, come last. So one pass over the edges in order evaluates a
-graph, and one in reverse finds ancestors.
+A node is a position. Inputs come first, hidden nodes follow without gaps, and outputs are the last
+positions of all. Every edge leads from a lower to a higher position. Edges are sorted by target.
+Free places, whose target is the number of positions, come last. So one pass over the edges in order
+evaluates a graph, and one pass in reverse finds ancestors.
 
 Source: the original's Boost multigraph, sferes/modules/nn2/nn.hpp, gen_dnn_ff.hpp: parallel edges
 stay separate, outputs are never sources, inputs never targets.
@@ -28,10 +28,12 @@ class Graphs:
     Attributes:
       activation: `(n, nodes)` index into the encoding's activations; 0 where there is no node.
       source: `(n, edges)` position that an edge comes from; 0 where there is no edge.
-      target: `(n, edges)` position that it leads to; `nodes` (one past the last) for no edge.
-      weight: `(n, edges)` in [-10, 10]; 0 for no edge.
+      target: `(n, edges)` position that an edge leads to; `nodes`, one past the last position,
+        where there is no edge.
+      weight: `(n, edges)` weight in [-10, 10]; 0 where there is no edge.
       hidden: `(n,)` number of hidden nodes.
-      refused: `(n,)` mutations that capacity refused when this individual was made.
+      refused: `(n,)` number of mutations that were skipped for lack of capacity when this
+        individual was made.
     """
 
     activation: Int[Array, "n nodes"]
@@ -43,39 +45,40 @@ class Graphs:
 
 
 def edge_count(graphs: Graphs) -> Int[Array, " n"]:
-    """`(n,)` edges of each graph."""
+    """Return `(n,)` the number of edges of each graph."""
     return jnp.sum(graphs.target < graphs.activation.shape[1], axis=1, dtype=jnp.int32)
 
 
-def choose(which: Bool[Array, " n"], first: Graphs, second: Graphs) -> Graphs:
-    """The graph of `first` where `which` holds, else that of `second`."""
+def choose(mask: Bool[Array, " n"], first: Graphs, second: Graphs) -> Graphs:
+    """Return the graph of `first` where the mask is true, else the graph of `second`."""
     return jax.tree.map(
-        lambda a, b: jnp.where(jnp.expand_dims(which, tuple(range(1, a.ndim))), a, b), first, second
+        lambda a, b: jnp.where(jnp.expand_dims(mask, tuple(range(1, a.ndim))), a, b), first, second
     )
 
 
 def hidden_mask(graphs: Graphs) -> Bool[Array, "n nodes"]:
-    """`(n, nodes)` which positions hold a hidden node."""
+    """Return `(n, nodes)` whether each position holds a hidden node."""
     position = jnp.arange(graphs.activation.shape[1])[None]
     return (position >= INPUTS) & (position < INPUTS + graphs.hidden[:, None])
 
 
 def with_ancestors(graphs: Graphs, members: Bool[Array, "n nodes"]) -> Bool[Array, "n nodes"]:
-    """A set of nodes together with all their ancestors.
-
-    One pass over the edges, last target first: when an edge is met, all paths out of its target
-    have been followed. Sets are held as bits, so that a step is a few operations on `(n,)` words.
+    """Return a set of nodes together with all their ancestors.
 
     Args:
-      graphs: with their edges in order.
-      members: `(n, nodes)` whose ancestors to find.
+      graphs: Graphs, with edges in order.
+      members: `(n, nodes)` nodes whose ancestors to find.
     """
+    # Pack each set into words of 32 bits, so that a step is a few operations on `(n,)` words.
     nodes = members.shape[1]
     words = -(-nodes // 32)
     place = jnp.arange(nodes, dtype=jnp.uint32)
     bit = jnp.where(members, jnp.uint32(1) << (place % 32)[None], jnp.uint32(0))
     bit = jnp.pad(bit, ((0, 0), (0, words * 32 - nodes))).reshape(-1, words, 32)
     sets = tuple(jnp.sum(bit, axis=2, dtype=jnp.uint32).T)
+
+    # Visit the edges, last target first. When an edge is visited, all edges out of its target have
+    # been visited, so it is known whether the target is in the set. If it is, add the source.
     source, target = (jnp.asarray(a, jnp.uint32).T for a in (graphs.source, graphs.target))
     count = jnp.max(edge_count(graphs), initial=0)
 
@@ -86,6 +89,8 @@ def with_ancestors(graphs: Graphs, members: Bool[Array, "n nodes"]) -> Bool[Arra
         return tuple(word | jnp.where(s // 32 == k, add, 0) for k, word in enumerate(sets))
 
     sets = jax.lax.fori_loop(0, count, visit, sets)
+
+    # Unpack the bits.
     spread = jnp.stack(sets, axis=1)[:, :, None] >> jnp.arange(32, dtype=jnp.uint32)[None, None]
     return (spread.reshape(-1, words * 32)[:, :nodes] & 1) == 1
 
@@ -93,7 +98,7 @@ def with_ancestors(graphs: Graphs, members: Bool[Array, "n nodes"]) -> Bool[Arra
 def sort_edges(graphs: Graphs) -> Graphs:
     """Put edges in order: by target, then by place; free places last.
 
-    One integer a place holds target, place and source: XLA sorts integers several times faster
+    One integer per place holds target, place and source: XLA sorts integers several times faster
     than it finds a permutation.
     """
     edges = graphs.source.shape[1]

@@ -1,7 +1,7 @@
-"""CPPN graphs as JSON: nodes with their activation, edges with their weight, and how to draw them.
+"""CPPN graphs as JSON: nodes with activations, edges with weights, and how to draw them.
 
-The format is meant to be read by other programs. Ids are arbitrary integers; the four inputs are
-listed first, in the order column, row, distance, bias; outputs in the order of the colour's planes.
+The format is meant for other programs, too. Ids are arbitrary integers. The four inputs are listed
+first, in the order column, row, distance, bias. Outputs are in the order of the colour's planes.
 """
 
 import graphlib
@@ -41,14 +41,14 @@ def describe_graph(
     color: str,
     image_shape: tuple[int, int, int],
 ) -> dict[str, Any]:
-    """One graph as plain values.
+    """Return one graph as plain values.
 
     Args:
-      graphs: `(n, ...)`, on the host.
-      index: which of them.
-      settings: of their encoding.
-      color: what the outputs mean.
-      image_shape: `(height, width, channels)` of the pictures as they were evolved.
+      graphs: Graphs `(n, ...)`, on the host.
+      index: Index of the graph.
+      settings: Settings of the encoding.
+      color: Colour space of the outputs.
+      image_shape: Shape of the pictures that were evolved, `(height, width, channels)`.
     """
     activation, source, target, weight = (
         np.asarray(getattr(graphs, name))[index]
@@ -57,6 +57,8 @@ def describe_graph(
     names = activation_names(settings.activations)
     labels = OUTPUT_LABELS[color]
     capacity, hidden = len(activation), int(np.asarray(graphs.hidden)[index])
+
+    # A node's id is its position.
     nodes: list[dict[str, Any]] = [
         {"id": i, "kind": "input", "label": label} for i, label in enumerate(INPUT_LABELS)
     ]
@@ -85,18 +87,19 @@ def describe_graph(
 
 
 def read_graph(data: Any, *, source: str) -> tuple[Encoding, Graphs]:
-    """A graph back from JSON, and the encoding that draws it.
+    """Read a graph from JSON, and build the encoding that draws it.
 
     Args:
-      data: what `json.load` gave.
-      source: its file, for messages.
+      data: Value from `json.load`.
+      source: Name of the file, for messages.
 
     Returns:
-      The encoding, with as much room as the graph needs, and graphs `(1, ...)`.
+      The encoding, whose capacity is what the graph needs, and graphs `(1, ...)`.
 
     Raises:
-      UserError: not such a file, or not an acyclic graph; says what was found.
+      UserError: The file has another format, or its graph is bad or has a cycle.
     """
+    # 1. The head of the file.
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise UserError(f'{source}: expected JSON with "format": "{FORMAT}"')
     if data.get("version") != VERSION:
@@ -106,6 +109,8 @@ def read_graph(data: Any, *, source: str) -> tuple[Encoding, Graphs]:
     shape, color = image_shape_of(data.get("image_shape"), source=source), data.get("color")
     if not isinstance(color, str) or color not in OUTPUT_LABELS:
         raise UserError(f"{source}: color is {color!r}, expected one of {', '.join(OUTPUT_LABELS)}")
+
+    # 2. Nodes and edges. Each node's sources give an order in which all edges lead forward.
     nodes, edges = _nodes(data, source), _edges(data, source)
     inputs, hidden, outputs = (
         [n["id"] for n in nodes if n["kind"] == kind] for kind in ("input", "hidden", "output")
@@ -126,7 +131,9 @@ def read_graph(data: Any, *, source: str) -> tuple[Encoding, Graphs]:
     try:
         order = [i for i in graphlib.TopologicalSorter(before).static_order() if i in set(hidden)]
     except graphlib.CycleError as error:
-        raise UserError(f"{source}: its edges form a cycle through {error.args[1]}") from error
+        raise UserError(f"{source}: the edges form a cycle through {error.args[1]}") from error
+
+    # 3. The encoding, with the activations that occur and no more room than the graph needs.
     used = list(dict.fromkeys(n["activation"] for n in nodes if n["kind"] != "input"))
     coords, scale = data.get("coords"), data.get("coords_scale")
     if not isinstance(coords, str) or not _is_number(scale):
@@ -144,6 +151,8 @@ def read_graph(data: Any, *, source: str) -> tuple[Encoding, Graphs]:
         )
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
+
+    # 4. The arrays.
     position = {i: p for p, i in enumerate([*inputs, *order, *outputs])}
     activation = {n["id"]: used.index(n["activation"]) for n in nodes if n["kind"] != "input"}
     return encoding, _pack(encoding.settings, position, activation, edges, len(hidden))
@@ -215,4 +224,4 @@ def _edges(data: dict[str, Any], source: str) -> list[tuple[int, int, float]]:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and -1e30 < value < 1e30  # not so of NaN
+    return type(value) in (int, float) and -1e30 < value < 1e30  # false for NaN

@@ -1,9 +1,10 @@
 """The AlexNet family, NHWC: torchvision's, BVLC AlexNet, and CaffeNet, which the paper fooled.
 
-Sources: torchvision/models/alexnet.py ("One weird trick", Krizhevsky 2014); for Caffe's two, the
-prototxts in BVLC/caffe models/bvlc_alexnet and models/bvlc_reference_caffenet, the second also in
-the original code, model/imagenet_deploy_image_memory_data.prototxt:18-223. BVLC AlexNet normalises
-before it pools, CaffeNet pools first. Dropout is the identity when a network is only asked.
+Sources: torchvision/models/alexnet.py ("One weird trick", Krizhevsky 2014); for Caffe's two
+networks, the prototxts in BVLC/caffe models/bvlc_alexnet and models/bvlc_reference_caffenet; the
+second is also in the original code, model/imagenet_deploy_image_memory_data.prototxt:18-223. BVLC
+AlexNet normalises before it pools, CaffeNet pools first. Dropout is left out, because it is the
+identity in inference.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,9 +22,8 @@ from qd_fool.models.architectures.layers import Conv, Dense, local_response_norm
 from qd_fool.models.name_map import Shapes, conv_kernel, dense_kernel, take_arrays, with_biases
 
 CPU_CHUNK = 4
-"""Pictures that go through the convolutions at once on CPU, where small ones stay in the cache;
-the dense layers take the whole chunk, to read their 235 MB of weights as seldom as may be."""
-
+"""Pictures that go through the convolutions at once on CPU, where small batches stay in the cache.
+The dense layers take the whole chunk, so that their 235 MB of weights are read once per chunk."""
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 TORCHVISION_LAYERS = (
@@ -33,7 +33,7 @@ TORCHVISION_LAYERS = (
 
 
 def _shapes(names: Sequence[str], *convolutions: tuple[int, ...]) -> Shapes:
-    """Return the arrays of a variant: the dense layers of both are alike."""
+    """Return the arrays of a variant: the dense layers are the same in both."""
     dense = ((4096, 9216), (4096, 4096), (1000, 4096))
     return with_biases(dict(zip(names, (*convolutions, *dense), strict=True)))
 
@@ -60,7 +60,7 @@ class Features(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n size size 3"]) -> Float[Array, "n 9216"]:
-        """Images, preprocessed, to maps in (height, width, channel) order."""
+        """Map preprocessed images to features in (height, width, channel) order."""
         caffe = self.variant != "torchvision"
 
         def settle(x: Array) -> Array:
@@ -85,14 +85,14 @@ class Classifier(nn.Module):
     """The dense layers: maps to logits.
 
     Attributes:
-      classes: 1000, or more when fooling images have a class of their own.
+      classes: Number of classes: 1000, or more if fooling images have a class of their own.
     """
 
     classes: int = 1000
 
     @nn.compact
     def __call__(self, x: Float[Array, "n 9216"]) -> Float[Array, "n classes"]:
-        """Maps to logits."""
+        """Map features to logits."""
         x = nn.relu(Dense(4096, name="fc6")(x))
         x = nn.relu(Dense(4096, name="fc7")(x))
         return Dense(self.classes, name="fc8")(x)
@@ -101,13 +101,14 @@ class Classifier(nn.Module):
 def apply(
     params: PyTree[Array], x: Float[Array, "n size size 3"], *, variant: str
 ) -> Float[Array, "n classes"]:
-    """Preprocessed images to logits; the number of classes is the parameters' own.
+    """Map preprocessed images to logits; the parameters decide the number of classes.
 
     Args:
-      params: `{"features": ..., "classifier": ...}`, and for Caffe's variants `"mean"`, `(3,)` or
-        `(size, size, 3)` BGR, which is subtracted here.
-      x: torchvision: `(n, 224, 224, 3)` normalised RGB; Caffe: `(n, 227, 227, 3)` BGR, 0..255.
-      variant: as in `Features`.
+      params: Parameters `{"features": ..., "classifier": ...}`, and for Caffe's variants `"mean"`,
+        `(3,)` or `(size, size, 3)` BGR, which is subtracted here.
+      x: Images; for torchvision `(n, 224, 224, 3)` normalised RGB, for Caffe `(n, 227, 227, 3)`
+        BGR in 0..255.
+      variant: Variant, as in `Features`.
     """
     if variant != "torchvision":
         mean = params["mean"]
@@ -132,16 +133,16 @@ def params_from_flat(
     variant: str,
     mean: np.ndarray | None = None,
 ) -> PyTree[Array]:
-    """The network's parameters from arrays named as its trainers named them.
+    """Return the network's parameters from the arrays of a weights file.
 
     Args:
-      flat: arrays by name: torchvision's `features.0.weight`, or Caffe's `conv1.weight`.
-      source: the file's name, for errors.
-      variant: as in `Features`.
-      mean: BGR, `(3,)` or `(size, size, 3)`; for Caffe's variants, which have to have one.
+      flat: Arrays by torchvision's names (`features.0.weight`) or Caffe's (`conv1.weight`).
+      source: Name of the file, for errors.
+      variant: Variant, as in `Features`.
+      mean: Mean in BGR, `(3,)` or `(size, size, 3)`. Caffe's variants need one.
 
     Raises:
-      UserError: an array is missing, surplus or has the wrong shape.
+      UserError: An array is missing, surplus or has the wrong shape.
     """
     caffe = variant != "torchvision"
     shapes = CAFFE_SHAPES if caffe else TORCHVISION_SHAPES

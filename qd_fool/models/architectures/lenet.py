@@ -1,13 +1,14 @@
 """Caffe's LeNet, NHWC.
 
-Source: model/lenet/lenet_image_memory_data.prototxt of the original code. Unlike LeCun's, it has no
-non-linearity after the convolutions. 431,080 parameters; x = pixel / 256, no mean (the data layer
-stored with the shipped weights; the original evaluator's mean costs it 1.8 points of accuracy).
+Source: model/lenet/lenet_image_memory_data.prototxt of the original code. Unlike LeCun's LeNet, it
+has no non-linearity after the convolutions. It has 431,080 parameters. The input is x = pixel / 256
+without a mean, as in the data layer that is stored with the shipped weights. (The original
+evaluator subtracts a mean, which costs 1.8 points of accuracy.)
 
-Written in `flax.linen` rather than `flax.nnx`: this project hands parameters to compiled functions
-as arguments, maps over networks (retraining) and differentiates with respect to pictures, and in
-linen a network *is* a pure function of a plain pytree, with no graph to split and merge at each
-boundary. Nothing here holds state between calls, which is what nnx would make easier.
+The network is written in `flax.linen` rather than `flax.nnx`. This project passes parameters to
+compiled functions as arguments, maps over networks (retraining), and differentiates with respect to
+pictures. In linen a network *is* a pure function of a plain pytree, and there is no graph to split
+and merge at each boundary. nnx makes state between calls easier, but there is none here.
 """
 
 from collections.abc import Mapping
@@ -32,16 +33,16 @@ SHAPES: Shapes = with_biases(
         "ip2": (10, 500),
     }
 )
-"""Arrays of a weights file, in the layout of Caffe and PyTorch: OIHW, ip1 over (C, H, W)."""
+"""Arrays of a weights file, in the layout of Caffe and PyTorch: OIHW; ip1 reads (C, H, W)."""
 
 
 class LeNet(nn.Module):
     """conv 20 - pool - conv 50 - pool - dense 500 - ReLU - dense `classes`.
 
     Attributes:
-      classes: 10, or more when fooling images have a class of their own.
-      for_training: compute the same from matrix products over patches, whose gradients with respect
-        to the weights XLA's CPU backend computes ten times as fast as those of convolutions.
+      classes: Number of classes: 10, or more if fooling images have a class of their own.
+      for_training: Whether to compute the convolutions as matrix products over patches. XLA's CPU
+        backend computes gradients with respect to the weights ten times faster in this form.
     """
 
     classes: int = 10
@@ -49,7 +50,7 @@ class LeNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n 28 28 1"]) -> Float[Array, "n classes"]:
-        """Images, preprocessed, to logits."""
+        """Map preprocessed images to logits."""
 
         def pool(x: Array) -> Array:
             if self.for_training:
@@ -76,7 +77,7 @@ class LeNet(nn.Module):
 
 
 def _patch_convolution(x: Array, kernel: Array, *_args: object, **_kwargs: object) -> Array:
-    """A valid convolution of stride 1, NHWC and HWIO, as one matrix product over patches."""
+    """Compute a valid convolution of stride 1, NHWC and HWIO, as one product over patches."""
     n, height, width = x.shape[:3]
     side, features = kernel.shape[0], kernel.shape[-1]
     rows, columns = height - side + 1, width - side + 1
@@ -86,13 +87,13 @@ def _patch_convolution(x: Array, kernel: Array, *_args: object, **_kwargs: objec
 
 
 def _block_maximum(x: Array) -> Array:
-    """The largest of each 2x2 block; equals share a gradient."""
+    """Return the largest value of each 2x2 block; equal values share the gradient."""
     n, height, width, channels = x.shape
     return x.reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
 
 
-# Forward as XLA does best, backward through the forms above: its CPU backend's own backward passes
-# of this convolution and pool take several times as long (`benchmarks/ascent_speed.py`).
+# Convolution and pool run forward in XLA's form, and backward through the forms above: on CPU,
+# XLA's own backward passes take several times as long (`benchmarks/ascent_speed.py`).
 @jax.custom_vjp
 def _valid_convolution(x: Array, kernel: Array) -> Array:
     return jax.lax.conv_general_dilated(
@@ -116,7 +117,10 @@ def _max_pool(x: Array) -> Array:
 
 
 def _max_pool_backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array]:
-    """To the largest of each 2x2 block; equals share. By repeats and strides: 8 times as fast."""
+    """Pass the gradient to the largest value of each 2x2 block; equal values share it.
+
+    Repeats and strided slices make this 8 times as fast.
+    """
     x, largest = kept
     corners = [x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)]
     equals = sum((corner == largest).astype(x.dtype) for corner in corners)
@@ -134,36 +138,36 @@ _max_pool.defvjp(_max_pool_forward, _max_pool_backward)
 
 
 def _caffe_xavier() -> nn.initializers.Initializer:
-    """Caffe's "xavier" filler: uniform within sqrt(3 / fan_in)."""
+    """Return Caffe's "xavier" filler: uniform within sqrt(3 / fan_in)."""
     return nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
 
 
 def preprocess(images: Float[Array, "n 28 28 1"]) -> Float[Array, "n 28 28 1"]:
-    """Pixels 0..255 to x = pixel / 256."""
+    """Return x = pixel / 256, for pixels in 0..255."""
     return images * (1 / 256)
 
 
 def apply(params: PyTree[Array], x: Float[Array, "n 28 28 1"]) -> Float[Array, "n classes"]:
-    """Preprocessed images to logits; the number of classes is the parameters' own."""
+    """Map preprocessed images to logits; the parameters decide the number of classes."""
     return forward(LeNet(classes=params["params"]["ip2"]["bias"].shape[0]), params, x)
 
 
 def forward(
     network: LeNet, params: PyTree[Array], x: Float[Array, "n 28 28 1"]
 ) -> Float[Array, "n classes"]:
-    """`network.apply`, whose declared type covers mutable collections that LeNet has none of."""
+    """Return `network.apply(...)` as an array: the declared type allows for mutable collections."""
     return cast(Array, network.apply(params, x))
 
 
 def params_from_flat(flat: Mapping[str, np.ndarray], *, source: str) -> PyTree[Array]:
-    """The network's parameters from arrays named and laid out as in `SHAPES`.
+    """Return the network's parameters from arrays named and laid out as in `SHAPES`.
 
     Arrays may carry leading axes of length 1, as old Caffe files do (`1 x 1 x 500 x 800`). Files
     that older versions wrote of a retrained network have eleven rows in ip2; the last row is the
     class of fooling images.
 
     Args:
-      flat: Arrays by name; names that `SHAPES` lacks are ignored (Caffe's data layers).
+      flat: Arrays by name. Names that `SHAPES` lacks, such as Caffe's data layers, are ignored.
       source: Name of the file, for errors.
 
     Raises:
@@ -189,7 +193,7 @@ def params_from_flat(flat: Mapping[str, np.ndarray], *, source: str) -> PyTree[A
 
 
 def flat_from_params(params: PyTree[Array]) -> dict[str, np.ndarray]:
-    """The inverse of `params_from_flat`: arrays named and laid out as in `SHAPES`."""
+    """Return arrays named and laid out as in `SHAPES`, the inverse of `params_from_flat`."""
     layers = params["params"]
     kernels = {layer: np.asarray(layers[layer]["kernel"]) for layer in layers}
     ip1 = kernels["ip1"].reshape(4, 4, 50, 500).transpose(3, 2, 0, 1).reshape(500, 800)

@@ -1,9 +1,9 @@
 """SqueezeNet 1.0 and 1.1, NHWC.
 
 Sources: Iandola et al. (2016), "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters";
-forresti/SqueezeNet (Caffe) and torchvision/models/squeezenet.py. Pools hang over the border; the
-classifier is a 1x1 convolution, ReLU and the average over places. Caffe's pads that convolution by
-one pixel, torchvision's doesn't.
+forresti/SqueezeNet (Caffe) and torchvision/models/squeezenet.py. Pools reach over the border. The
+classifier is a 1x1 convolution, ReLU and the average over places. Caffe pads this convolution by
+one pixel, torchvision does not.
 """
 
 from collections.abc import Mapping
@@ -19,28 +19,25 @@ from qd_fool.models.architectures.layers import Conv, max_pool
 from qd_fool.models.name_map import Shapes, conv_kernel, take_arrays
 
 FIRES = (16, 16, 32, 32, 48, 48, 64, 64)
-"""Squeezed channels of fire2 to fire9; each expands to four times as many, twice."""
-
+"""Squeezed channels of fire2 to fire9. Two expansions of four times as many channels follow."""
 
 POOLS = {"1.0": (4, 8), "1.1": (3, 5)}
 """Fire modules that are followed by a pool."""
 
-
 TORCHVISION_INDEX = {"1.0": (3, 4, 5, 7, 8, 9, 10, 12), "1.1": (3, 4, 6, 7, 9, 10, 11, 12)}
-"""Where torchvision keeps fire2 to fire9 in `features`."""
-
+"""Indices of fire2 to fire9 in torchvision's `features`."""
 
 PARTS = {"squeeze": "squeeze1x1", "expand1x1": "expand1x1", "expand3x3": "expand3x3"}
-"""Parts of a fire module, and what Caffe's prototxt calls them."""
+"""Parts of a fire module, with their names in Caffe's prototxt."""
 
 
 class SqueezeNet(nn.Module):
     """conv1, eight fire modules, conv10, average.
 
     Attributes:
-      version: "1.0" or "1.1".
-      pad_last: pixels of padding around conv10.
-      classes: 1000, or more when fooling images have a class of their own.
+      version: Version "1.0" or "1.1".
+      pad_last: Pixels of padding around conv10.
+      classes: Number of classes: 1000, or more if fooling images have a class of their own.
     """
 
     version: str
@@ -49,9 +46,9 @@ class SqueezeNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n size size 3"]) -> Float[Array, "n classes"]:
-        """Images, preprocessed, to logits."""
+        """Map preprocessed images to logits."""
         first = (96, 7) if self.version == "1.0" else (64, 3)
-        # ReLU after the pool: the same numbers, a quarter of the work.
+        # ReLU after the pool gives the same numbers for a quarter of the work.
         x = nn.relu(max_pool(Conv(*first, stride=2, name="conv1")(x), ceil=True))
         for i, squeezed in enumerate(FIRES):
             name = f"fire{i + 2}"
@@ -66,7 +63,7 @@ class SqueezeNet(nn.Module):
 
 
 def shapes(version: str) -> Shapes:
-    """The arrays of a version, named as `fire2/squeeze.weight`, OIHW."""
+    """Return the arrays of a version, named as `fire2/squeeze.weight`, OIHW."""
     first = (96, 3, 7, 7) if version == "1.0" else (64, 3, 3, 3)
     kernels: dict[str, tuple[int, ...]] = {"conv1": first}
     channels = first[0]
@@ -85,11 +82,11 @@ def shapes(version: str) -> Shapes:
 
 
 def _spellings(version: str) -> list[dict[str, str]]:
-    """Our names; Caffe's; torchvision's."""
+    """Return the names of this module, of Caffe and of torchvision."""
     caffe, torchvision = {}, {"conv1": "features.0", "conv10": "classifier.1"}
     for i, index in enumerate(TORCHVISION_INDEX[version]):
-        for part, theirs in PARTS.items():
-            caffe[f"fire{i + 2}/{part}"] = f"fire{i + 2}/{theirs}"
+        for part, caffe_part in PARTS.items():
+            caffe[f"fire{i + 2}/{part}"] = f"fire{i + 2}/{caffe_part}"
             torchvision[f"fire{i + 2}/{part}"] = f"features.{index}.{part}"
     return [
         {f"{a}.{end}": f"{b}.{end}" for a, b in names.items() for end in ("weight", "bias")}
@@ -100,14 +97,15 @@ def _spellings(version: str) -> list[dict[str, str]]:
 def apply(
     params: PyTree[Array], x: Float[Array, "n size size 3"], *, version: str, caffe: bool
 ) -> Float[Array, "n classes"]:
-    """Preprocessed images to logits; the number of classes is the parameters' own.
+    """Map preprocessed images to logits; the parameters decide the number of classes.
 
     Args:
-      params: `{"params": ...}`, and for Caffe's trainings `"mean"`, `(3,)` or `(size, size, 3)`
-        BGR, which is subtracted here.
-      x: torchvision: `(n, 224, 224, 3)` normalised RGB; Caffe: `(n, 227, 227, 3)` BGR, 0..255.
-      version: "1.0" or "1.1".
-      caffe: whether the training was Caffe's.
+      params: Parameters `{"params": ...}`, and for Caffe's weights `"mean"`, `(3,)` or
+        `(size, size, 3)` BGR, which is subtracted here.
+      x: Images; for torchvision `(n, 224, 224, 3)` normalised RGB, for Caffe `(n, 227, 227, 3)`
+        BGR in 0..255.
+      version: Version "1.0" or "1.1".
+      caffe: Whether the weights were trained by Caffe.
     """
     if caffe:
         mean = params["mean"]
@@ -125,18 +123,18 @@ def params_from_flat(
     caffe: bool,
     mean: np.ndarray | None = None,
 ) -> PyTree[Array]:
-    """The network's parameters, from files that spell names in any of three ways.
+    """Return the network's parameters from the arrays of a weights file.
 
     Args:
-      flat: arrays by name: `fire2/squeeze.weight`, `fire2/squeeze1x1.weight` (Caffe) or
-        `features.3.squeeze.weight` (torchvision).
-      source: the file's name, for errors.
-      version: "1.0" or "1.1".
-      caffe: whether the training was Caffe's.
-      mean: BGR, `(3,)` or `(size, size, 3)`; for Caffe's.
+      flat: Arrays by name, in one of three spellings: `fire2/squeeze.weight`,
+        `fire2/squeeze1x1.weight` (Caffe) or `features.3.squeeze.weight` (torchvision).
+      source: Name of the file, for errors.
+      version: Version "1.0" or "1.1".
+      caffe: Whether the weights were trained by Caffe.
+      mean: Mean in BGR, `(3,)` or `(size, size, 3)`. Caffe's weights need one.
 
     Raises:
-      UserError: an array is missing, surplus or has the wrong shape.
+      UserError: An array is missing, surplus or has the wrong shape.
     """
     wanted = shapes(version)
     arrays = take_arrays(

@@ -1,9 +1,9 @@
-"""Caffe's weight files (V1 and V2 layers) with no Caffe: the fields of caffe.proto that hold them.
+"""Caffe's weight files (V1 and V2 layers), read without Caffe.
 
-The message types are declared at run time from the few field numbers that matter, and decoded by
-the protobuf library; unknown fields are skipped. Field numbers: caffe/src/caffe/proto/caffe.proto.
-Packed numbers, which Caffe writes, are declared as the bytes that they are, and so viewed by NumPy;
-a list of 61 million numbers taken out of protobuf one by one costs ten times as long.
+The message types are declared at run time from the few fields of caffe.proto that hold weights, and
+decoded by the protobuf library. Unknown fields are skipped. Field numbers are those of
+caffe/src/caffe/proto/caffe.proto. Caffe writes packed numbers: they are declared as bytes, which
+NumPy can view. To take 61 million numbers out of protobuf one by one takes ten times as long.
 """
 
 import functools
@@ -35,7 +35,7 @@ _FIELD = re.compile(r"(repeated|optional) (\w+) (\w+) = (\d+)( packed)?;")
 
 @functools.cache
 def _message_class(wanted: str) -> type[message.Message]:
-    """Return the class of a message of `_SCHEMA`, in a pool of its own: no other file clashes."""
+    """Return the class of a message of `_SCHEMA`, in a separate pool, where no name can clash."""
     kinds = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(
         name="qd_fool_caffe.proto", package="qd_fool_caffe", syntax="proto2"
@@ -57,10 +57,10 @@ def _message_class(wanted: str) -> type[message.Message]:
 
 
 def _blob_values(blob: message.Message) -> np.ndarray:
-    """All numbers of a blob, in one row.
+    """Return all numbers of a blob, in one row.
 
     Raises:
-      DecodeError: bytes that are not a whole count of numbers.
+      DecodeError: The last number is cut.
     """
     chunks, dtype = (blob.data, "<f4") if blob.data else (blob.double_data, "<f8")
     if chunks:
@@ -68,7 +68,8 @@ def _blob_values(blob: message.Message) -> np.ndarray:
         if len(packed) % np.dtype(dtype).itemsize:
             raise message.DecodeError("part of a number")
         return np.frombuffer(packed, dtype).astype(np.float32, copy=False)
-    # One field a number is as legal; to the message class above, those are unknown fields.
+    # A file may also hold one field per number. To the message class above, these are unknown
+    # fields, so the message is decoded again.
     unpacked = _message_class("UnpackedBlob")()
     unpacked.ParseFromString(blob.SerializeToString())
     data = unpacked.data or unpacked.double_data
@@ -85,21 +86,21 @@ def _blob_array(blob: message.Message, source: str, name: str) -> np.ndarray:
         if min(shape, default=1) < 0 or values.size != math.prod(shape):
             raise ValueError("sizes differ")
         return values.reshape(shape)
-    except ValueError as error:  # NumPy's own: too many axes, or none of a huge shape
+    except ValueError as error:  # also from NumPy, for too many axes or a huge shape
         raise UserError(
             f"weights {source}: layer {name} holds {values.size} numbers for a shape of {shape}"
         ) from error
 
 
 def parse_blob(data: bytes, *, source: str) -> np.ndarray:
-    """The array of a file that holds one blob, such as a `mean.binaryproto`.
+    """Return the array of a file that holds one blob, such as a `mean.binaryproto`.
 
     Args:
-      data: the file's bytes.
-      source: the file's name, for errors.
+      data: Bytes of the file.
+      source: Name of the file, for errors.
 
     Raises:
-      UserError: not a Caffe blob, or cut short.
+      UserError: The file is no Caffe blob, or is cut short.
     """
     blob = _message_class("Blob")()
     try:
@@ -110,16 +111,16 @@ def parse_blob(data: bytes, *, source: str) -> np.ndarray:
 
 
 def parse_caffemodel(data: bytes, *, source: str) -> dict[str, np.ndarray]:
-    """Arrays of each layer that has any: `NAME.weight`, `NAME.bias`, then `NAME.2` and on.
+    """Return the arrays of all layers by name: `NAME.weight`, `NAME.bias`, then `NAME.2` and so on.
 
-    Old files state four axes for all: an inner product's weight is `(1, 1, out, in)`.
+    Old files state four axes for every array: the weight of an inner product is `(1, 1, out, in)`.
 
     Args:
-      data: the file's bytes.
-      source: the file's name, for errors.
+      data: Bytes of the file.
+      source: Name of the file, for errors.
 
     Raises:
-      UserError: not a Caffe file, or cut short.
+      UserError: The file is no Caffe file, or is cut short.
     """
     net = _message_class("Net")()
     arrays: dict[str, np.ndarray] = {}

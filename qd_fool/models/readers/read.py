@@ -1,4 +1,4 @@
-"""Weight readers: a file, told apart by its content, to a flat `{name: array}`."""
+"""Weight files of any format, recognised by their content, read into a flat `{name: array}`."""
 
 import hashlib
 import io
@@ -16,15 +16,15 @@ from qd_fool.models.readers.torch_checkpoint import (
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], str]:
-    """Read a `.safetensors`, `.npz`, `.pth` or `.caffemodel` file, whatever it is called.
+    """Read a `.safetensors`, `.npz`, `.pth` or `.caffemodel` file. The suffix does not matter.
 
-    Those of PyTorch are state dicts, which are read without it, and without unpickling.
+    PyTorch's files must be state dicts. They are read without PyTorch and without unpickling.
 
     Returns:
       Arrays by name (`conv1.weight`, `conv1.bias`, ...), and the file's SHA-256.
 
     Raises:
-      UserError: no such file, cut short, or not one of the formats.
+      UserError: The file is missing, cut short, or has none of these formats.
     """
     path = Path(path)
     try:
@@ -38,7 +38,7 @@ def _parse(data: bytes, source: str) -> dict[str, np.ndarray]:
     if data[8:9] == b"{":
         try:
             return safetensors.numpy.load(data)
-        except Exception as error:  # safetensors raises its own, undocumented, types
+        except Exception as error:  # safetensors raises undocumented types
             raise UserError(f"weights {source}: a damaged safetensors file ({error})") from error
     if looks_like_torch_checkpoint(data):
         return parse_torch_checkpoint(data, source=source)
@@ -46,6 +46,6 @@ def _parse(data: bytes, source: str) -> dict[str, np.ndarray]:
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
-        except Exception as error:  # zipfile, zlib and numpy each raise their own
+        except Exception as error:  # zipfile, zlib and NumPy raise types of their own
             raise UserError(f"weights {source}: a damaged npz file ({error})") from error
     return parse_caffemodel(data, source=source)

@@ -1,7 +1,7 @@
-"""PyTorch's state dicts with no PyTorch: both formats of `torch.save`, and no unpickling.
+"""PyTorch's state dicts, read without PyTorch and without unpickling, in both formats.
 
-Here are the two containers, as `_save` and `_legacy_save` of torch/serialization.py write them.
-`torch_pickle` reads the pickles in them, and `torch_tensors` makes arrays of their storages.
+This module reads the two containers that `_save` and `_legacy_save` of torch/serialization.py
+write. `torch_pickle` reads the pickles in them, and `torch_tensors` makes arrays of their storages.
 """
 
 import functools
@@ -31,9 +31,9 @@ _PROTOCOL = 1001
 
 
 def looks_like_torch_checkpoint(data: bytes) -> bool:
-    """Whether content starts as files of `torch.save` do. (An `.npz` is a zip file, too.)
+    """Return whether content starts as a file of `torch.save` does. An `.npz` is a zip file, too.
 
-    Any pickle counts, so that the reader can say what it found in it.
+    Any pickle counts, so that the reader's error can describe the pickle.
     """
     if data[:1] == b"\x80":
         return data[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
@@ -47,7 +47,7 @@ def looks_like_torch_checkpoint(data: bytes) -> bool:
 
 
 def parse_torch_checkpoint(data: bytes, *, source: str) -> dict[str, np.ndarray]:
-    """Tensors of a state dict, or of the one under "state_dict" or "model", by their own names.
+    """Return the tensors of a state dict, or of the dict under "state_dict" or "model", by name.
 
     Numbers and strings beside the tensors are left out. Arrays are C-contiguous, own their memory,
     and have the tensors' types, except that bfloat16 becomes float32.
@@ -68,12 +68,13 @@ def parse_torch_checkpoint(data: bytes, *, source: str) -> dict[str, np.ndarray]
 
 
 def _pickles(archive: zipfile.ZipFile) -> list[str]:
-    """Names of the members that hold the pickle of a `torch.save` file: one, in a sound file."""
+    """Return the members that hold the pickle of a `torch.save` file; a sound file has one."""
     return [n for n in archive.namelist() if n.endswith("/data.pkl") and n.count("/") == 1]
 
 
 def _open_zip(data: bytes) -> tuple[object, ReadStorage]:
-    """The value that `data.pkl` describes, and a function that reads a storage."""
+    """Return the value that `data.pkl` describes, and a function that reads a storage."""
+    # Check the container: one pickle, no compression, and no members that overlap.
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except Exception as error:  # zipfile raises many types
@@ -85,28 +86,28 @@ def _open_zip(data: bytes) -> tuple[object, ReadStorage]:
         plain = member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1
         if not plain or member.file_size != member.compress_size:
             raise RefusedError(
-                f"its member {quote(member.filename)} is compressed or encrypted, which "
+                f"the member {quote(member.filename)} is compressed or encrypted, which "
                 "torch.save never does: not read"
             )
     if sum(member.file_size for member in members) > len(data):
-        raise RefusedError("a damaged PyTorch file (its members overlap)")
+        raise RefusedError("a damaged PyTorch file (the members overlap)")
     root = pickles[0].removesuffix("data.pkl")
 
     # Several tensors may share a storage: each is read once.
     member_bytes = functools.cache(lambda name: _member(archive, root + name))
-    # Before PyTorch 2.1 there was no such member, and no big-endian machine to speak of.
+    # The byte order. Files from before PyTorch 2.1 do not state one, and count as little-endian.
     if root + "byteorder" in archive.namelist():
         order = member_bytes("byteorder")
         if order != b"little":
             raise RefusedError(
-                f"its byte order is {quote(order.decode('latin-1'))}, expected 'little': not read"
+                f"the byte order is {quote(order.decode('latin-1'))}, expected 'little': not read"
             )
     saved = unpickle(io.BytesIO(member_bytes("data.pkl")), lambda pid: storage_of_id(pid, 5))
     return saved, lambda storage: member_bytes(f"data/{storage.key}")
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Content of a member of the zip file."""
+    """Return the content of a member of the zip file."""
     try:
         return archive.read(name)
     except Exception as error:  # zipfile raises many types
@@ -114,13 +115,13 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _open_legacy(data: bytes) -> tuple[object, ReadStorage]:
-    """The value of an older file, and a function that reads a storage.
+    """Return the value of an older file, and a function that reads a storage.
 
     The file is five pickles (magic, version, machine, object, storage keys), then the storages.
     """
     stream, view = io.BytesIO(data), memoryview(data)
     storages: dict[str, Storage] = {}
-    # The pickles.
+    # The five pickles.
     if unpickle(stream) != _MAGIC or unpickle(stream) != _PROTOCOL:
         raise RefusedError("a pickle, but not one that torch.save wrote: not read")
     machine = unpickle(stream)
@@ -130,7 +131,9 @@ def _open_legacy(data: bytes) -> tuple[object, ReadStorage]:
     keys = unpickle(stream)
     names = [key for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
     if len(set(names)) != len(names) or set(names) != set(storages):
-        raise RefusedError("a damaged PyTorch file (its list of storages is not that of its use)")
+        raise RefusedError(
+            "a damaged PyTorch file (the list of storages differs from those in use)"
+        )
     # The storages, one after another to the end of the file: a count, then the numbers.
     numbers: dict[str, memoryview] = {}
     position = stream.tell()
@@ -145,18 +148,18 @@ def _open_legacy(data: bytes) -> tuple[object, ReadStorage]:
         numbers[name] = view[start:position]
     if position != len(data):
         raise RefusedError(
-            f"a damaged PyTorch file ({len(data) - position} bytes after its last storage)"
+            f"a damaged PyTorch file ({len(data) - position} bytes after the last storage)"
         )
     return saved, lambda storage: numbers[storage.key]
 
 
 def _noted(storages: dict[str, Storage], storage: Storage) -> Storage:
-    """The storage, noted by its key; two uses of one key must agree."""
+    """Note a storage by its key, and return it. Two uses of one key must agree."""
     if storages.setdefault(storage.key, storage) != storage:
         raise ValueError
     return storage
 
 
 def _damaged(error: Exception) -> RefusedError:
-    """The refusal of a file that another reader could not read."""
+    """Return the refusal of a file that another reader could not read."""
     return RefusedError(f"a damaged PyTorch file ({str(error) or type(error).__name__})")

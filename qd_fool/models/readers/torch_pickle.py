@@ -1,8 +1,8 @@
-"""A pickle machine for PyTorch's state dicts that runs nothing.
+"""A pickle machine for PyTorch's state dicts that runs no code of the file.
 
-A pickle is a program. This machine obeys the few opcodes that a state dict is made of. It imports
+A pickle is a program. This machine executes the few opcodes that state dicts need. It imports
 nothing, calls nothing but `_reduce`, sets no attribute, and holds only plain values, `Global`,
-`Storage` and `Tensor`. No opcode makes more than one thing, so memory stays in proportion to the
+`Storage` and `Tensor`. No opcode makes more than one value, so memory stays in proportion to the
 file. No value is hashed, compared or printed deeply, so nested values cost nothing.
 `torch.load(weights_only=True)` has a machine of the same kind.
 """
@@ -16,11 +16,12 @@ from typing import Any, TypeVar, cast
 _T = TypeVar("_T")
 
 LARGEST_COUNT = 1 << 59
-"""Most numbers in a storage or a tensor: their bytes still fit 63 bits."""
+"""Most numbers in a storage or a tensor: the number of bytes still fits into 63 bits."""
 
-_LARGEST_PICKLE = 4 << 20  # bytes; those of ResNet-152 are 0.2 MB
+_LARGEST_PICKLE = 4 << 20  # bytes; the pickle of ResNet-152 has 0.2 MB
 
-# bfloat16 is no dtype of NumPy, and a byte of a bool may hold more than 0 and 1: as integers first.
+# Two types are read as integers first: bfloat16 is no dtype of NumPy, and a byte of a bool may hold
+# more than 0 and 1.
 STORAGE_TYPES = {
     "torch DoubleStorage": "<f8",
     "torch FloatStorage": "<f4",
@@ -53,12 +54,16 @@ _OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opco
 
 
 class RefusedError(Exception):
-    """Why a file is not read, in words that follow the file's name."""
+    """The reason why a file is not read, as text that follows the file's name."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Global:
-    """A function or class, by name only."""
+    """The name of a function or class, which is never imported.
+
+    Attributes:
+      name: Module and name, with a space between them.
+    """
 
     name: str
 
@@ -70,7 +75,7 @@ class Storage:
     Attributes:
       key: Name of the storage in the file.
       kind: Class of the storage, one of `STORAGE_TYPES`.
-      numel: How many numbers the storage holds.
+      numel: Number of numbers in the storage.
     """
 
     key: str
@@ -80,7 +85,14 @@ class Storage:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tensor:
-    """A view of a storage. Its offset, size and stride are checked when its numbers are read."""
+    """A view of a storage. Offset, size and stride are checked when the numbers are read.
+
+    Attributes:
+      storage: Storage with the numbers.
+      offset: Index of the first number.
+      size: Length of each axis.
+      stride: Distance between neighbours along each axis.
+    """
 
     storage: Storage
     offset: object
@@ -89,13 +101,13 @@ class Tensor:
 
 
 def quote(value: str | int) -> str:
-    """A value for an error's sentence: one short line of characters that any terminal takes."""
+    """Return a value for an error's sentence: one short line of ASCII characters."""
     text = ascii(value)
     return text if len(text) <= 80 else text[:80] + "..."
 
 
 def refuse_storage(pid: object) -> Storage:
-    """The storage behind a persistent id, where a pickle may have none.
+    """Refuse a persistent id, where a pickle may have none.
 
     Raises:
       ValueError: Always.
@@ -104,10 +116,10 @@ def refuse_storage(pid: object) -> Storage:
 
 
 def unpickle(stream: io.BytesIO, persistent: Callable[[object], object] = refuse_storage) -> object:
-    """The value of one pickle that begins where the stream stands; the stream then stands behind.
+    """Return the value of the pickle at the stream's position, and move the stream behind it.
 
     Args:
-      stream: File that holds the pickle.
+      stream: Stream that holds the pickle.
       persistent: Function from a persistent id to the value that it stands for.
 
     Raises:
@@ -117,15 +129,15 @@ def unpickle(stream: io.BytesIO, persistent: Callable[[object], object] = refuse
         return _run(stream, persistent)
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise RefusedError(
-            f"a damaged PyTorch file (its pickle makes no sense up to byte {stream.tell()})"
+            f"a damaged PyTorch file (the pickle makes no sense up to byte {stream.tell()})"
         ) from error
 
 
 def _run(stream: io.BytesIO, persistent: Callable[[object], object]) -> object:
-    """Obey one opcode after another until the pickle ends; the value on top of the stack."""
+    """Execute one opcode after another until the pickle ends, and return the top of the stack."""
     end = stream.tell() + _LARGEST_PICKLE
     stack: list = []
-    marks: list[list] = []  # what lies below each mark, so that nothing can be taken across one
+    marks: list[list] = []  # the stack below each mark, where no opcode above the mark can reach
     memo: dict[object, object] = {}
     while stream.tell() < end:
         opcode = _OPCODES[stream.read(1)]
@@ -142,7 +154,7 @@ def _run(stream: io.BytesIO, persistent: Callable[[object], object]) -> object:
                 stack.append(_argument(opcode, stream))
             case "BINUNICODE" | "SHORT_BINUNICODE":
                 stack.append(_argument(opcode, stream))
-            case "BINSTRING" | "SHORT_BINSTRING":  # of Python 2; pickletools takes it for Latin-1
+            case "BINSTRING" | "SHORT_BINSTRING":  # from Python 2; pickletools decodes as Latin-1
                 stack.append(_argument(opcode, stream).encode("latin-1").decode())
             case "MARK":
                 marks.append(stack)
@@ -190,26 +202,26 @@ def _run(stream: io.BytesIO, persistent: Callable[[object], object]) -> object:
             case "REDUCE":
                 args = stack.pop()
                 stack.append(_reduce(_is(Global, stack.pop()).name, _is(tuple, args)))
-            case "BUILD":  # the attributes of an OrderedDict: `_metadata`, which nothing here needs
+            case "BUILD":  # sets attributes: the `_metadata` of an OrderedDict, not needed here
                 stack.pop()
                 _is(dict, stack[-1])
             case _:
                 raise RefusedError(
-                    f"its pickle uses the opcode {opcode.name}, which a state dict never needs: "
+                    f"the pickle uses the opcode {opcode.name}, which a state dict never needs: "
                     "not read"
                 )
-    raise RefusedError(f"its pickle is longer than {_LARGEST_PICKLE} bytes: not read")
+    raise RefusedError(f"the pickle is longer than {_LARGEST_PICKLE} bytes: not read")
 
 
 def _argument(opcode: pickletools.OpcodeInfo, stream: io.BytesIO) -> Any:
-    """An opcode's argument, read by pickletools; only asked of opcodes that a state dict needs."""
+    """Return an opcode's argument, read by pickletools."""
     if opcode.arg is None:
         raise TypeError
     return opcode.arg.reader(stream)
 
 
 def _line(stream: io.BytesIO) -> str:
-    """Half of a global's name (pickletools would unescape it, which unpickling does not)."""
+    """Read a module or a name up to the end of the line. Pickletools would unescape it wrongly."""
     line = stream.readline()
     if line[-1:] != b"\n":
         raise ValueError
@@ -217,42 +229,42 @@ def _line(stream: io.BytesIO) -> str:
 
 
 def _is(kind: type[_T], value: object) -> _T:
-    """The value, if it is of exactly this type."""
+    """Return the value, if it has exactly this type."""
     if type(value) is not kind:
         raise TypeError
     return cast(_T, value)
 
 
 def _key(key: object) -> object:
-    """A key of a dict; only keys whose hash is cheap are taken."""
+    """Return a key of a dict, if it is text or an integer, whose hash is cheap."""
     if type(key) is not str and type(key) is not int:
         raise TypeError
     return key
 
 
 def _unwanted(name: str) -> RefusedError:
-    """The refusal of a function or class, by its module and name."""
+    """Return the refusal of a function or class, by module and name."""
     return RefusedError(
-        f"its pickle asks for {quote(name.replace(' ', '.', 1))}, which a state dict never needs: "
+        f"the pickle asks for {quote(name.replace(' ', '.', 1))}, which a state dict never needs: "
         "not read (expected what torch.save(model.state_dict()) writes, not a whole model)"
     )
 
 
 def _global(name: str) -> Global:
-    """A function or class that a state dict needs; all others are refused."""
+    """Return the name of a function or class that a state dict needs; refuse all others."""
     if not (name in STORAGE_TYPES or name in _FUNCTIONS or name in _DTYPES):
         raise _unwanted(name)
     return Global(name)
 
 
 def _reduce(function: str, args: tuple) -> object:
-    """The result of calling one of the functions that a state dict is made with."""
+    """Return what a call of one of the functions that state dicts need would return."""
     match function, args:
         case "collections OrderedDict", ():
             return {}
-        case "collections OrderedDict", (list() as pairs,):  # of Python 2
+        case "collections OrderedDict", (list() as pairs,):  # from Python 2
             made = {_key(key): value for key, value in pairs}
-            pairs.clear()  # else a short pickle could have a long list copied again and again
+            pairs.clear()  # otherwise a short pickle could copy a long list again and again
             return made
         case "torch Size", (tuple() as size,):
             return size
@@ -263,20 +275,20 @@ def _reduce(function: str, args: tuple) -> object:
         case (
             "torch._utils _rebuild_tensor_v2",
             (Storage() as storage, offset, size, stride, _, _, *metadata),
-        ) if metadata in ([], [None], [{}]):  # else a view that is conjugate or negative
+        ) if metadata in ([], [None], [{}]):  # other metadata means a conjugate or negative view
             return Tensor(storage, offset, size, stride)
     raise TypeError
 
 
 def storage_of_id(pid: object, length: int) -> Storage:
-    """The storage of a persistent id `('storage', type, key, location, numel)`.
+    """Return the storage of a persistent id `('storage', type, key, location, numel)`.
 
-    The older format adds None. (It once added where in another storage this one lies; PyTorch has
-    not written that for years.)
+    The older format adds None. (Very old versions of PyTorch added a place in another storage; such
+    files are refused.)
 
     Args:
       pid: Persistent id, from the pickle.
-      length: How many parts the id has: 5, or 6 in the older format.
+      length: Number of parts of the id: 5, or 6 in the older format.
 
     Raises:
       TypeError: A part is of another type.

@@ -1,4 +1,4 @@
-"""From the tensors of a PyTorch file to arrays: which are there, and what their storages hold."""
+"""Arrays from the tensors of a PyTorch file, and from the storages that hold the numbers."""
 
 import math
 from collections.abc import Callable
@@ -15,18 +15,18 @@ from qd_fool.models.readers.torch_pickle import (
 )
 
 ReadStorage = Callable[[Storage], bytes | memoryview]
-"""From a storage to its bytes."""
+"""A function from a storage to the bytes of the storage."""
 
 LARGEST_GROWTH = 8
 """Most bytes of arrays per byte of the file.
 
 Shared storages and strides of 0 make tensors larger than their file, but not by much."""
 
-_LARGEST_NDIM = 64  # NumPy's own
+_LARGEST_NDIM = 64  # the limit of NumPy
 
 
 def tensors_of(saved: object) -> dict[str, Tensor]:
-    """The tensors of a state dict, or of the one under "state_dict" or "model", by name.
+    """Return the tensors of a state dict, or of the dict under "state_dict" or "model", by name.
 
     Args:
       saved: Value that the file's pickle describes.
@@ -60,12 +60,12 @@ def _kind(value: object) -> str:
 
 
 def itemsize(storage: Storage) -> int:
-    """Bytes of one number in a storage."""
+    """Return the bytes of one number in a storage."""
     return np.dtype(STORAGE_TYPES[storage.kind]).itemsize
 
 
 def arrays_of(tensors: dict[str, Tensor], read: ReadStorage, room: int) -> dict[str, np.ndarray]:
-    """The numbers of tensors, as arrays that own their memory.
+    """Return the numbers of tensors, as arrays that own their memory.
 
     Args:
       tensors: Tensors by name.
@@ -82,13 +82,13 @@ def arrays_of(tensors: dict[str, Tensor], read: ReadStorage, room: int) -> dict[
         room -= math.prod(size) * itemsize(tensor.storage) * widened
         if room < 0:
             raise RefusedError(
-                f"its tensors take more than {LARGEST_GROWTH} times the bytes of the file, from "
+                f"the tensors take more than {LARGEST_GROWTH} times the bytes of the file, from "
                 f"{quote(name)} on: not read"
             )
         stored = read(tensor.storage)
         if len(stored) != tensor.storage.numel * itemsize(tensor.storage):
             raise RefusedError(
-                f"a damaged PyTorch file (tensor {quote(name)} is of a storage of "
+                f"a damaged PyTorch file (tensor {quote(name)} needs a storage of "
                 f"{tensor.storage.numel} numbers, found {len(stored)} bytes)"
             )
         arrays[name] = _array(tensor.storage.kind, stored, offset, size, strides)
@@ -96,14 +96,14 @@ def arrays_of(tensors: dict[str, Tensor], read: ReadStorage, room: int) -> dict[
 
 
 def _extent(tensor: Tensor, name: str) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
-    """Offset, size and strides, as numbers; every element lies within the storage."""
+    """Return offset, size and strides as numbers, if every element lies within the storage."""
     size, strides = tensor.size, tensor.stride
     if not isinstance(size, tuple) or not isinstance(strides, tuple) or len(size) != len(strides):
         raise RefusedError(f"a damaged PyTorch file (tensor {name} has no size and strides)")
     numbers = [n for n in (tensor.offset, *size, *strides) if type(n) is int]
     sane = len(numbers) == 1 + 2 * len(size) and len(size) <= _LARGEST_NDIM
     sane = sane and all(0 <= n < LARGEST_COUNT for n in numbers)
-    # NumPy multiplies the other axes even where one is 0.
+    # Axes of length 0 count as 1, because NumPy multiplies the other axes even then.
     if not sane or math.prod(n or 1 for n in size) >= LARGEST_COUNT:
         raise RefusedError(f"a damaged PyTorch file (tensor {name} has an impossible size)")
     offset = numbers[0]
@@ -125,7 +125,7 @@ def _array(
     size: tuple[int, ...],
     strides: tuple[int, ...],
 ) -> np.ndarray:
-    """A copy of one tensor's numbers, from the bytes of its storage."""
+    """Return a copy of one tensor's numbers, from the bytes of the storage."""
     dtype = np.dtype(STORAGE_TYPES[kind])
     if 0 in size:
         values = np.zeros(size, dtype)

@@ -1,4 +1,4 @@
-"""Pictures of ancestors that hold no cell any more, from `genomes.npz`, small ones for the page."""
+"""Thumbnails for the page of ancestors that no longer hold a cell, from `genomes.npz`."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from qd_fool.runs.pictures import to_image
 from qd_fool.runs.stored import encoding_of_run
 
 SHOWN = 7
-"""Of a line's stretches, those that the page shows at once, beside the last; see ancestors.js."""
-
+"""Stretches of a line that the page shows before "more", beside the last one; see ancestors.js."""
 
 SIDE, QUALITY = 56, 35
-
+"""Side in pixels and WebP quality of a thumbnail."""
 
 AT_ONCE = 100
+"""Pictures drawn in one call, which bounds memory."""
 
 
 def ancestor_thumbnails(
@@ -33,17 +33,17 @@ def ancestor_thumbnails(
     *,
     budget: int,
 ) -> dict[int, str]:
-    """Pictures of the ancestors that the page's chains show, as far as a budget goes.
+    """Draw the ancestors that the page shows, until a budget is used up.
 
     Args:
-      run_dir: of the run.
-      run: its `run.json`.
-      family: elites and their ancestors.
-      elites: `(row in family, class index)` each.
-      budget: characters for all; those in the lines of most elites come first.
+      run_dir: Directory of the run.
+      run: Contents of the run's `run.json`.
+      family: Elites and their ancestors.
+      elites: One pair `(row in family, class index)` per elite.
+      budget: Characters for all thumbnails. Ancestors of the most elites come first.
 
     Returns:
-      Data URIs by row; none where the run kept no genomes.
+      Data URIs by row; none if the run kept no genomes.
 
     Raises:
       UserError: `genomes.npz` is damaged.
@@ -70,15 +70,16 @@ def ancestor_thumbnails(
 
 
 def shown_rows(family: Family, elites: Sequence[tuple[int, int]]) -> Int[np.ndarray, " n"]:
-    """Which ancestors stand for a stretch of a chain in one cell: those of most elites first.
+    """Return the ancestors that the page shows, the ancestors of the most elites first.
 
-    A stretch in which an elite is still alive is shown by that one's picture. The first of a line
-    is shown, too.
+    The page shows one picture per stretch of a line in one cell, and the first ancestor of a line.
+    A stretch with a living elite needs no ancestor: the page has the elite's picture.
 
     Args:
-      family: elites and their ancestors.
-      elites: `(row in family, class index)` each; a row of -1 is in no log.
+      family: Elites and their ancestors.
+      elites: One pair `(row in family, class index)` per elite. Row -1 is in no log.
     """
+    # Count how many lines show each ancestor: at once, or only after a click on "more".
     living = {row for row, _ in elites}
     at_once: Counter[int] = Counter()
     behind: Counter[int] = Counter()
@@ -96,7 +97,16 @@ def shown_rows(family: Family, elites: Sequence[tuple[int, int]]) -> Int[np.ndar
 
 
 def stretches_of(family: Family, row: int, cell: int) -> list[list[int]]:
-    """A line of ancestors, newest first, cut where it came from another cell; `[rows, ...]`."""
+    """Return a line of ancestors, newest first, cut into stretches that lie in one cell.
+
+    Args:
+      family: Elites and their ancestors.
+      row: Row of the elite; -1 for an elite that is in no log.
+      cell: Class index of the elite.
+
+    Returns:
+      Lists of rows, one per stretch.
+    """
     stretches: list[list[int]] = []
     previous = -1
     while row >= 0:

@@ -1,4 +1,4 @@
-"""How a run went, as the page's charts show it: from `metrics.csv` and the log of insertions."""
+"""Values for the page's charts, from `metrics.csv` and the log of insertions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,15 +13,13 @@ __all__ = ["confidences_at"]
 
 QUANTILES = (0.1, 0.25, 0.75, 0.9)
 
-
 THRESHOLDS = (0.5, 0.9, 0.99, 0.9999)
 
-
 POINTS, BINS = 200, 40
-
+"""Points per line, about, and bins per histogram."""
 
 SAME = 1e-4
-"""Largest difference in a median between the log's and the metrics' for the log to be whole."""
+"""Largest difference between the medians of the log and of the metrics, if the log is whole."""
 
 
 def curves_of(
@@ -30,35 +28,39 @@ def curves_of(
     *,
     cells: Sequence[int],
 ) -> dict[str, Any]:
-    """Values for the charts, ready for JSON.
+    """Return the values for the charts, ready for JSON.
 
     Args:
-      metrics: columns of `metrics.csv`.
-      events: columns of `lineage.npz`; None where there is none.
-      cells: class indices that were to be filled; an empty one counts as confidence 0.
+      metrics: Columns of `metrics.csv`.
+      events: Columns of `lineage.npz`; None if there is none.
+      cells: Class indices of the cells. An empty cell counts as confidence 0.
 
     Returns:
-      `evaluations` at which the lines are given, and for each line its values there: `lines` in
-      log-odds (median, mean, min, max; and q10 to q90, if the log holds all that happened),
-      `over`, cells at least so confident; `bins`, edges in evaluations, and within each bin
-      `replacements`, a thousand evaluations, and `switches`, the share of goal switches among
-      insertions (None where there were none).
+      A dictionary with these keys: `evaluations`, at which the lines have values; `lines`, values
+      in log-odds (median, mean, min, max; and q10 to q90, if the log is whole); `over`, numbers of
+      cells at or above each confidence; `cells`, their number; `bins`, edges in evaluations;
+      `replacements`, per thousand evaluations in each bin; `switches`, the share of goal switches
+      among the insertions of each bin that have a parent (None where there are none).
     """
     count = len(metrics["generation"])
     if not count or not cells:
         return {"evaluations": []}
+
+    # Lines from the metrics, which every run has.
     at = sample_points(metrics["evaluations"])
     evaluations = metrics["evaluations"][at]
     lines = {n: metrics[f"{n}_confidence"][at] for n in ("median", "mean", "min", "max")}
     over = {"0.99": metrics["cells_over_99"][at]}
     edges = np.linspace(0.0, float(metrics["evaluations"][-1]), BINS + 1)
+
+    # Lines from the log, if the log is whole: more of them, and more exact.
     found: dict[str, Any] = {}
     if events is not None:
         held = confidences_at(events, metrics["generation"][at], cells=cells)
         if np.abs(np.median(held, axis=1) - lines["median"]).max() <= SAME:
             levels = np.quantile(held, QUANTILES, axis=1)
             lines |= {f"q{q * 100:.0f}": v for q, v in zip(QUANTILES, levels, strict=True)}
-            # In double precision, where metrics.csv has rounded to 1.
+            # The log has double precision; metrics.csv has rounded to 1.
             lines |= {"median": np.median(held, axis=1), "min": held.min(axis=1)}
             lines |= {"max": held.max(axis=1), "mean": held.mean(axis=1)}
             over = {str(t): (held >= t).sum(axis=1) for t in THRESHOLDS}
@@ -76,7 +78,7 @@ def curves_of(
 
 
 def sample_points(evaluations: Float[np.ndarray, " n"]) -> Int[np.ndarray, " m"]:
-    """Rows to draw: evenly spaced, and more of them early on, where most happens; ascending."""
+    """Choose the rows to draw, ascending: evenly spaced, and more of them early in the run."""
     last = len(evaluations) - 1
     even = np.linspace(0, last, POINTS // 2)
     early = np.geomspace(1, last + 1, POINTS // 2) - 1
@@ -89,21 +91,28 @@ def confidences_at(
     *,
     cells: Sequence[int],
 ) -> Float[np.ndarray, "m cells"]:
-    """Every cell's confidence at the end of some generations, ascending; 0 where it was empty."""
+    """Return each cell's confidence at the end of given generations; 0 where it was empty.
+
+    Args:
+      events: Columns of `lineage.npz`.
+      generations: Generations, ascending.
+      cells: Class indices of the cells.
+    """
+    # Apply the insertions in order, and take a copy of all cells after each generation.
     order = np.argsort(events["generation"], kind="stable")
     classes, confidence = events["class_index"][order], events["confidence"][order]
     ends = np.searchsorted(events["generation"][order], generations, side="right")
     now = np.zeros(max([*cells, int(classes.max(initial=0))], default=0) + 1)
     rows, start = [], 0
     for end in ends:
-        now[classes[start:end]] = confidence[start:end]  # of equals the last is kept
+        now[classes[start:end]] = confidence[start:end]  # the last insertion into a cell counts
         rows.append(now[list(cells)])
         start = end
     return np.array(rows).reshape(len(generations), len(cells))
 
 
 def _log_odds(confidence: Float[np.ndarray, " m"]) -> list[float]:
-    """Rounded; what float32 has rounded to 1 is taken at its resolution."""
+    """Return rounded log-odds; a 1 stands for the largest confidence below 1 in float32."""
     p = np.clip(np.asarray(confidence, np.float64), 1e-6, 1.0)
     return [round(float(v), 4) for v in log_odds_of(np.where(p == 1.0, 1.0 - 2.0**-24, p))]
 
@@ -111,6 +120,7 @@ def _log_odds(confidence: Float[np.ndarray, " m"]) -> list[float]:
 def _switches(
     events: Mapping[str, np.ndarray], metrics: Mapping[str, np.ndarray], edges: np.ndarray
 ) -> list[float | None]:
+    """Return each bin's share of goal switches among insertions with a parent; None without any."""
     bred = events["parent_class"] >= 0
     when = np.interp(events["generation"], metrics["generation"], metrics["evaluations"])
     switched = is_switch(events["parent_class"], events["class_index"])

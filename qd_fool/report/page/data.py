@@ -1,4 +1,4 @@
-"""All that the report page knows about a run, as values for JSON; reads the run directory only."""
+"""The facts of a run for the report page, as values for JSON, read from the run directory."""
 
 import json
 import math
@@ -32,26 +32,26 @@ from qd_fool.runs.metrics import read_metrics
 from qd_fool.runs.stored import open_run
 
 SMALL = 4096
-"""Pixels up to which a direct genome, which is the picture, is put into the page as numbers."""
+"""Most pixels of a direct genome, which is the picture itself, that the page holds as numbers."""
 
 
 def run_data(run_dir: Path, *, page_dir: Path, budget: int) -> dict[str, Any]:
-    """A run, as the page's script reads it.
+    """Return a run in the form that the page's script reads.
 
     Args:
-      run_dir: of a run that has been finished or stopped.
-      page_dir: where the page will lie, from which full pictures are addressed.
-      budget: characters that all thumbnails may take.
+      run_dir: Directory of a run that has ended or was stopped.
+      page_dir: Directory of the page. The paths of full pictures are relative to it.
+      budget: Characters that all thumbnails may take.
 
     Raises:
-      UserError: not a run directory, or one without elites, or damaged.
+      UserError: The directory is not a run directory, has no elites, or is damaged.
     """
     stored, rows = open_run(run_dir), read_elites(run_dir)
     run, ascent = stored.record, stored.kind == "ascent"
     metrics, events = read_metrics(run_dir), read_lineage(run_dir)
     elites = [_elite(run_dir, row) for row in rows]
     cells = [e["class"] for e in elites] if ascent else list(range(stored.classes))
-    # Read when they are looked at: a thousand would fill the memory.
+    # Pictures are opened one by one when they are needed: a thousand would fill the memory.
     images = [partial(_open, run_dir, row["png"]) for row in rows]
     labels, wnids = class_labels(run, {e["class"]: e["label"] for e in elites})
     base = Path(os.path.relpath(run_dir.resolve(), page_dir.resolve())).as_posix()
@@ -74,7 +74,7 @@ def run_data(run_dir: Path, *, page_dir: Path, budget: int) -> dict[str, Any]:
 
 
 def _open(run_dir: Path, png: str) -> Image.Image:
-    """A picture, gray or RGB."""
+    """Open a picture as gray or RGB."""
     image = open_elite(run_dir, png)
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
@@ -112,23 +112,30 @@ def _lineage(
     *,
     budget: int,
 ) -> dict[str, Any]:
-    """Ancestors of all elites, and how goals were switched; without a log, what the CSV tells."""
+    """Return the ancestors of all elites and their goal switches.
+
+    Without a log of insertions, only the elites' own switches are known, from `elites.csv`.
+    """
     classes = np.array([e["class"] for e in elites], np.int64)
     parents = np.array([e["parentClass"] for e in elites], np.int64)
     facts: dict[str, Any] = {"eliteSwitches": switch_share(parents, classes)}
     if events is None or not len(events["id"]):
         return facts
+
+    # The elites and their ancestors, without lines that died out.
     family = family_of(events)
     rows = rows_of(family, np.array([e["id"] for e in elites], np.int64))
     family = subset(family, with_ancestors(family, rows))
     rows = rows_of(family, np.array([e["id"] for e in elites], np.int64))
+
+    # Each elite's number of ancestors, and of goal switches up to its last insertion.
     depth, switches = depth_and_switches(family)
-    for elite, row, own in zip(elites, rows, is_switch(parents, classes), strict=True):
+    for elite, row, last in zip(elites, rows, is_switch(parents, classes), strict=True):
         if row >= 0:
             elite |= {
                 "row": int(row),
                 "depth": int(depth[row]),
-                "switches": int(switches[row]) + int(own),
+                "switches": int(switches[row]) + int(last),
             }
     lines = list(zip(rows.tolist(), classes.tolist(), strict=True))
     confidence = [None if math.isnan(p) else float(f"{p:.6g}") for p in family.parent_confidence]
@@ -152,7 +159,7 @@ def _genomes(
     elites: Sequence[dict[str, Any]],
     images: Sequence[Look],
 ) -> dict[str, Any]:
-    """Graphs, where the encoding has such; else how the pixels are distributed."""
+    """Return graphs if the encoding has graphs, else histograms of the pixels."""
     described, why = read_genomes(run_dir, run, [elite["class"] for elite in elites])
     if described and all("nodes" in genome for genome in described):
         return {"graphs": pack_graphs(described)}

@@ -20,15 +20,16 @@ PREFIX = "archive.genomes"
 def read_genomes(
     run_dir: Path, run: dict[str, Any], cells: Sequence[int]
 ) -> tuple[list[dict[str, Any]], str]:
-    """The genomes of some cells as values for JSON.
+    """Read the genomes of some cells as values for JSON.
 
     Args:
-      run_dir: of the run.
-      run: its `run.json`.
-      cells: class indices.
+      run_dir: Directory of the run.
+      run: Contents of the run's `run.json`.
+      cells: Class indices of the cells.
 
     Returns:
-      A description a cell, and ""; or none, and why there is none: a page can do without.
+      One description per cell, and no reason. Or no descriptions, and the reason, which is empty if
+      the encoding has none: the page does not need them.
 
     Raises:
       UserError: `archive.npz` is damaged.
@@ -47,7 +48,7 @@ def read_genomes(
 
 
 def _genomes(encoding: Encoding, arrays: dict[str, np.ndarray]) -> Any:
-    """Those of all cells, in the structure that the encoding knows."""
+    """Return the genomes of all cells, in the structure of the encoding."""
 
     def leaf(path: Any, shape: Any) -> np.ndarray:
         name = jax.tree_util.keystr(path, simple=True, separator=".")
@@ -60,22 +61,22 @@ def _genomes(encoding: Encoding, arrays: dict[str, np.ndarray]) -> Any:
 
 
 def pack_graphs(graphs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Graphs for the page, a sixth as long as their JSON; `unpackGraph` of its script undoes it.
+    """Pack graphs for the page into a sixth of their JSON; the script's `unpackGraph` unpacks them.
 
     Args:
-      graphs: as `describe_graph` gives them, all of one run.
+      graphs: Graphs of one run, from `describe_graph`.
 
     Returns:
-      `head`, what they have in common; `kinds`, distinct nodes but for their ids; `nodes`, for
-      each graph `id, kind, x, y` one after the other, x = -1 where a node is not to be drawn;
-      `edges`, for each `source, target, weight`.
+      A dictionary with these keys: `head`, the facts that all graphs have in common; `kinds`, the
+      distinct nodes, without ids; `nodes`, one list `id, kind, x, y, id, ...` per graph, where y is
+      -1 if a node is not drawn; `edges`, one list `source, target, weight, source, ...` per graph.
     """
     kinds: dict[tuple[tuple[str, Any], ...], int] = {}
     nodes, edges = [], []
     for graph in graphs:
         inputs = {node["id"] for node in graph["nodes"] if node["kind"] == "input"}
         places = places_of(graph, reaching_outputs(graph) | inputs)
-        # Nothing is left of 0: layers sway.
+        # Shift the graph, so that the leftmost node is at 0: the layout moves levels to both sides.
         left = min((x for x, _ in places.values()), default=0.0)
         flat: list[float] = []
         for node in graph["nodes"]:
@@ -99,5 +100,5 @@ def _short(value: float) -> float:
 
 
 def _float32(value: float) -> float:
-    """The shortest number that float32 reads as the same."""
+    """Return the shortest decimal number that float32 reads as the same."""
     return float(str(np.float32(value)))

@@ -1,4 +1,4 @@
-"""Elites' pictures as a page holds them: thumbnails, whole pictures, histograms."""
+"""Elites' pictures in the form that a page holds: thumbnails, whole pictures, histograms."""
 
 import base64
 import io
@@ -9,8 +9,7 @@ import numpy as np
 from PIL import Image
 
 Look = Callable[[], Image.Image]
-"""Opens a picture, gray or RGB."""
-
+"""A function that opens a picture, gray or RGB."""
 
 PACKINGS = ((128, 75), (112, 60), (96, 50), (80, 40), (64, 30))
 """Side in pixels and WebP quality, from the best to the smallest."""
@@ -20,22 +19,23 @@ HISTOGRAM_BINS = 32
 
 
 def thumbnails(images: Sequence[Look], *, budget: int) -> list[str]:
-    """Data URIs: small pictures exactly as they are, others packed as well as the budget allows.
+    """Return pictures as data URIs: small pictures as they are, others as well as a budget allows.
 
     Args:
-      images: one after the other.
-      budget: characters for all of them, if one of the packings is small enough for it.
+      images: Pictures, opened one after another.
+      budget: Characters for all thumbnails. The smallest packing may exceed it.
     """
+    # Try the packings on a sample of 25 to 50 pictures, from the best to the smallest.
     sample = [look() for look in images[:: max(1, len(images) // 25)]]
     for packing in PACKINGS:
-        told = sum(len(packed(image, *packing)) for image in sample)
-        if told * len(images) <= budget * len(sample):
+        length = sum(len(packed(image, *packing)) for image in sample)
+        if length * len(images) <= budget * len(sample):
             break
     return [packed(look(), *packing) for look in images]
 
 
 def packed(image: Image.Image, side: int, quality: int) -> str:
-    """A picture as an address: as it is, up to 64 pixels; else reduced to a side, as WebP."""
+    """Return a picture as a data URI: as PNG up to 64 pixels, else reduced to `side`, as WebP."""
     data = io.BytesIO()
     if max(image.size) <= 64:
         image.save(data, "png", optimize=True)
@@ -47,19 +47,19 @@ def packed(image: Image.Image, side: int, quality: int) -> str:
 
 
 def data_uri(kind: str, data: bytes) -> str:
-    """A picture's file as an address."""
+    """Return the bytes of a picture's file as a data URI."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def whole_picture(path: Path) -> str:
-    """A PNG as it lies on disk, as an address."""
+    """Return a PNG file as a data URI."""
     return data_uri("png", path.read_bytes())
 
 
 def histogram(image: Image.Image) -> str:
-    """How many pixels have which value: a byte a bin, channel after channel, in base64.
+    """Return a histogram of the pixels' values: one byte per bin, channel after channel, in base64.
 
-    The fullest bin of all channels has 255; a bin that holds anything at all has 1 or more.
+    The fullest bin of all channels has 255. A bin that is not empty has 1 or more.
     """
     pixels = np.asarray(image)
     pixels = pixels.reshape(-1, pixels.shape[2] if pixels.ndim == 3 else 1)
@@ -68,5 +68,5 @@ def histogram(image: Image.Image) -> str:
 
 
 def pixels_of(image: Image.Image) -> str:
-    """The bytes of a picture, row after row, channels last, in base64."""
+    """Return the bytes of a picture, row after row, channels last, in base64."""
     return base64.b64encode(np.asarray(image, np.uint8).tobytes()).decode()

@@ -1,7 +1,7 @@
-"""`report.html`: one page for a run, or for two beside each other, that opens from disk.
+"""`report.html`: one page for a run, or for two runs side by side, that opens from disk.
 
-The page is a template, a stylesheet and scripts of this package, with the run's facts inside as
-JSON; it asks for nothing from outside but the full pictures, by relative path.
+The page consists of a template, a stylesheet and scripts of this package, with the run's facts as
+JSON. It loads nothing from outside but the full pictures, by relative path.
 """
 
 import json
@@ -40,15 +40,16 @@ THUMBNAILS = 5_000_000
 
 
 def write_report(run_dir: Path, *, out: Path | None = None, single_file: bool = False) -> Path:
-    """Write a run's page; with nothing else asked for, also the contact sheet that it links to.
+    """Write a run's page, and by default the contact sheet that the page links to.
 
     Args:
-      run_dir: of a run that has been finished or stopped.
-      out: the page; `report.html`, or for a single file `report_single.html`, in the directory.
-      single_file: put the full pictures into the page, too.
+      run_dir: Directory of a run that has ended or was stopped.
+      out: Path of the page. By default `report.html` in the directory of the run, or for a single
+        file `report_single.html`. If a path is given, no contact sheet is written.
+      single_file: Whether the page holds the full pictures, too.
 
     Raises:
-      UserError: not a run directory, or one without elites.
+      UserError: The directory is not a run directory, or has no elites.
     """
     read_run(run_dir)
     path = out or run_dir / ("report_single.html" if single_file else "report.html")
@@ -62,7 +63,7 @@ def write_comparison(first: Path, second: Path, *, out: Path, single_file: bool 
     """Write a page that shows two runs side by side, class by class.
 
     Raises:
-      UserError: as `write_report`; or the two have no class in common.
+      UserError: As in `write_report`; or the two runs have no class in common.
     """
     runs = [
         run_data(run_dir, page_dir=out.parent, budget=THUMBNAILS // 2)
@@ -78,9 +79,9 @@ def write_comparison(first: Path, second: Path, *, out: Path, single_file: bool 
 
 
 def _in_common(runs: Sequence[dict[str, Any]]) -> list[list[list[int]]]:
-    """Which elites are of the same class: for each class `[run, elite]`, one or two of them.
+    """Group the elites by class: for each class one or two pairs `[run, elite]`.
 
-    Classes are the same if their WNIDs are; without these, if their labels are.
+    Two classes are the same if their WNIDs are equal, or without WNIDs, if their labels are equal.
     """
     found: dict[str, list[list[int]]] = {}
     for r, run in enumerate(runs):
@@ -105,7 +106,7 @@ def _write(
         files=_files(path, run_dirs),
         style=_asset("page.css"),
         script=Markup("\n").join(_asset(name) for name in SCRIPTS),
-        # Looked at one by one: the page need not wait for them.
+        # Ancestors are in an element of their own, so that the page can open before it reads them.
         ancestors=[_json(run.pop("ancestors", {})) for run in runs],
         data=_json({"runs": runs, "tiles": _in_common(runs)}),
         pictures=[
@@ -135,15 +136,15 @@ def _asset(name: str) -> Markup:
 
 
 def _json(value: Any) -> Markup:
-    """JSON that cannot end the element it stands in, whatever its strings say."""
+    """Return JSON in which no string can end the HTML element around it."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704
 
 
 def _facts(run: StoredRun, elites: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What the page's head says in figures, by name; in words, ready to print."""
+    """Return the figures at the top of the page, by name, as text."""
     record = run.record
-    # An ascent is after those classes only that it was asked for.
+    # An ascent has only the classes that the user asked for.
     wanted = max(len(elites) if run.kind == "ascent" else run.classes, 1)
     confidence = np.zeros(wanted)
     confidence[: len(elites)] = [elite["confidence"] for elite in elites]
@@ -160,7 +161,7 @@ def _facts(run: StoredRun, elites: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def duration(seconds: float) -> str:
-    """`5.3 s`, `10 min 17 s`, `3 h 25 min`."""
+    """Return a duration as text, such as `5.3 s`, `10 min 17 s` or `3 h 25 min`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes = int(seconds // 60)
@@ -170,11 +171,12 @@ def duration(seconds: float) -> str:
 
 
 def _settings(runs: Sequence[StoredRun]) -> list[dict[str, Any]]:
-    """Rows of the table of settings: a name, one value per run, and whether they differ."""
+    """Return the rows of the table of settings: name, one value per run, whether they differ."""
+    # One table per run: the settings of the search, and facts of how it ran.
     tables = []
     for run in runs:
         record, table = run.record, run.settings
-        # Of this machine, or of how the command was called.
+        # These settings depend on the machine, or on the call of the command.
         for name in ("run_dir", "resume", "photos", "convert"):
             table.pop(name, None)
         if table.get("weights") is not None:
@@ -185,6 +187,8 @@ def _settings(runs: Sequence[StoredRun]) -> list[dict[str, Any]]:
         table["PNGs scored again differ by at most"] = record.get("png_rescored_max_difference")
         table["versions"] = ", ".join(f"{k} {v}" for k, v in record["versions"].items())
         tables.append(table)
+
+    # Join the tables by name, without settings that no run has.
     names = list(dict.fromkeys(name for table in tables for name in table))
     rows = []
     for name in names:
@@ -202,7 +206,7 @@ def _settings(runs: Sequence[StoredRun]) -> list[dict[str, Any]]:
 
 
 def _files(path: Path, run_dirs: Sequence[Path]) -> list[str]:
-    """Files of the run that lie beside its page."""
+    """Return the names of the run's files that lie beside the page, for links."""
     if len(run_dirs) > 1 or run_dirs[0].resolve() != path.parent.resolve():
         return []
     names = ("contact_sheet.png", "elites.csv", "metrics.csv", "lineage.npz", "run.json")

@@ -49,7 +49,7 @@ def test_what_is_refused(run_dir, tmp_path, transfer, tiny):
     gray = tmp_path / "gray"
     gray.mkdir()
     Image.new("L", (40, 40)).save(gray / "0001_x.png")
-    assert "0001_x.png: its mode is L, expected RGB" in refused(gray)
+    assert "0001_x.png: the mode is L, expected RGB" in refused(gray)
     exact = tmp_path / "exact"
     exact.mkdir()
     write_image(exact / "0001_x.png", picture(1, side=32))

@@ -103,7 +103,7 @@ def test_a_cycle_is_told(graph):
     bad["nodes"] += new
     for s, t in ((901, 902), (902, 901)):
         bad["edges"].append({"source": s, "target": t, "weight": 1.0})
-    with pytest.raises(UserError, match="its edges form a cycle through"):
+    with pytest.raises(UserError, match="the edges form a cycle through"):
         read_graph(bad, source="x")
 
 

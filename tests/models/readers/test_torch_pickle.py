@@ -54,7 +54,7 @@ def test_nothing_runs(place, protocol, tmp_path):
         read_weights(path)
     assert not marker.exists()
     if not (place == "alone" and protocol < 2):  # which is no sign of a pickle
-        assert "evil.pth: its pickle asks for 'posix.system', which" in str(caught.value)
+        assert "evil.pth: the pickle asks for 'posix.system', which" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_it_asks_for_is_named(body, named):
     for data in of_both(body):
         with pytest.raises(UserError) as caught:
             parse(data)
-        assert f"F: its pickle asks for {named}" in str(caught.value)
+        assert f"F: the pickle asks for {named}" in str(caught.value)
         assert "\n" not in str(caught.value)
 
 
@@ -141,7 +141,7 @@ def test_the_registry_of_extensions():
 def test_sense(body):
     with pytest.raises(UserError) as caught:
         parse(zipped(body))
-    told = ("damaged PyTorch file (its pickle makes no sense", "uses the opcode POP_MARK")
+    told = ("damaged PyTorch file (the pickle makes no sense", "uses the opcode POP_MARK")
     assert any(words in str(caught.value) for words in told)
 
 
@@ -153,7 +153,7 @@ def test_one_sentence_at_the_command(tmp_path, capsys):
     told = capsys.readouterr()
     assert told.out == ""
     (line,) = told.err.splitlines()
-    assert "evil.pth: its pickle asks for 'posix.system'" in line
+    assert "evil.pth: the pickle asks for 'posix.system'" in line
     assert not marker.exists()
 
 
@@ -185,7 +185,7 @@ BOMBS = {
 
 
 def test_the_length_of_a_pickle():
-    with pytest.raises(UserError, match=r"its pickle is longer than 4194304 bytes: not read"):
+    with pytest.raises(UserError, match=r"the pickle is longer than 4194304 bytes: not read"):
         parse(zipped(BOMBS["a long pickle"]))
 
 

@@ -237,7 +237,7 @@ def _settings(config: RetrainConfig, scorer: Scorer, evolution: EvolveConfig) ->
 def _check_resumable(run_dir: Path, settings: dict[str, Any], config: RetrainConfig) -> None:
     """Refuse to continue without --resume, or with other settings."""
     path = run_dir / "settings.json"
-    if not may_resume(run_dir, resume=config.resume, what="retraining") or not path.exists():
+    if not may_resume(run_dir, resume=config.resume, kind="retraining") or not path.exists():
         return
     found = read_json(path)
     if not isinstance(found, dict) or not isinstance(stored := found.get("config"), dict):

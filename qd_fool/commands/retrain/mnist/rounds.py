@@ -94,7 +94,7 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
       UserError: Bad settings, a directory in use, or no MNIST. Nothing is overwritten.
     """
     say = console.print
-    resuming = may_resume(run_dir, resume=config.resume, what="retraining")
+    resuming = may_resume(run_dir, resume=config.resume, kind="retraining")
     planned = plan_mnist(config)
     stored = read_run(run_dir) if resuming else None
     if stored:

@@ -43,27 +43,27 @@ def tell(
       log_offspring: Whether the log holds the offspring that competed, with their genomes.
 
     Returns:
-      The run after the generation, and what the generation leaves for the log.
+      The run after the generation, and the generation's row of the log.
     """
     scores = jnp.asarray(scores)
 
-    # What each individual bids for each cell. Those that only fill a chunk up bid nothing.
+    # Each individual's bid for each cell. Individuals that only fill a chunk up bid nothing.
     competes = batch_indices(state, offspring, batch_size=config.batch_size) < config.batch_size
     bids = competing_fitness(scores, rule=config.archive_rule)
     bids = jnp.where(competes[:, None], bids, -jnp.inf)
 
-    # What is reported of the batch as a whole.
+    # Facts of the batch as a whole: whether any score was bad, and how many mutations were skipped.
     bad = jnp.any(competes[:, None] & ~jnp.isfinite(scores))
     refused = jnp.int32(0)
     if encoding.refusals is not None:
         refusals = encoding.refusals(offspring.genomes).astype(jnp.int32)
         refused = jnp.sum(jnp.where(competes, refusals, 0), dtype=jnp.int32)
 
-    # From here on, all devices compute the same.
+    # Gather the shares of all devices. From here on, all devices compute the same.
     if axis:
         offspring, bids, bad, refused = _gather(offspring, bids, bad, refused, axis=axis)
 
-    # The competition.
+    # The competition: the best bid for each cell replaces the elite, if it is better.
     before = state.archive
     archive, inserted = insert(before, offspring, fitness=bids, generation=state.generation)
 
@@ -98,8 +98,8 @@ def _gather(
     *,
     axis: str,
 ) -> tuple[Offspring, Float[Array, "all cells"], Bool[Array, ""], Int[Array, ""]]:
-    """The devices' offspring and bids side by side, in order, and the facts of the whole batch."""
-    # Where there are fewer cells than individuals, only those that could win one travel.
+    """Join the devices' offspring and bids in order, and the facts of the whole batch."""
+    # If there are fewer cells than individuals, send only the individuals that could win a cell.
     if bids.shape[0] > bids.shape[1]:
         keep = shortlist(bids)
         offspring, bids = jax.tree.map(lambda a: a[keep], (offspring, bids))
@@ -112,6 +112,6 @@ def _gather(
 
 
 def _competitors(offspring: Offspring, bids: Float[Array, "n cells"]) -> Offspring:
-    """Offspring, with id -1 for those that bid for nothing."""
+    """Return the offspring, with id -1 for individuals that bid for no cell."""
     competes = jnp.any(bids > -jnp.inf, axis=1)
     return dataclasses.replace(offspring, id=jnp.where(competes, offspring.id, -1))

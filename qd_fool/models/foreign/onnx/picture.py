@@ -1,0 +1,189 @@
+"""How a picture enters a network: its layout, size, channels and scale, read from the file."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from qd_fool.errors import UserError
+from qd_fool.models.foreign.onnx.graph import Graph, Input
+from qd_fool.models.foreign.onnx.values import Laid, channels_last, lay
+from qd_fool.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+
+LAYOUTS, CHANNELS = ("auto", "nchw", "nhwc"), ("auto", "rgb", "bgr", "gray")
+
+LARGEST = 4096
+"""Longest side of an input, in pixels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """What the network's input is.
+
+    Attributes:
+      layout: "nchw" or "nhwc".
+      size: Side in pixels.
+      channels: "rgb", "bgr" or "gray".
+      depth: Channels that the network takes; 3 for a gray picture that is given three times.
+      mean: One number per channel of the network, in its order, 0..255.
+      std: One number per channel of the network, in its order.
+      batch: Pictures that the file is bound to take at once; None where it leaves that open.
+    """
+
+    layout: str
+    size: int
+    channels: str
+    depth: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    batch: int | None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of a picture that is shown."""
+        return (self.size, self.size, 1 if self.channels == "gray" else self.depth)
+
+    @property
+    def black(self) -> tuple[float, ...]:
+        """The mean, in the order of the picture's channels."""
+        if self.channels == "gray":
+            return (sum(self.mean) / len(self.mean),)
+        return self.mean[::-1] if self.channels == "bgr" else self.mean
+
+    def preprocess(
+        self, images: Float[Array, "n size size channels"]
+    ) -> Float[Array, "n size size depth"]:
+        """`(pixel - mean) / std`, in the network's order of channels."""
+        x = images[..., ::-1] if self.channels == "bgr" else images
+        if self.depth > x.shape[-1]:
+            x = jnp.repeat(x, self.depth, axis=-1)
+        mean = jnp.asarray(self.mean, x.dtype)[None, None, None]
+        scale = jnp.asarray([1 / value for value in self.std], x.dtype)[None, None, None]
+        return (x - mean) * scale
+
+    def enter(self, x: Float[Array, "n size size depth"]) -> Laid:
+        """The network's input as ONNX counts its axes; no number moves."""
+        return Laid(x, channels_last(4)) if self.layout == "nchw" else lay(x)
+
+
+def read_picture(
+    graph: Graph,
+    *,
+    layout: str,
+    input_size: int | None,
+    channels: str,
+    mean: float | Sequence[float] | None,
+    std: float | Sequence[float] | None,
+    source: str,
+) -> Picture:
+    """What the file tells of its input, the rest from flags.
+
+    Args:
+      graph: With its inputs.
+      layout: One of `LAYOUTS`.
+      input_size: Side in pixels, where the file leaves it open.
+      channels: One of `CHANNELS`.
+      mean: One number, or one per channel in the network's order; None for the usual.
+      std: One number, or one per channel in the network's order; None for the usual.
+      source: Name of the file, for errors.
+
+    Raises:
+      UserError: The input is no square picture, or file and flags disagree.
+    """
+    _check_choice("--layout", layout, LAYOUTS)
+    _check_choice("--channels", channels, CHANNELS)
+    if len(graph.inputs) != 1:
+        names = ", ".join(given.name for given in graph.inputs)
+        raise UserError(f"{source}: {len(graph.inputs)} inputs ({names}): expected one picture")
+    given = graph.inputs[0]
+    shape = given.shape if given.shape is not None else (None,) * 4
+    if len(shape) != 4:
+        raise UserError(
+            f"{source}: the input {given.name!r} has {len(shape)} axes: expected four, "
+            "pictures, channels, height and width"
+        )
+    if layout == "auto":
+        layout = "nhwc" if shape[3] in (1, 3) and shape[1] not in (1, 3) else "nchw"
+    depth, sides = (shape[1], shape[2:]) if layout == "nchw" else (shape[3], shape[1:3])
+    depth = depth if depth is not None else (1 if channels == "gray" else 3)
+    if depth not in (1, 3):
+        raise UserError(
+            f"{source}: the input {given.name!r} of shape {_shown(shape)} has {depth} channels in "
+            f"the layout {layout}: expected 1 or 3"
+        )
+    if channels == "auto":
+        channels = "gray" if depth == 1 else "rgb"
+    elif channels != "gray" and depth == 1:
+        raise UserError(f"--channels {channels}: the network of {source} takes gray pictures")
+    size = _side(given, sides, input_size, source=source)
+    usual = _usual(given, depth)
+    return Picture(
+        layout=layout,
+        size=size,
+        channels=channels,
+        depth=depth,
+        mean=_per_channel("--mean", mean, usual[0], depth),
+        std=_per_channel("--std", std, usual[1], depth, positive=True),
+        batch=shape[0],
+    )
+
+
+def _check_choice(flag: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UserError(f"{flag} is {value!r}: expected one of {', '.join(known)}")
+
+
+def _shown(shape: Sequence[int | None]) -> str:
+    return "x".join("?" if n is None else str(n) for n in shape)
+
+
+def _side(given: Input, sides: Sequence[int | None], input_size: int | None, *, source: str) -> int:
+    """The side of a square input."""
+    known = [side for side in sides if side is not None]
+    if len(set(known)) > 1:
+        raise UserError(
+            f"{source}: the input {given.name!r} is {_shown(sides)} pixels: only square inputs "
+            "are taken for now"
+        )
+    if not known and input_size is None:
+        raise UserError(
+            f"{source}: the file leaves open how large its pictures are: say so with --input-size"
+        )
+    size = known[0] if known else input_size
+    if input_size is not None and size != input_size:
+        raise UserError(f"--input-size {input_size}: the network of {source} takes {size} pixels")
+    if size is None or not 1 <= size <= LARGEST:
+        raise UserError(f"{source}: pictures of {size} pixels: expected 1 to {LARGEST}")
+    return size
+
+
+def _usual(given: Input, depth: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """ImageNet's mean and deviation for colour, 0..1 for gray, bytes where the input is bytes."""
+    if given.dtype in ("uint8", "int8", "int32", "int64"):
+        return (0.0,) * depth, (1.0,) * depth
+    if depth == 1:
+        return (0.0,), (255.0,)
+    return tuple(255 * v for v in IMAGENET_MEAN), tuple(255 * v for v in IMAGENET_STD)
+
+
+def _per_channel(
+    flag: str,
+    value: float | Sequence[float] | None,
+    usual: tuple[float, ...],
+    depth: int,
+    *,
+    positive: bool = False,
+) -> tuple[float, ...]:
+    """One number per channel."""
+    if value is None:
+        return usual
+    values = tuple(float(v) for v in (value if isinstance(value, Sequence) else (value,)))
+    values = values * depth if len(values) == 1 else values
+    if len(values) != depth:
+        raise UserError(f"{flag}: {len(values)} numbers: expected one, or one per channel")
+    if not all(abs(v) < 1e9 and (v > 0 or not positive) for v in values):
+        raise UserError(
+            f"{flag} is {values}: expected {'positive' if positive else 'finite'} numbers"
+        )
+    return values

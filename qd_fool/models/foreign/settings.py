@@ -1,0 +1,69 @@
+"""How a network that is not the zoo's is named, and what is in its pictures. No JAX here."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from qd_fool.errors import UserError
+
+Layout = Literal["auto", "nchw", "nhwc"]
+Channels = Literal["auto", "rgb", "bgr", "gray"]
+Outputs = Literal["auto", "logits", "probabilities"]
+
+READERS = {"onnx": "qd_fool.models.foreign.onnx.load:from_onnx"}
+"""Function that reads a network, by the word before the colon of its name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureSettings:
+    """What a file does not say about the pictures that its network takes.
+
+    Attributes:
+      labels: File with one label per line; None for the file's own labels, or ImageNet's.
+      input_size: Side of the network's input in pixels; None for the file's.
+      layout: Order of the input's axes.
+      channels: Order of the picture's channels, as the network takes them.
+      mean: Number or numbers, separated by commas, in 0..255: `(pixel - mean) / std`.
+      std: Number or numbers, separated by commas.
+      outputs: Kind of numbers that come out.
+      output: Name of the output to read; None where there is one.
+    """
+
+    labels: Path | None = None
+    input_size: int | None = None
+    layout: Layout = "auto"
+    channels: Channels = "auto"
+    mean: str | None = None
+    std: str | None = None
+    outputs: Outputs = "auto"
+    output: str | None = None
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a network's name is `KIND:PLACE` of a kind that is read from somebody's file.
+
+    Args:
+      name: Name of the network, as `--model` takes it.
+    """
+    return name.partition(":")[0] in READERS and ":" in name
+
+
+def numbers(text: str | None, flag: str) -> float | tuple[float, ...] | None:
+    """One number, or one per channel, from a text with commas.
+
+    Args:
+      text: Text, or None.
+      flag: Name of the flag, for the error.
+
+    Raises:
+      UserError: Something else than numbers.
+    """
+    if text is None:
+        return None
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if len(found) not in (1, 3):
+        raise UserError(f"{flag} is {text}: expected one number, or three separated by commas")
+    return found[0] if len(found) == 1 else found
