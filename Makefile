@@ -48,12 +48,18 @@ run-mnist: $(VENV)/.run ## evolve ten fooling digits against LeNet, with each en
 		--generations $(GENERATIONS) --seed $(SEED) \
 		$(if $(RUN_DIR),--run-dir $(RUN_DIR)$(if $(word 2,$(ENCODING)),/$(e))) $(ARGS) &&) true
 
-# Unset options depend on the machine: see `qd-fool evolve --help`. The same command again continues the run.
+# PRESET: fast finds most per evaluation and is the default without an accelerator; paper is the original's search, and the default with one.
+# The same command again continues the run. A run without the preset in its name, from an earlier version, continues with its own settings.
+ASKED := $(PRESET)
 run-imagenet: MODEL := $(or $(MODEL),efficientnet-lite0)
 run-imagenet: ENCODING := $(or $(ENCODING),cppn)
-run-imagenet: RUN_DIR := $(or $(RUN_DIR),runs/imagenet-$(MODEL)-$(ENCODING)$(if $(BATCH),-batch$(BATCH))$(if $(CROPS),-crops$(CROPS))-$(SEED))
-run-imagenet: $(VENV)/.imagenet ## evolve one fooling image per ImageNet class (MODEL, ENCODING, GENERATIONS, BATCH, CROPS, SEED, RUN_DIR, ARGS)
+run-imagenet: PRESET := $(or $(PRESET),$(if $(or $(shell command -v nvidia-smi 2>/dev/null),$(findstring tpu,$(EXTRAS))),paper,fast))
+run-imagenet: REST := $(if $(BATCH),-batch$(BATCH))$(if $(CROPS),-crops$(CROPS))-$(SEED)
+run-imagenet: EARLIER := $(if $(ASKED),,runs/imagenet-$(MODEL)-$(ENCODING)$(REST))
+run-imagenet: RUN_DIR := $(or $(RUN_DIR),$(if $(and $(EARLIER),$(wildcard $(EARLIER)/run.json)),$(EARLIER),runs/imagenet-$(MODEL)-$(ENCODING)-$(PRESET)$(REST)))
+run-imagenet: $(VENV)/.imagenet ## evolve one fooling image per ImageNet class (MODEL, ENCODING, PRESET=fast|paper, GENERATIONS, BATCH, CROPS, SEED, RUN_DIR, ARGS)
 	$(BIN)/qd-fool evolve --model $(MODEL) --encoding $(ENCODING) --seed $(SEED) \
+		$(if $(wildcard $(RUN_DIR)/run.json),,--preset $(PRESET)) \
 		$(if $(GENERATIONS),--generations $(GENERATIONS)) $(if $(BATCH),--batch-size $(BATCH)) \
 		$(if $(CROPS),--crops $(CROPS)) --run-dir $(RUN_DIR) --resume $(ARGS)
 

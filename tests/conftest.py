@@ -31,8 +31,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--costs", metavar="FILE", help="CPU seconds and compilations of each test")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Start JAX, unless this process only hands tests to workers."""
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start JAX, unless this process only hands tests to workers.
+
+    Last of all, so that what runs at import counts as covered.
+    """
+    config = session.config
     worker = getattr(config, "workerinput", None)
     if worker is None and config.getoption("dist", "no") != "no":
         return
@@ -63,7 +68,23 @@ def _start_jax() -> None:
 FOLDERS = ("tests/commands/ascend", "tests/commands/transfer")
 """Their files share a fixture of the session and are run by one worker."""
 
-LONGEST: tuple[str, ...] = ()
+LONGEST = (
+    "tests/commands/evolve/test_imagenet_run.py",
+    "tests/map_elites/test_many_seeds.py",
+    "tests/map_elites/test_generation.py",
+    "tests/scoring/test_gradients.py",
+    "tests/commands/retrain/imagenet/test_rounds.py",
+    "tests/models/test_imagenet.py",
+    "tests/encodings/cppn/test_mutation.py",
+    "tests/models/architectures/test_alexnet.py",
+    "tests/encodings/cppn/test_drawing.py",
+    "tests/encodings/cppn/test_encoding.py",
+    "tests/encodings/test_contract.py",
+    "tests/test_notebooks.py",
+    "tests/report/page/test_in_browser.py",
+    "tests/commands/ascend",
+    "tests/commands/transfer",
+)
 """Files and folders that take longest: begun first, lest one worker is at them when the other has
 nothing left. `--costs` measures."""
 

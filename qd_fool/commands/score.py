@@ -6,11 +6,10 @@ import sys
 import numpy as np
 from rich.console import Console
 
-from qd_fool.commands.common.foreign import picture_settings
+from qd_fool.commands.common.networks import load_network
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.config import ScoreConfig
 from qd_fool.errors import UserError, check_range
-from qd_fool.models import load_scorer
 from qd_fool.models.network import default_chunk
 from qd_fool.runs.pictures import read_image
 from qd_fool.scoring.crops import check_crops
@@ -30,13 +29,7 @@ def score_files(config: ScoreConfig, *, console: Console) -> None:
     if not config.images:
         raise UserError("score needs at least one image file")
     check_range(config, "top", least=1)
-    scorer = load_scorer(
-        config.model,
-        weights=config.weights,
-        mean=config.mean,
-        precision=config.precision,
-        picture=picture_settings(config),
-    )
+    scorer = load_network(config.model, config)
     channels = scorer.image_shape[2]
     pictures = [read_image(path, channels=channels) for path in config.images]
     for path, picture in zip(config.images, pictures, strict=True):

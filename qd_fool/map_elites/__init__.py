@@ -41,7 +41,7 @@ donated: the archive is updated in place. Devices wait for each other once per g
 that is why `step` has no state outside its arguments, and why choices that depend on the generation
 do not depend on the seed.
 
-`config` has the settings, `state` the arrays, `generation` the step, `competition` its end, and
+`config` has the settings, `state` the arrays, `generation` the step, `generation_end` its end, and
 `whole_run` the call that `qd_fool.evolve` is.
 """
 
@@ -50,7 +50,6 @@ from typing import TYPE_CHECKING
 from qd_fool.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from qd_fool.map_elites.competition import tell
     from qd_fool.map_elites.config import (
         MapElitesConfig,
         counted_evaluations,
@@ -58,6 +57,7 @@ if TYPE_CHECKING:
         offspring_of,
     )
     from qd_fool.map_elites.generation import ask, improve, score, step
+    from qd_fool.map_elites.generation_end import tell
     from qd_fool.map_elites.segments import make_segment, raise_if_bad, segment_lengths
     from qd_fool.map_elites.state import EvolutionState, GenerationLog, init
     from qd_fool.map_elites.whole_run import evolve
@@ -80,7 +80,7 @@ else:
             "score": "qd_fool.map_elites.generation",
             "segment_lengths": "qd_fool.map_elites.segments",
             "step": "qd_fool.map_elites.generation",
-            "tell": "qd_fool.map_elites.competition",
+            "tell": "qd_fool.map_elites.generation_end",
         },
     )
 

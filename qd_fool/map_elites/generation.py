@@ -21,8 +21,8 @@ from qd_fool.archive import Offspring
 from qd_fool.devices.chunks import map_chunks
 from qd_fool.encodings import Encoding
 from qd_fool.encodings.randomness import run_key
-from qd_fool.map_elites.competition import tell
 from qd_fool.map_elites.config import MapElitesConfig, build_emitters, emitter_table
+from qd_fool.map_elites.generation_end import tell
 from qd_fool.map_elites.state import EvolutionState, GenerationLog, batch_indices
 from qd_fool.models.network import Network
 from qd_fool.scoring.log_odds import log_odds

@@ -121,7 +121,7 @@ def test_films_that_cannot_be(run_dir, pruned, tmp_path, capsys, monkeypatch):
         (("--class", "zebra"), "'zebra' is none of the 12 classes"),
         (("--frames", "0"), "--frames is 0: expected 1 or more"),
         (("--seconds", "0"), "--seconds is 0.0: expected more than 0"),
-        (("--seconds", "0.01"), "are more than 30 a second"),
+        (("--seconds", "0.01"), "are more than 30 per second"),
         (("--size", "9"), "--size is 9: expected 64 to 4096"),
     ):
         assert told in refused(capsys, "film", run_dir, *flags)

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from qd_fool.encodings.variation import mutate, mutation_threshold, polynomial_step, sbx
+from qd_fool.encodings import variation
+from qd_fool.encodings.variation import mutation_threshold
+
+# Each compiled as one program, not operation by operation.
+polynomial_step = jax.jit(variation.polynomial_step, static_argnames="eta")
+mutate, sbx = jax.jit(variation.mutate), jax.jit(variation.sbx)
 
 
 def original_step(u, eta):

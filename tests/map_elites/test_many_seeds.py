@@ -33,9 +33,9 @@ def setting():
     """Half by gradient, as retraining has it."""
     shares = (
         Share("variation", 1.0, VariationSettings()),
-        Share("gradient", 1.0, GradientSettings(steps=2)),
+        Share("gradient", 1.0, GradientSettings(steps=2, rate=4.0)),
     )
-    return tiny(batch_size=8, emitters=shares)
+    return tiny(batch_size=18, emitters=shares)  # as emitters/test_contract.py has it
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_one_program_for_all_networks():
 
     scorer, encoding, config = tiny(dataclasses.replace(linear, apply=apply), batch_size=4)
     mesh = make_mesh(1)
-    some = make_seed_evolution(scorer, encoding, config, generations=1, mesh=mesh)
+    some = make_seed_evolution(scorer, encoding, config, generations=5, mesh=mesh)
     first = some(replicate(scorer.params, mesh), SEEDS)
     once = len(traces)
     second = some(replicate(jnp.flip(scorer.params), mesh), SEEDS + np.uint32(1))

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from tiny import CLASSES, SIZE, assert_equal, compiled, linear_scorer, run, tiny, tiny_encoding
+from tiny import CLASSES, SIZE, assert_equal, compiled, linear_scorer, run, tiny
 
 import qd_fool
 from qd_fool import map_elites as me
@@ -14,26 +14,35 @@ from qd_fool.errors import UserError
 from qd_fool.map_elites.segments import make_segment
 
 
-@pytest.mark.parametrize("rule", ["all", "argmax"])
-@pytest.mark.parametrize(("batch", "classes"), [(20, 5), (6, 26), (7, 5)])
-def test_same_bits_on_1_2_and_4_devices(rule, batch, classes):
+@pytest.mark.parametrize(
+    ("rule", "batch", "classes", "others"),
+    [
+        ("all", 20, 5, [4]),
+        ("all", 6, 26, [2]),
+        ("all", 7, 5, [3]),
+        ("argmax", 7, 5, [4]),
+        pytest.param("all", 7, 5, [2, 4], marks=pytest.mark.long),
+        pytest.param("argmax", 20, 5, [2, 4], marks=pytest.mark.long),
+        pytest.param("argmax", 6, 26, [2, 4], marks=pytest.mark.long),
+    ],
+)
+def test_same_bits_on_1_2_and_4_devices(rule, batch, classes, others):
     """More and fewer offspring than cells; batches that do not fill their chunks."""
     setup = tiny(linear_scorer(classes=classes), batch_size=batch, archive_rule=rule)
     one, log = run(*setup)
     assert log.replacements[-1] > 0
-    for devices in (2, 3, 4) if batch == 7 else (4,):
+    for devices in others:
         other, other_log = run(*setup, devices=devices)
         assert_equal(one, other)
         assert_equal(log, other_log)
 
 
-def test_same_bits_on_1_2_and_4_devices_with_lenet():
+def test_same_bits_on_1_and_4_devices_with_lenet():
     scorer = qd_fool.load_scorer("lenet")
     encoding = qd_fool.make_encoding("direct", scorer.image_shape)
-    config = me.MapElitesConfig(batch_size=200, chunk=50)
-    one, _ = run(scorer, encoding, config, cut=(5,))
-    for devices in (2, 4):
-        assert_equal(one, run(scorer, encoding, config, devices=devices, cut=(5,))[0])
+    config = me.MapElitesConfig(batch_size=40, chunk=10)
+    one, _ = run(scorer, encoding, config, cut=(3,))
+    assert_equal(one, run(scorer, encoding, config, devices=4, cut=(3,))[0])
 
 
 def test_segments_cut_differently_give_the_same():
@@ -97,13 +106,14 @@ def test_pictures_too_small_are_refused_before_compiling():
 
 @pytest.mark.parametrize("name", ["direct", "cppn"])
 def test_a_users_jax_settings_do_not_matter(name):
-    scorer, _, config = tiny()
-    setup = scorer, tiny_encoding(name, scorer.image_shape), config
-    plain, _ = run(*setup)
+    """With the settings of `emitters/test_contract.py`, whose program this is."""
+    scorer, encoding, config = tiny(encoding=name, batch_size=8, chunk=2)
+    short = {"devices": 2, "cut": (4,), "length": 4}
+    plain, _ = run(scorer, encoding, config, **short)
     # A copy of the scorer has programs of its own.
     with jax.enable_x64(True):
-        wide, _ = run(dataclasses.replace(scorer), *setup[1:])
+        wide, _ = run(dataclasses.replace(scorer), encoding, config, **short)
     with jax.default_prng_impl("rbg"):
-        other, _ = run(dataclasses.replace(scorer), *setup[1:])
+        other, _ = run(dataclasses.replace(scorer), encoding, config, **short)
     assert_equal(plain, wide)
     assert_equal(plain, other)

@@ -4,7 +4,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from qd_fool.models.foreign.settings import Channels, Layout, Outputs, PictureSettings
+from qd_fool.models.foreign.settings import (
+    Channels,
+    Layout,
+    Outputs,
+    PictureSettings,
+    is_foreign,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +45,8 @@ def picture_settings(config: Any) -> PictureSettings:
     """
     names = [field.name for field in dataclasses.fields(Pictured)]
     given = {name: getattr(config, name) for name in names}
-    mean = getattr(config, "mean", None)
+    model = str(getattr(config, "model", None) or getattr(config, "name", ""))
+    mean = config.mean if is_foreign(model) else None  # of the zoo's networks it is a file
     return PictureSettings(**given, mean=None if mean is None else str(mean))
 
 

@@ -3,8 +3,10 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from qd_fool.choices import Joint, Precision
+from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.errors import UserError
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.models.foreign.settings import PictureSettings, is_foreign
@@ -57,6 +59,25 @@ class Networks:
             picture=self.picture,
         )
         return join_scorers(scorers, rule=self.joint)
+
+
+def load_network(name: str, settings: Any) -> Scorer:
+    """The one network of a command, read as its flags say.
+
+    Args:
+      name: Name of the network.
+      settings: Settings of the command, with `weights`, `mean` and `precision`; it is `Pictured`.
+
+    Raises:
+      UserError: as `load_scorer`.
+    """
+    return load_scorer(
+        name,
+        weights=settings.weights,
+        mean=settings.mean,
+        precision=settings.precision,
+        picture=picture_settings(settings),
+    )
 
 
 def load_networks(

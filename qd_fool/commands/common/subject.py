@@ -122,7 +122,10 @@ def _stored_picture(run: StoredRun) -> PictureSettings:
     """The stored facts about the pictures of a user's network."""
     usual = PictureSettings()
     found: dict[str, Any] = {}
+    foreign = is_foreign(_field(run, "model", str))
     for field in dataclasses.fields(PictureSettings):
+        if field.name == "mean" and not foreign:  # a file, which the network itself reads
+            continue
         kind = int if field.name == "input_size" else str
         value = _field(run, field.name, kind, getattr(usual, field.name))
         found[field.name] = Path(value) if field.name == "labels" and value else value

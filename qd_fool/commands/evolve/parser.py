@@ -9,7 +9,7 @@ import tyro
 
 from qd_fool.commands.common.settings import flag
 from qd_fool.commands.evolve.config import EvolveConfig
-from qd_fool.commands.evolve.flags import settings_used
+from qd_fool.commands.evolve.parts import settings_used
 from qd_fool.registry import Setting, all_settings
 
 Hidden = tyro.conf.Suppress[tyro.conf.Fixed[Any]]

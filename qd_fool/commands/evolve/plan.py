@@ -9,7 +9,7 @@ from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.commands.common.networks import Networks
 from qd_fool.commands.common.subject import Subject, make_subject
 from qd_fool.commands.evolve.config import CPU_MINUTES, EvolveConfig, record_of_run
-from qd_fool.commands.evolve.flags import emitter_shares, encoding_settings
+from qd_fool.commands.evolve.parts import emitter_shares, encoding_settings
 from qd_fool.commands.evolve.presets import MANY_CLASSES, with_preset
 from qd_fool.encodings import make_encoding
 from qd_fool.map_elites.config import (

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any, Literal, get_args
 
 from qd_fool.commands.evolve.config import EvolveConfig
-from qd_fool.commands.evolve.flags import EMITTERS_BY_DEFAULT, all_filled
+from qd_fool.commands.evolve.parts import EMITTERS_BY_DEFAULT, all_filled
 from qd_fool.encodings.table import ENCODINGS
 from qd_fool.errors import UserError
 from qd_fool.models.zoo import entry_of

@@ -14,7 +14,7 @@ from qd_fool.commands.common.settings import (
     refuse_differences,
 )
 from qd_fool.commands.evolve.config import EvolveConfig, record_of_run
-from qd_fool.commands.evolve.flags import settings_used
+from qd_fool.commands.evolve.parts import settings_used
 from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.commands.evolve.presets import with_preset
 from qd_fool.registry import all_settings

@@ -6,12 +6,11 @@ import sys
 import numpy as np
 from rich.console import Console
 
-from qd_fool.commands.common.foreign import picture_settings
+from qd_fool.commands.common.networks import load_network
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.config import CheckModel
 from qd_fool.data.photographs import class_of, list_photographs, read_photographs
 from qd_fool.errors import UserError
-from qd_fool.models import load_scorer
 from qd_fool.models.network import default_chunk
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.score import SCORE_AT_ONCE, score_function
@@ -31,13 +30,7 @@ def check_model(action: CheckModel, *, console: Console, errors: Console, as_jso
     Raises:
       UserError: The network does not have ImageNet's classes, or a photograph cannot be read.
     """
-    scorer = load_scorer(
-        action.name,
-        weights=action.weights,
-        mean=action.mean,
-        precision=action.precision,
-        picture=picture_settings(action),
-    )
+    scorer = load_network(action.name, action)
     if not scorer.wnids:
         raise UserError(
             f"{action.name} does not have ImageNet's classes: its accuracy on photographs cannot "

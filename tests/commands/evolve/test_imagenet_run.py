@@ -86,7 +86,10 @@ def tiny(tiny_network):
     return (*tiny_network, "--batch-size", 8, "--devices", 2)
 
 
-@pytest.mark.parametrize(("encoding", "crops"), [("cppn", 10), ("direct", 1)])
+# Runs of direct genomes are resumed in `test_start.py` and `test_loop.py`, too.
+@pytest.mark.parametrize(
+    ("encoding", "crops"), [("cppn", 10), pytest.param("direct", 1, marks=pytest.mark.long)]
+)
 def test_resume_goes_on_to_the_same_bits_on_any_devices(tmp_path, tiny, encoding, crops):
     flags = (*tiny, "--encoding", encoding, "--crops", crops)
     assert evolve(tmp_path / "a", *flags, "--generations", 3, "--devices", 4) == 0
@@ -102,12 +105,13 @@ def test_resume_goes_on_to_the_same_bits_on_any_devices(tmp_path, tiny, encoding
 
 def test_minutes_pause_a_run_and_resume_goes_on(tmp_path, tiny, capsys):
     run = tmp_path / "paused"
-    assert evolve(run, *tiny, "--encoding", "direct", "--minutes", 0.0001) == 0
+    flags = ("--encoding", "direct", "--generations", 5000, "--minutes", 0.0001)
+    assert evolve(run, *tiny, *flags) == 0
     said = capsys.readouterr().err
     command = f"qd-fool evolve --resume --run-dir {run}"
     assert f"0.0001 minutes are over; continue with: {command}" in said
     record = json.loads((run / "run.json").read_text())
-    assert (record["status"], record["generations"]) == ("paused", 200)
+    assert (record["status"], record["generations"]) == ("paused", 5000)
     assert "at its time limit" in (run / "report.html").read_text()
     done = record["generations_done"]
     assert evolve(run, "--resume", "--generations", done + 1, "--minutes", 5) == 0

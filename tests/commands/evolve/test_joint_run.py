@@ -22,7 +22,8 @@ def networks(tmp_path_factory, tiny_network):
     np.savez(other, weight=rng.normal(0, 0.02, (32 * 32 * 3, 10)).astype(np.float32))
     model, name, _, first, *rest = tiny_network
     flags = (model, name, "--weights", first, model, name, "--weights", other)
-    return (*flags, *rest, "--batch-size", 8), (first, other)
+    few = ("--encoding", "direct", "--batch-size", 8, "--devices", 2)
+    return (*flags, *rest, *few), (first, other)
 
 
 @pytest.fixture(scope="module")

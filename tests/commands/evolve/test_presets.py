@@ -8,7 +8,7 @@ import pytest
 from command import evolve, refused
 
 from qd_fool.commands.evolve.config import EvolveConfig
-from qd_fool.commands.evolve.flags import emitter_shares, encoding_settings
+from qd_fool.commands.evolve.parts import emitter_shares, encoding_settings
 from qd_fool.commands.evolve.plan import fill_in
 from qd_fool.commands.evolve.presets import preset_fields, with_preset
 from qd_fool.encodings import ENCODINGS

@@ -31,7 +31,7 @@ def test_the_run_directory_holds_what_it_should(run_dir):
 
 
 def test_same_archive_for_2_and_4_devices(run_dir, tmp_path):
-    """1, too: `test_map_elites.test_same_bits_on_1_2_and_4_devices_with_lenet`."""
+    """1, too: `map_elites/test_segments.py`."""
     assert evolve(tmp_path / "four", *SMALL[:-1], 4) == 0
     assert_same_archive(run_dir, tmp_path / "four")
 
@@ -71,7 +71,7 @@ def test_a_run_directory_that_is_not_empty_is_refused_untouched(run_dir, capsys)
         (("--crops", 10), "ten crops need images larger than the network's 28x28"),
         (("--crops", 4), "crops is 4: expected 1"),
         (("--weights", "none.caffemodel"), "none.caffemodel: cannot be read"),
-        (("--mutation-rate", 2), "mutation_rate is 2.0: expected 0 to 1"),
+        (("--mutation-rate", 2), "--mutation-rate is 2.0: expected 0 to 1"),
         (("--init-from", "nowhere"), "nowhere is not a run directory"),
         (("--generations", -1), "generations is -1: expected 0 or more"),
         (("--generations", 2**30), "expected fewer than 2^31 evaluations"),

@@ -73,8 +73,8 @@ def read_picture(
     layout: str,
     input_size: int | None,
     channels: str,
-    mean: float | Sequence[float] | None,
-    std: float | Sequence[float] | None,
+    mean: float | int | Sequence[float | int] | None,
+    std: float | int | Sequence[float | int] | None,
     source: str,
 ) -> Picture:
     """What the file tells of its input, the rest from flags.
@@ -169,7 +169,7 @@ def _usual(given: Input, depth: int) -> tuple[tuple[float, ...], tuple[float, ..
 
 def _per_channel(
     flag: str,
-    value: float | Sequence[float] | None,
+    value: float | int | Sequence[float | int] | None,
     usual: tuple[float, ...],
     depth: int,
     *,

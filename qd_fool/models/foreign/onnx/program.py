@@ -159,4 +159,6 @@ def run_nodes(nodes: Sequence[Node], values: dict[str, Value], *, opset: int, so
 def _get(values: dict[str, Value], name: str, node: Node, source: str) -> Value:
     if name not in values:
         raise UserError(f"{source}: {node} needs {name!r}, which is nowhere in the file")
-    return values[name]
+    value = values[name]
+    # A scalar of NumPy is no array, though arithmetic on arrays may give one.
+    return np.asarray(value) if isinstance(value, np.generic) else value

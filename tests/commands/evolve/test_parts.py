@@ -11,7 +11,7 @@ from paths import ARCHIVES, FIXTURES
 from qd_fool.cli import main, parse
 from qd_fool.commands.ascend.resume import stored_ascent
 from qd_fool.commands.evolve.config import EvolveConfig, evolve_config
-from qd_fool.commands.evolve.flags import emitter_shares, encoding_settings
+from qd_fool.commands.evolve.parts import emitter_shares, encoding_settings
 from qd_fool.commands.evolve.plan import plan
 from qd_fool.commands.evolve.presets import with_preset
 from qd_fool.commands.evolve.resume import check_resumable, stored_config
