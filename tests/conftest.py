@@ -113,15 +113,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The last to leave clears the compiled programs away."""
+    """The last process deletes the compiled programs."""
     if not hasattr(config, "workerinput"):
         shutil.rmtree(COMPILED, ignore_errors=True)
 
 
-def _missing(what: str) -> None:
+def _missing(reason: str) -> None:
     if REQUIRE_DATA:
-        pytest.fail(f"{what}, and QD_FOOL_REQUIRE_DATA is set")
-    pytest.skip(what)
+        pytest.fail(f"{reason}, and QD_FOOL_REQUIRE_DATA is set")
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -37,5 +37,5 @@ def test_a_poster_that_nobody_named(run_dir, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("command", [("render",), ("export", "--format", "svg")])
 def test_a_class_that_there_is_not(run_dir, capsys, command):
-    told = refused(capsys, *command, run_dir, "--class", "zebra")
-    assert "--class 'zebra' is none of the 10 classes: expected an index or a label" in told
+    output = refused(capsys, *command, run_dir, "--class", "zebra")
+    assert "--class 'zebra' is none of the 10 classes: expected an index or a label" in output

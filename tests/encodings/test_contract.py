@@ -131,7 +131,7 @@ def test_an_individual_depends_on_its_own_key_only(encoding):
     """In another place and in other company it is the same; the number stays, for it is compiled
     in."""
     here, there = np.array([3, 4, 5]), np.array([2, 0, 4])
-    ours, others = keys(6), keys(6, 8)
+    result, others = keys(6), keys(6, 8)
 
     def placed(whole, company):
         """What is here, there."""
@@ -143,10 +143,10 @@ def test_an_individual_depends_on_its_own_key_only(encoding):
             jax.tree.map(lambda a: np.asarray(a)[there], other),
         )
 
-    moved = placed(ours, others)
-    parents, strangers = encoding.init(ours), encoding.init(moved)
+    moved = placed(result, others)
+    parents, strangers = encoding.init(result), encoding.init(moved)
     assert same(parents, strangers)
-    children = encoding.vary(ours, parents, parents, jnp.int32(3))
+    children = encoding.vary(result, parents, parents, jnp.int32(3))
     assert same(children, encoding.vary(moved, strangers, strangers, jnp.int32(3)))
     assert same(encoding.render(parents), encoding.render(strangers))
 
@@ -217,8 +217,8 @@ def test_a_described_genome_is_json(encoding):
     if encoding.describe is None:
         pytest.skip("nothing to read in a genome")
     genomes = jax.device_get(encoding.init(keys(6)))
-    told = [json.dumps(encoding.describe(genomes, i)) for i in range(6)]
-    assert len(set(told)) == 6
+    output = [json.dumps(encoding.describe(genomes, i)) for i in range(6)]
+    assert len(set(output)) == 6
 
 
 def test_unknown_encoding_is_told_with_those_there_are():

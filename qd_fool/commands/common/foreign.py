@@ -46,7 +46,7 @@ def picture_settings(config: Any) -> PictureSettings:
     names = [field.name for field in dataclasses.fields(Pictured)]
     given = {name: getattr(config, name) for name in names}
     model = str(getattr(config, "model", None) or getattr(config, "name", ""))
-    mean = config.mean if is_foreign(model) else None  # of the zoo's networks it is a file
+    mean = config.mean if is_foreign(model) else None  # for networks of the zoo it is a file
     return PictureSettings(**given, mean=None if mean is None else str(mean))
 
 

@@ -36,8 +36,8 @@ def test_elites_are_polished_in_pixels(digits, tmp_path):
     assert ascend(run, *flags) == 0
     trace, old = read_npz(run / "ascent.npz"), rows_of(digits, "elites.csv")
     assert trace["class_index"].tolist() == [2, 7]
-    theirs = [float(old[k]["fitness"]) for k in (2, 7)]
-    np.testing.assert_allclose(trace["log_odds"][0], theirs, rtol=1e-4)
+    reference = [float(old[k]["fitness"]) for k in (2, 7)]
+    np.testing.assert_allclose(trace["log_odds"][0], reference, rtol=1e-4)
     assert len(rows_of(run, "elites.csv")) == 2
 
 
@@ -93,9 +93,9 @@ def test_weights_of_graphs_climb_and_the_rest_of_them_stays(tmp_path, capsys):
         (("--crops", "10"), "ten crops need images larger"),
     ],
 )
-def test_bad_input_is_one_sentence(tmp_path, capsys, flags, told):
+def test_bad_input_is_one_sentence(tmp_path, capsys, flags, output):
     run = tmp_path / "run"
-    assert told in refused(capsys, "ascend", "--run-dir", run, *flags)
+    assert output in refused(capsys, "ascend", "--run-dir", run, *flags)
     assert not run.exists()
 
 

@@ -55,8 +55,8 @@ def test_a_run_in_use_is_refused(run_dir, capsys):
 
 def test_a_run_directory_that_is_not_empty_is_refused_untouched(run_dir, capsys):
     before = {p: p.stat().st_mtime_ns for p in run_dir.rglob("*")}
-    told = refused(capsys, "evolve", "--run-dir", run_dir, *SMALL)
-    assert "exists and is not empty: pass --resume" in told
+    output = refused(capsys, "evolve", "--run-dir", run_dir, *SMALL)
+    assert "exists and is not empty: pass --resume" in output
     assert {p: p.stat().st_mtime_ns for p in run_dir.rglob("*")} == before
 
 

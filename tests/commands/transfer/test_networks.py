@@ -31,8 +31,10 @@ def test_a_network_that_has_changed_or_gone_is_stood_in_for(run_dir, transfer, t
         out, figures, said = transfer(run_dir)
         assert said.count("warning: run: tiny-a is not scored") == 1
         assert words in said
-        own = [float(row["confidence"]) for row in rows_of(out) if row["network"] == "tiny-a"]
-        assert own == pytest.approx(elites)
+        scored_again = [
+            float(row["confidence"]) for row in rows_of(out) if row["network"] == "tiny-a"
+        ]
+        assert scored_again == pytest.approx(elites)
         assert figures["networks"][0]["scored"] is False
         assert figures["sources"][0]["pairs"][0]["at"]["0.99"]["both"] == 2
 
