@@ -13,7 +13,7 @@ from qd_fool.models.origin import Shipped
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.log_odds import log_odds
 
-# One network per architecture is enough here; the logits of the others are compared with PyTorch's and
+# One network per architecture is enough here. Logits of the others are compared with PyTorch's and
 # NumPy's elsewhere.
 SELDOM = {
     "alexnet",
