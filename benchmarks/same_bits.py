@@ -77,7 +77,7 @@ def commit_of(checkout: Path) -> str:
 
 
 def environment(checkout: Path) -> dict[str, str]:
-    """Variables that make `import qd_fool` find this checkout, whatever is installed."""
+    """Variables that make `import qd_fool` find this checkout before any installed package."""
     return {**os.environ, "PYTHONPATH": str(checkout), "JAX_PLATFORMS": "cpu"}
 
 

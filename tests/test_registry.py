@@ -68,7 +68,7 @@ def test_a_builder_may_be_named_by_its_place():
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "told"),
+    ("name", "settings", "output"),
     [
         ("batch", settings_class(size=3), "encoding 'batch': --batch-size is a flag of the comm"),
         ("leap", settings_class(far=2), "--leap-far is a flag of the emitter 'leap' already"),

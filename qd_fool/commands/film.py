@@ -31,7 +31,7 @@ CLASS_WIDTH, WALL_WIDTH = 500, 960
 
 
 def film_run(config: FilmConfig, *, console: Console) -> Path:
-    """Write the film, and print what it shows.
+    """Write the film, and print its caption.
 
     Raises:
       UserError: The directory is not a run or lacks genomes, the class does not exist, or the file

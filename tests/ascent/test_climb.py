@@ -197,7 +197,7 @@ def test_what_is_climbed_has_the_objectives_gradient():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "output"),
     [
         ("confidence", "expected one of log-odds, probability, logit, LAYER:UNIT"),
         ("fc8:1", "lenet has no layer 'fc8', its layers are conv1, conv2, ip1, ip2"),
@@ -237,7 +237,7 @@ def test_counting():
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "output"),
     [
         ({"iterations": 0}, "iterations is 0: expected 1 or more"),
         ({"decay": 1.0}, "decay is 1.0: expected 0 to below 1"),

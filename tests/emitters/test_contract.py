@@ -205,7 +205,7 @@ def test_gradients_go_round_the_cells_below_the_ceiling():
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "output"),
     [
         (lambda: Share("variation", 0.0, VariationSettings()), "its share is 0.0"),
         (lambda: Share("gradient", 1.0, VariationSettings()), "expected GradientSettings"),

@@ -37,7 +37,7 @@ def test_what_fits_one_class(text, index):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "output"),
     [
         ("1000", "--class is 1000: expected 0 to 999"),
         ("-1", "--class is -1: expected 0 to 999"),

@@ -100,7 +100,7 @@ def resumed_start(
     if events is None:
         raise UserError(f"cannot resume {run_dir}: its lineage.npz is missing")
 
-    # Cut the logs back to the checkpoint, and drop what is newer.
+    # Cut the logs back to the checkpoint, and drop newer entries.
     truncate_metrics(run_dir, before=generation)
     for problem in restored.problems:
         console.print(f"{problem}; falling back to the one before")

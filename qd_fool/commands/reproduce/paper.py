@@ -41,4 +41,4 @@ PAPER: dict[str, PaperFigure] = {
     "retrain imagenet, before": PaperFigure("88.1%", "R"),
     "retrain imagenet, after": PaperFigure("11.7%", "R"),
 }
-"""Figures of the paper, by what is measured."""
+"""Figures of the paper, by the measured quantity."""

@@ -166,7 +166,7 @@ def _recorded_networks(source: Source) -> list[_RecordedNetwork]:
     if len(digests) != len(models) or not all(isinstance(model, str) for model in models):
         raise UserError(
             f"{source.path / 'run.json'}: config has the models {models} and weights-sha256 "
-            f"{digests}: expected as many"
+            f"{digests}: expected the same number"
         )
     precision = str(config.get("precision", "float32"))
     recorded = []

@@ -73,7 +73,7 @@ def test_weights_of_graphs_climb_and_the_rest_of_them_stays(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "output"),
     [
         (("--classes", "10"), "--classes is 10: expected 0 to 9"),
         (("--classes", "0:11"), "--classes has 0:11: expected 0 to 9"),

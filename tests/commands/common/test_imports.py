@@ -63,7 +63,7 @@ def test_a_file_is_imported_once(hop, capsys):
 
 @pytest.mark.parametrize("command", ["evolve", "score", "models", "render", "retrain"])
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "output"),
     [
         ("x = 1\nx = (\n", "bad.py, line 2: '(' was never closed"),
         ("\n\n1 / 0\n", "bad.py, line 3: ZeroDivisionError: division by zero"),

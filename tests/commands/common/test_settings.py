@@ -52,7 +52,7 @@ def test_what_an_older_version_lacked_takes_its_default():
 
 
 @pytest.mark.parametrize(
-    ("record", "told"),
+    ("record", "output"),
     [
         ({"runs": []}, "run.json lacks seed"),
         ({"runs": [], "seed": "many"}, "run.json: seed is 'many', expected int"),

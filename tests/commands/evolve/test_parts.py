@@ -86,7 +86,7 @@ def test_both_names_of_a_setting_are_the_same(short, long, value, more):
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "output"),
     [
         ({"coords": "raw"}, "--coords applies only to the cppn encoding; this run uses direct"),
         ({"cppn_color": "rgb"}, "--cppn-color applies only to the cppn encoding; this run uses"),

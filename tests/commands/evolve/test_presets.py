@@ -107,7 +107,7 @@ def test_resuming_changes_no_bit(fast, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "output"),
     [
         (("--preset", "fats"), "--preset is 'fats': expected paper or fast"),
         (("--emitters", "mutation"), "--emitters names 'mutation': expected variation, gradient"),

@@ -34,7 +34,7 @@ def test_the_confidence_on_noise_in_words():
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [(np.nan, "gives NaN or infinite"), (2.0, "is equally confident in all")]
+    ("value", "output"), [(np.nan, "gives NaN or infinite"), (2.0, "is equally confident in all")]
 )
 def test_a_network_that_says_nothing(value, output):
     subject = subject_that_scores(lambda params, images: np.full((len(images), 10), value))
