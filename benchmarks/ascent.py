@@ -1,6 +1,6 @@
-"""Gradient ascent: how many classes reach which confidence, after how many steps, how it looks.
+"""Gradient ascent: classes that reach each confidence, steps that it takes, and pictures.
 
-Each row is a run of `qd-fool ascend`, kept under --runs; what is finished there is not run again.
+Each row is a run of `qd-fool ascend`, kept under --runs. Finished runs are not repeated.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from qd_fool.cli import main as qd_fool
 from qd_fool.commands.ascend.table import THRESHOLDS
 
 HUNDRED, FEW = "0:1000:10", "99,278,906"
-"""Every tenth class; three of the six that the original's search looked at."""
+"""Every tenth class; and three of the six classes of the original's search."""
 JOBS = {
     "lenet": [
         ("adam, from noise", ["--classes", "all", "--start", "uniform"]),
@@ -36,7 +36,7 @@ JOBS = {
 
 
 def row_of(model, name, run_dir):
-    """What came of one run."""
+    """The row of one run."""
     run = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
     with (run_dir / "ascent.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -57,7 +57,7 @@ def row_of(model, name, run_dir):
 
 
 def picture(runs, to, side=150):
-    """Rows of settings, pairs of columns of classes: as saved, and minus the mean."""
+    """Draw one row per setting and two columns per class: as saved, and minus the mean."""
     classes = FEW.split(",")
     sheet = Image.new("RGB", (2 * side * len(classes), (side + 16) * len(runs)), "white")
     draw = ImageDraw.Draw(sheet)
@@ -74,7 +74,7 @@ def picture(runs, to, side=150):
 
 
 def main():
-    """Run what is not there yet, and write the table and the pictures."""
+    """Run missing runs, and write the table and the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="*", default=list(JOBS), choices=JOBS)
     parser.add_argument("--weights", type=Path, help="weights for squeezenet1.1")
@@ -98,10 +98,10 @@ def main():
     report(
         "ascent",
         rows,
-        words="Gradient ascent on the kernel, a row a run of `qd-fool ascend`; confidences are of "
-        "the 8-bit pictures as saved. Steps count from 0, the start; the median is over all "
-        "classes, those that never get there coming last. Of SqueezeNet the original's settings "
-        "ran on three of the classes of its own search.",
+        words="Gradient ascent, one row per run of `qd-fool ascend`. Confidences are those of the "
+        "saved 8-bit pictures. Steps count from 0, the start. The median is over all classes; "
+        "classes that never reach the confidence come last. On SqueezeNet, the original's settings "
+        "ran on three classes of the original's search.",
     )
     if shown:
         picture(shown, HERE / "ascent.webp")

@@ -1,4 +1,4 @@
-"""Gradient ascent: many classes at once against one after another; and what a step costs."""
+"""Gradient ascent: many classes at once against one after another, and the cost of a step."""
 
 import os
 
@@ -44,12 +44,12 @@ SIDE = 2048
 
 @jax.jit
 def product(a):
-    """What a machine can do in float32 at best."""
+    """A matrix product, which shows the machine's best speed in float32."""
     return a @ a
 
 
 def main():
-    """One row a network."""
+    """Write one row per network."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
@@ -99,7 +99,7 @@ def main():
                 "classes/s one by one": round(
                     len(few) / float(np.median(seconds["one by one"])), 2
                 ),
-                "classes/s one by one, a call an iteration": round(
+                "classes/s one by one, one call per iteration": round(
                     len(few) / float(np.median(seconds["call by call"])), 2
                 ),
                 "ratio": round(
@@ -114,13 +114,13 @@ def main():
     report(
         "ascent_speed",
         rows,
-        words="Classes climbed a second, all at once on all cores against one after another "
-        "(compiled once, chunk 1, one core); and an iteration of ascent (forward, backward, step) "
-        "over a forward pass of the same pictures on the same cores. Medians of ratios, "
-        "interleaved. Beside them, the same one by one with a call of the compiled step an "
-        f"iteration, as the original does it; and what a product of {SIDE}x{SIDE} float32 matrices "
-        "reaches on all cores, which bounds them all: a forward pass of LeNet is 4.6 Mflop, and "
-        "its backward pass to the picture as much.",
+        words="Classes climbed per second, all at once on all cores against one after another "
+        "(compiled once, chunk 1, one core); and the time of an iteration of ascent (forward, "
+        "backward, step) relative to a forward pass of the same pictures on the same cores. Ratios "
+        "are medians over interleaved rounds. One column climbs one by one with one call of the "
+        "compiled step per iteration, as the original does. The last column is the speed of a "
+        f"product of {SIDE}x{SIDE} float32 matrices on all cores, which bounds all others: a "
+        "forward pass of LeNet takes 4.6 Mflop, and its backward pass to the picture as many.",
     )
 
 

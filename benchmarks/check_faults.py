@@ -1,4 +1,4 @@
-"""Kill a run with SIGKILL at random moments; each must resume to the same bits."""
+"""Kill a run with SIGKILL at random moments. Each must resume to the same bits."""
 
 import argparse
 import random
@@ -28,19 +28,19 @@ def evolve(run_dir: Path, encoding: str, *flags: str) -> subprocess.Popen:
 
 
 def generations_logged(run_dir: Path) -> int:
-    """Rows of `metrics.csv`."""
+    """The number of rows of `metrics.csv`."""
     metrics = run_dir / "metrics.csv"
     return max(metrics.read_text().count("\n") - 1, 0) if metrics.exists() else 0
 
 
 def wait_for(process: subprocess.Popen, run_dir: Path, generations: int) -> None:
-    """Until so many generations are logged, or the run is over."""
+    """Wait until a number of generations are logged or the run is over."""
     while generations_logged(run_dir) < generations and process.poll() is None:
         time.sleep(0.002)
 
 
 def finish(process: subprocess.Popen) -> str:
-    """Wait; what the run said. Raises if it failed."""
+    """Wait for the end of a run. Returns its messages; raises if it failed."""
     _, words = process.communicate(timeout=600)
     if process.returncode:
         raise SystemExit(f"a run failed ({process.returncode}):\n{words.decode()}")

@@ -1,4 +1,4 @@
-"""What the benchmarks share: interleaved timing, the machine's name, tables."""
+"""Shared parts of the benchmarks: interleaved timing, the machine's name, tables."""
 
 import datetime
 import json
@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 
 
 def machine() -> str:
-    """Processor, cores and versions, in a line."""
+    """Processor, cores and versions, in one line."""
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -32,7 +32,7 @@ def machine() -> str:
 
 
 def interleaved(runs: Mapping[str, Callable[[], Any]], *, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each run, `rounds` times, taking turns so that noise falls on all alike."""
+    """The seconds of each run, `rounds` times. Runs take turns, so noise affects all equally."""
     for run in runs.values():
         jax.block_until_ready(run())
     seconds: dict[str, list[float]] = {name: [] for name in runs}
@@ -45,23 +45,23 @@ def interleaved(runs: Mapping[str, Callable[[], Any]], *, rounds: int) -> dict[s
 
 
 def finished(run_dir: Path) -> bool:
-    """Whether a run directory's run was neither interrupted nor killed."""
+    """Whether the run in a directory is finished."""
     run = run_dir / "run.json"
     return run.exists() and json.loads(run.read_text(encoding="utf-8"))["status"] == "finished"
 
 
 def first(passed: np.ndarray) -> int | str:
-    """The first generation at which a condition holds; "-" if at none."""
+    """The first generation at which a condition holds; "-" if there is none."""
     return int(np.argmax(passed)) if passed.any() else "-"
 
 
 def median_ratio(a: Sequence[float], b: Sequence[float]) -> float:
-    """Median over rounds of a / b, each pair measured side by side."""
+    """The median over rounds of a / b, where each pair was measured in one round."""
     return statistics.median(x / y for x, y in zip(a, b, strict=True))
 
 
 def report(name: str, rows: Sequence[Mapping[str, Any]], *, words: str) -> None:
-    """Print a JSON line a row, and write `benchmarks/<name>.md` with the command, machine, date."""
+    """Print one JSON line per row, and write `benchmarks/<name>.md` with command, machine, date."""
     for row in rows:
         print(json.dumps({"benchmark": name, **row}))
     columns = list(rows[0])

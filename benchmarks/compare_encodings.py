@@ -1,8 +1,8 @@
-"""Which encoding, and which way to vary it, finds what for the same counted evaluations?
+"""Compare encodings, and ways to vary them, at the same number of counted evaluations.
 
-Each run is a line of `compare_encodings.jsonl`; what is there already is not run again, so that it
-can be stopped at any time. `--table` writes tables and plots from there. A gradient step counts as
-four evaluations.
+Each run is a line of `compare_encodings.jsonl`. Runs that are there already are not repeated, so
+that this command can be stopped at any time. `--table` writes tables and plots from the lines. A
+gradient step counts as four evaluations.
 """
 
 import os
@@ -36,7 +36,7 @@ from qd_fool.models.zoo import ZOO
 
 LENGTH = 16
 RANDOM = "random"
-"""Stands among the fields of a setting for: each generation is drawn afresh, none is bred."""
+"""Mark among the fields of a setting: each generation is drawn at random, without parents."""
 NO_SINE = "tanh,sigmoid,gaussian,linear"
 
 DIRECT: dict[str, dict[str, Any]] = {
@@ -52,7 +52,7 @@ CPPN: dict[str, dict[str, Any]] = {
     "CPPN, gradients": {"batch_size": 20, "chunk": 4, "emitters": "variation:4,gradient:1"},
     "CPPN, random": {RANDOM: True},
 }
-# A thousand cells and few evaluations: short climbs, and no half of a batch for them.
+# With a thousand cells and few evaluations, climbs are short and get less than half of a batch.
 IMAGENET: dict[str, dict[str, Any]] = {
     "direct, gradients": {"batch_size": 40, "emitters": "gradient", "gradient_steps": 2},
     "CPPN, RGB": {"color": "rgb"},
@@ -64,7 +64,7 @@ BUDGETS = MappingProxyType({False: (40_000, 5), True: (8_000, 3)})
 
 
 def settings_for(model: str) -> dict[str, dict[str, Any]]:
-    """Fields of an `EvolveConfig` by a setting's name; colours only where a network sees them."""
+    """The fields of an `EvolveConfig` by setting; colours only if the network sees them."""
     found = {name: {"encoding": "direct"} | fields for name, fields in DIRECT.items()}
     found |= {name: {"encoding": "cppn"} | fields for name, fields in CPPN.items()}
     if ZOO[model].imagenet:
@@ -81,10 +81,10 @@ def drawn_afresh(encoding: Encoding) -> Encoding:
 
 
 def prepare(planned: EvolvePlan, *, afresh: bool) -> Callable[[int], dict[str, Any]]:
-    """Compile a setting. Returns its run by seed.
+    """Compile a setting. Returns a function from a seed to the record of its run.
 
-    Such a run tells `evaluations`, counted; `cells`, their log-odds; `distinct` pictures among
-    them; `seconds` without `compile s`, which all seeds share; `curve`, of `[evaluations, median
+    A record has counted `evaluations`; `cells`, their log-odds; the number of `distinct` pictures;
+    `seconds` without `compile s`, which all seeds share; and `curve`, points `[evaluations, median
     log-odds, cells >= .99]`.
     """
     scorer, encoding = planned.subject.scorer, planned.subject.encoding
@@ -126,20 +126,20 @@ def prepare(planned: EvolvePlan, *, afresh: bool) -> Callable[[int], dict[str, A
 
 
 def thinned(count: int) -> np.ndarray:
-    """About sixty of so many places, more of them early; the first and the last among them."""
+    """About sixty of `count` places, more of them early, including the first and the last."""
     even, early = np.linspace(0, count - 1, 40), np.geomspace(1, count, 25) - 1
     return np.unique(np.round(np.concatenate([even, early])).astype(int))
 
 
 def records(path: Path) -> list[dict[str, Any]]:
-    """What has been run."""
+    """The records of all runs so far."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def measure(arguments: argparse.Namespace, lines: Path) -> None:
-    """Run what has no line yet, setting by setting."""
+    """Run all runs that have no line yet, setting by setting."""
     model = arguments.model
     settings, (evaluations, seeds) = settings_for(model), BUDGETS[ZOO[model].imagenet]
     for name in arguments.settings or settings:
@@ -169,14 +169,16 @@ def measure(arguments: argparse.Namespace, lines: Path) -> None:
 
 
 def main() -> None:
-    """Run what has not been run yet, then write the table."""
+    """Run all runs that have no line yet, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", nargs="?", choices=list(ZOO), help="the network to fool")
     parser.add_argument("--table", action="store_true", help="only write tables and plots")
     parser.add_argument("--weights", type=Path, help="weights for the model")
     parser.add_argument("--settings", nargs="*", help="names; all of them by default")
-    parser.add_argument("--seeds", type=int, help="how many; 5, or 3 on ImageNet")
-    parser.add_argument("--evaluations", type=int, help="of a run; 40,000, or 8000 on ImageNet")
+    parser.add_argument("--seeds", type=int, help="number of seeds; 5, or 3 on ImageNet")
+    parser.add_argument(
+        "--evaluations", type=int, help="evaluations per run; 40,000, or 8000 on ImageNet"
+    )
     parser.add_argument("--out", type=Path, default=HERE, help="folder for lines and tables")
     arguments = parser.parse_args()
     lines = arguments.out / "compare_encodings.jsonl"

@@ -13,7 +13,7 @@ from qd_fool.judge.statistics import mann_whitney, median_interval
 
 Record = Mapping[str, Any]
 BASELINES = ("direct", "CPPN")
-# Okabe and Ito's, which colour-blind readers tell apart; the same in both panels.
+# The colours of Okabe and Ito, which colour-blind readers can distinguish.
 COLORS = MappingProxyType(
     {
         "direct": "#000000",
@@ -31,29 +31,30 @@ TICKS = (
     *((10.0**-n, f"$10^{{-{n}}}$") for n in (12, 10, 8, 6, 5, 4, 3)),
     *((p, f"{p:g}") for p in (0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)),
 )
-"""Confidences to mark, with their words; beyond them `FAR`."""
+"""Confidences to mark, with their labels; `FAR` has higher ones."""
 FAR = tuple((10.0**-n, f"$1 - 10^{{-{n}}}$") for n in (6, 8, 10, 12, 14))
-"""What is missing to 1, with words."""
-WORDS = """What the same number of counted evaluations finds, by encoding and by how genomes vary;
-a gradient step counts as four. "direct" and "CPPN" are as in the paper; every other setting differs
-from them in what the last table says ("gradients" in the size of a batch, too). "random" draws each
-generation afresh: no heredity, the same cells. One crop a picture.
+"""Distances from 1 to mark, with their labels."""
+WORDS = """The results of the same number of counted evaluations, by encoding and variation. A
+gradient step counts as four. "direct" and "CPPN" are the paper's settings; the last table shows how
+every other setting differs from them ("gradients" also has another batch size). "random" draws each
+generation at random, without heredity, into the same cells. Each picture has one crop.
 
-*Median*: of the confidences in all cells of all seeds, with the bootstrap interval of that median
-(95%, percentiles). Cells of a run are not independent, so that interval is, if anything, too
-narrow; *by seed* has the lowest and the highest of the seeds' own medians. *Cells* and *distinct*
-(pictures that differ) are medians over seeds. So are *seconds*, of a run without compiling, on a
-machine that had other work: no measure of speed. *Median .99 at*: evaluations, the median over
-seeds, and in how many it happened. *Against*: Mann-Whitney, two-sided, over the seeds' medians,
-against the paper's setting of that encoding; the effect is the probability that a seed of this
-setting does better than one of that. With two seeds a side p can't be below .33, with three .1,
-with five .0079; no p is corrected for there being several.
+*Median* is that of the confidences in all cells of all seeds, with its bootstrap interval (95%,
+percentiles). Cells of a run are not independent, so the interval may be too narrow. *By seed* has
+the lowest and the highest median of a seed. *Cells* and *distinct* (different pictures) are medians
+over seeds. *Seconds*, of a run without compilation, are also medians over seeds; the machine had
+other work, so they do not measure speed. *Median .99 at* has the median number of evaluations over
+seeds, and the number of seeds that got there. *Against* is a two-sided Mann-Whitney test over the
+seeds' medians, against the paper's setting of the same encoding. The effect is the probability that
+a seed of this setting is better than a seed of the paper's. With two seeds per side p can't be
+below .33, with three .1, with five .0079; p is not corrected for several tests.
 
-In the plots a line is the median over seeds, a band reaches from the lowest seed to the highest."""
+In the plots a line is the median over seeds, and a band reaches from the lowest seed to the
+highest."""
 
 
 def confidence(log_odds: float) -> str:
-    """A number that is easy to read, as a distance near 0 and 1: "1 - 3.2e-6"."""
+    """A confidence that is easy to read; near 1 as a distance, such as "1 - 3.2e-6"."""
     least = 1 / (1 + math.exp(abs(log_odds)))
     if least >= 1e-4:
         return f"{1 / (1 + math.exp(-log_odds)):.4f}"
@@ -62,12 +63,12 @@ def confidence(log_odds: float) -> str:
 
 
 def medians(records: Sequence[Record]) -> list[float]:
-    """Each run's median log-odds over its cells."""
+    """The median log-odds over the cells of each run."""
     return [float(np.median(r["cells"])) for r in records]
 
 
 def reached(records: Sequence[Record], threshold: float) -> str:
-    """Evaluations until a run's median passes log-odds: over seeds, and in how many."""
+    """The median evaluations until runs pass some log-odds, and the number of runs that do."""
     at = []
     for r in records:
         passed = [evaluations for evaluations, median, _ in r["curve"] if median >= threshold]
@@ -77,17 +78,17 @@ def reached(records: Sequence[Record], threshold: float) -> str:
 
 
 def row(name: str, records: Sequence[Record], baseline: Sequence[Record]) -> dict[str, Any]:
-    """A setting's row."""
+    """The row of a setting."""
     cells = np.concatenate([r["cells"] for r in records])
     middle, low, high = median_interval(cells)
-    own = medians(records)
+    seed_medians = medians(records)
 
     def over(key: str) -> str:
         return f"{np.median([r[key] for r in records]):g}"
 
     tested = "-"
     if baseline and baseline[0]["setting"] != name:
-        test = mann_whitney(own, medians(baseline))
+        test = mann_whitney(seed_medians, medians(baseline))
         tested = f"p {test['p']:.2g}, effect {test['effect']:.2f}"
     return {
         "setting": name,
@@ -95,7 +96,7 @@ def row(name: str, records: Sequence[Record], baseline: Sequence[Record]) -> dic
         "evaluations": f"{records[0]['evaluations']:,}",
         "median": confidence(middle),
         "95%": f"{confidence(low)} to {confidence(high)}",
-        "by seed": f"{confidence(min(own))} to {confidence(max(own))}",
+        "by seed": f"{confidence(min(seed_medians))} to {confidence(max(seed_medians))}",
         "cells >= .99": over("cells >= .99"),
         "distinct": over("distinct"),
         "median .99 at": reached(records, math.log(99)),
@@ -105,7 +106,7 @@ def row(name: str, records: Sequence[Record], baseline: Sequence[Record]) -> dic
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lines of a table, and an empty one."""
+    """The lines of a table, and an empty line."""
     columns = list(rows[0])
     return [
         "| " + " | ".join(columns) + " |",
@@ -116,12 +117,12 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def write(records: Sequence[Record], *, orders: Mapping[str, Sequence[str]], out: Path) -> None:
-    """`compare_encodings.md`, and a plot a network and budget, into `out`.
+    """Write `compare_encodings.md`, and one plot per network and budget.
 
     Args:
-      records: of runs.
-      orders: by model, the settings' names as they are to be listed.
-      out: the folder.
+      records: Records of the runs.
+      orders: Names of the settings in the order of the table, by model.
+      out: Folder to write to.
     """
     lines = ["# compare_encodings", "", WORDS, ""]
     kinds = dict.fromkeys((r["model"], r["budget"]) for r in records)
@@ -143,12 +144,12 @@ def write(records: Sequence[Record], *, orders: Mapping[str, Sequence[str]], out
             "",
             *markdown([row(n, found, by_name.get(family(n), [])) for n, found in by_name.items()]),
         ]
-    told = dict.fromkeys(
+    settings = dict.fromkeys(
         (r["model"], r["setting"], ", ".join(f"{k} {v}" for k, v in r["fields"].items()))
         for r in records
     )
-    lines += ["## What a setting is", ""]
-    lines += markdown([dict(zip(("model", "setting", "fields"), t, strict=True)) for t in told])
+    lines += ["## Settings", ""]
+    lines += markdown([dict(zip(("model", "setting", "fields"), t, strict=True)) for t in settings])
     (out / "compare_encodings.md").write_text("\n".join(lines), encoding="utf-8")
 
 
@@ -158,7 +159,7 @@ def family(name: str) -> str:
 
 
 def plot(by_name: Mapping[str, Sequence[Record]], path: Path) -> None:
-    """Median confidence over counted evaluations, a panel an encoding; bands: all seeds."""
+    """Plot median confidence over counted evaluations, one panel per encoding; bands: all seeds."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -196,7 +197,7 @@ def plot(by_name: Mapping[str, Sequence[Record]], path: Path) -> None:
 
 
 def label(axes: Any, ends: Mapping[str, tuple[float, str]], *, gap: float) -> None:
-    """Names at the lines' right ends, moved apart where they would touch."""
+    """Write names at the right ends of the lines, moved apart if they would touch."""
     order = sorted(ends, key=lambda n: ends[n][0])
     places = [ends[n][0] for n in order]
     for i in range(1, len(places)):

@@ -1,4 +1,4 @@
-"""How many bytes of CPPN pictures equal those of a plain float64 walk over the graphs?"""
+"""Compare bytes of CPPN pictures with those of a plain float64 walk over the graphs."""
 
 import argparse
 import sys
@@ -18,7 +18,7 @@ AGES = range(0, 201, 8)
 
 
 def compare(encoding, genomes, chunk=50):
-    """Differences in bytes, `(genomes,)`: share unequal, share off by more than one."""
+    """Shares of bytes per genome, `(genomes,)`: unequal ones, and those off by more than one."""
     height, width, _ = encoding.image_shape
     unequal, far = [], []
     for i in track(range(len(genomes.hidden)), description=f"{height}x{width}"):
@@ -33,10 +33,12 @@ def compare(encoding, genomes, chunk=50):
 
 
 def main():
-    """One row a size and seed."""
+    """Write one row per size and seed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--genomes", type=int, default=1000)
-    parser.add_argument("--seeds", type=int, default=3, help="of the small pictures")
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="number of seeds for the small pictures"
+    )
     arguments = parser.parse_args()
     rows = []
     cases = [((28, 28, 1), seed) for seed in range(arguments.seeds)] + [((256, 256, 3), 0)]
@@ -63,10 +65,10 @@ def main():
         "cppn_exactness",
         rows,
         words="Random genomes that drifted for 0 to 200 mutations, drawn in float32 and by a plain "
-        "float64 walk over the exported graph (tests/oracles/cppn_walker.py). What differs: a byte "
-        "is cut from 255 |v|, so a rounding of 1e-7 moves one in some 40,000 bytes; sines times "
-        "weights of up to 10, one after another, amplify it tenfold a layer, and where a picture "
-        "is flat one such rounding decides all its bytes alike (the worst genomes).",
+        "float64 walk over the exported graph (tests/oracles/cppn_walker.py). A byte is 255 |v| "
+        "rounded down, so a rounding error of 1e-7 changes about one of 40,000 bytes. Sines with "
+        "weights of up to 10 amplify the error tenfold per layer. In a flat picture one such error "
+        "changes all bytes (the worst genomes).",
     )
 
 

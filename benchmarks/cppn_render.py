@@ -1,4 +1,4 @@
-"""CPPN pictures drawn a second, against LeNet's speed on the same cores."""
+"""CPPN pictures drawn per second, against LeNet's speed on the same cores."""
 
 import os
 
@@ -26,7 +26,7 @@ from qd_fool.devices.chunks import map_chunks
 from qd_fool.devices.mesh import AXIS, make_mesh
 from qd_fool.encodings.cppn.graph import with_ancestors
 
-# Picture, mutations to drift, live nodes to keep, pictures a call.
+# Shape of the picture, mutations to drift, live nodes to keep, pictures per call.
 CASES = {
     "28x28, about 26 live nodes": ((28, 28, 1), 130, (20, 33), 200),
     "256x256x3, as ImageNet elites": ((256, 256, 3), 20, (10, 16), 40),
@@ -35,7 +35,7 @@ CASES = {
 
 
 def sharded(function, arguments, mesh):
-    """A call of `function` with its batch split over the mesh, and its arguments in place."""
+    """A call of `function` with the batch split over the mesh, on arguments in place."""
     split = PartitionSpec(AXIS)
     call = jax.jit(
         jax.shard_map(function, mesh=mesh, in_specs=split, out_specs=split, check_vma=False)
@@ -45,7 +45,7 @@ def sharded(function, arguments, mesh):
 
 
 def population(shape, mutations, live_range, count):
-    """Genomes with so many nodes that outputs depend on; and what they hold on average."""
+    """Genomes with a number of live nodes in a range, and average facts about them."""
     encoding = cppn(shape)
     outputs = shape[2]
     genomes = drifted(encoding, 3000, mutations)
@@ -108,9 +108,9 @@ def main():
     report(
         "cppn_render",
         rows,
-        words="Bytes of whole pictures, planning included, over all cores (one device a core); "
-        f"median of {arguments.rounds} interleaved rounds. Capacity 64 nodes, 160 edges; genomes "
-        "drifted by mutation alone; live nodes are those that an output depends on.",
+        words="Speed of drawing whole pictures, planning included, on all cores (one device per "
+        f"core); median of {arguments.rounds} interleaved rounds. Capacity 64 nodes, 160 edges; "
+        "genomes drifted by mutation alone; live nodes are those that an output depends on.",
     )
 
 

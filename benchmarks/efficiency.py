@@ -1,8 +1,8 @@
-"""Confidence per counted evaluation: which settings of a run find more?
+"""Confidence per counted evaluation, by settings of a run.
 
 A screening runs every setting once to a small budget; finalists run with several `--seeds` and
-more `--evaluations`. Each run is a line of `efficiency.jsonl`; what is there already is not run
-again, so that it can be stopped at any time. `--table` writes the table and the plot from there.
+more `--evaluations`. Each run is a line of `efficiency.jsonl`. Runs that are there already are not
+repeated, so that this command can be stopped at any time. `--table` writes the table and the plot.
 """
 
 import os
@@ -31,18 +31,18 @@ from qd_fool.map_elites.state import init
 RESULTS = HERE / "efficiency.jsonl"
 LENGTH = 16
 CERTAIN = np.log(0.9999 / 0.0001)
-WORDS = """Confidence per counted evaluation, the network's forward pass being what a run pays for;
-a gradient step counts as four. Each setting was screened once; the finalists ran with several seeds
-to a larger budget. Whatever was tried is here, in the words of the table at the end. "paper" is the
-original's setting. Not tried: shares of the batch by measured gain, duplication of modules, graphs
-made for gradients, gradients late in a CPPN run. Runs shared the
-machine with other work: evaluations/s are no measure of speed.
+WORDS = """Confidence per counted evaluation. An evaluation is a forward pass of the network; a
+gradient step counts as four. Each setting was screened once; the finalists ran with several seeds
+to a larger budget. The tables show every setting that was tried, and the last table explains the
+names. "paper" is the original's setting. Not tried: shares of the batch by measured gain,
+duplication of modules, graphs made for gradients, gradients late in a CPPN run. Runs shared the
+machine with other work, so evaluations/s do not measure speed.
 
 ![Median confidence over evaluations](efficiency.png)"""
 
 
 def run(job, name, seed, budget, weights):
-    """One run, as a record for the file: the curve, and how it ended."""
+    """Do one run. Returns its record for the file, with the curve and the last figures."""
     fields = {**JOBS[job]["common"], **JOBS[job]["settings"][name]}
     config = evolve_config(seed=seed, generations=0, weights=weights, **fields)
     planned = plan(config)
@@ -99,7 +99,7 @@ def run(job, name, seed, budget, weights):
 
 
 def thinned(curve):
-    """About sixty points of a curve, the last and the first of certainty among them."""
+    """About sixty points of a curve, including the last point and the first certain one."""
     every = max(1, len(curve) // 60)
     certain = [i for i, point in enumerate(curve) if point[4] >= CERTAIN][:1]
     kept = sorted({*range(0, len(curve), every), *certain, len(curve) - 1})
@@ -107,14 +107,14 @@ def thinned(curve):
 
 
 def records():
-    """What has been run."""
+    """The records of all runs so far."""
     if not RESULTS.exists():
         return []
     return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
 
 
 def first_all_certain(record):
-    """Evaluations until every cell is at 0.9999; "-" if not within the budget."""
+    """The evaluations until every cell is at 0.9999; "-" if the budget does not suffice."""
     for evaluations, _, _, _, worst in record["curve"]:
         if worst >= CERTAIN:
             return evaluations
@@ -138,7 +138,7 @@ def rows_of(job, budget):
 
 
 def write_table():
-    """`efficiency.md` and `efficiency.png`, from the file of results."""
+    """Write `efficiency.md` and `efficiency.png`, from the file of results."""
     lines = ["# efficiency", "", WORDS, ""]
     kinds = sorted({(r["job"], r["budget"]) for r in records()})
     for job, budget in kinds:
@@ -159,18 +159,20 @@ def write_table():
             *("| " + " | ".join(str(row[c]) for c in columns) + " |" for row in rows),
             "",
         ]
-    lines += ["## What a setting is", "", "| job | setting | fields |", "|---|---|---|"]
-    told = {
+    lines += ["## Settings", "", "| job | setting | fields |", "|---|---|---|"]
+    settings = {
         (r["job"], r["setting"]): ", ".join(f"{k} {v}" for k, v in r["fields"].items())
         for r in records()
     }
-    lines += [f"| {job} | {name} | {said or 'defaults'} |" for (job, name), said in told.items()]
+    lines += [
+        f"| {job} | {name} | {fields or 'defaults'} |" for (job, name), fields in settings.items()
+    ]
     (HERE / "efficiency.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
     plot(kinds)
 
 
 def plot(kinds):
-    """Confidence over counted evaluations, a panel a job and budget; dotted: 0.9999."""
+    """Plot confidence over counted evaluations, one panel per job and budget; dotted: 0.9999."""
     from matplotlib.figure import Figure
 
     columns = 2
@@ -203,7 +205,7 @@ def plot(kinds):
 
 
 def main():
-    """Run what has not been run yet."""
+    """Run all runs that have no record yet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", nargs="?", choices=list(JOBS))
     parser.add_argument("--table", action="store_true", help="write the table and the plot")

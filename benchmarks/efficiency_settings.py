@@ -1,4 +1,4 @@
-"""The settings that `efficiency.py` tries, by job: flags of `qd-fool evolve` each."""
+"""The settings that `efficiency.py` tries, by job, as flags of `qd-fool evolve`."""
 
 from types import MappingProxyType
 
@@ -30,7 +30,7 @@ TWENTY = {"batch_size": 20, "chunk": 10}
 FIFTH = {"batch_size": 20, "chunk": 4, "emitters": "variation:4,gradient:1"}
 COARSE = TWENTY | {"coords": "normalized", "coords_scale": 4.0}
 
-# Where the picture is gray there is no hue, and ten cells leave little to choose parents from.
+# Gray pictures have no hue, and with ten cells there is little choice of parents.
 MNIST_CPPN = {
     "paper": {},
     "batch 80": {"batch_size": 80},

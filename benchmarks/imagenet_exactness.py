@@ -1,7 +1,7 @@
-"""Are the ImageNet networks what they claim to be? Logits against PyTorch's, accuracy, bfloat16.
+"""Check the ImageNet networks: logits against PyTorch's, accuracy, bfloat16.
 
-With `--run DIR`: are the confidences of a run's PNGs what PyTorch makes of them? Needs PyTorch
-beside this package: `pip install torch torchvision efficientnet-lite-pytorch`.
+With `--run DIR`, the confidences of a run's PNGs are compared with PyTorch's. Needs PyTorch beside
+this package: `pip install torch torchvision efficientnet-lite-pytorch`.
 """
 
 import os
@@ -46,7 +46,7 @@ NUMPY = {"bvlc-alexnet": caffe_nets.bvlc_alexnet, "caffenet": caffe_nets.caffene
 
 
 def weights_of(name, folder, scratch):
-    """A weights file, and whose it is: real ones where they are at hand, else random ones."""
+    """A weights file and its kind: real weights if available, else random ones."""
     if name in FILES:
         return folder / FILES[name], "real"
     if name.startswith("efficientnet"):
@@ -63,7 +63,7 @@ def weights_of(name, folder, scratch):
 
 
 def theirs(name, path, pictures):
-    """Logits by the independent implementation: PyTorch, or plain NumPy for Caffe's AlexNets."""
+    """The logits of an independent implementation: PyTorch, or NumPy for Caffe's AlexNets."""
     if name in NUMPY:
         size = ZOO[name].input_size
         top = (pictures.shape[1] - size) // 2
@@ -78,7 +78,7 @@ def theirs(name, path, pictures):
 
 
 def ours(scorer, pictures):
-    """Logits of the centre crop."""
+    """Our logits of the centre crop."""
     (place,) = crop_places(scorer.image_shape, size=scorer.input_size, crops=1)
 
     def logits(params, chunk):
@@ -90,13 +90,13 @@ def ours(scorer, pictures):
 
 
 def softmax(logits):
-    """Of the last axis, in float64."""
+    """The softmax over the last axis, in float64."""
     shares = np.exp(np.float64(logits) - logits.max(axis=-1, keepdims=True))
     return shares / shares.sum(axis=-1, keepdims=True)
 
 
 def networks(arguments):
-    """A row a network."""
+    """Write one row per network."""
     rows = []
     paths = list_photographs(arguments.images)
     with tempfile.TemporaryDirectory() as scratch:
@@ -104,15 +104,15 @@ def networks(arguments):
             path, whose = weights_of(name, arguments.weights, Path(scratch))
             scorer = load_scorer(name, weights=path)
             side = scorer.image_shape[0]
-            some = paths[:: max(1, len(paths) // 64)][:64]
-            pictures = np.concatenate(list(read_photographs(some, side=side)))
+            chosen = paths[:: max(1, len(paths) // 64)][:64]
+            pictures = np.concatenate(list(read_photographs(chosen, side=side)))
             expected, found = theirs(name, path, pictures), ours(scorer, pictures)
             rough = ours(load_scorer(name, weights=path, precision="bfloat16"), pictures)
             row = {
                 "network": name,
                 "weights": whose,
                 "logits, largest error ÷ largest logit": f"{relative(found, expected):.1e}",
-                "bfloat16: same": f"{relative(rough, expected):.1e}",
+                "bfloat16: largest error ÷ largest logit": f"{relative(rough, expected):.1e}",
                 "bfloat16: largest change of a confidence": (
                     f"{np.abs(softmax(rough) - softmax(expected)).max():.3f}"
                 ),
@@ -132,18 +132,18 @@ def networks(arguments):
         rows,
         words="Logits of 64 photographs against an independent implementation (PyTorch; plain "
         "NumPy in float64 for Caffe's AlexNets), in float32 and in bfloat16, and accuracy on "
-        f"{len(paths)} photographs, one a class: easier than the validation set, so a check of "
-        "weights and preprocessing and no more.",
+        f"{len(paths)} photographs, one per class. These are easier than the validation set, "
+        "so their accuracy only checks weights and preprocessing.",
     )
 
 
 def relative(found, expected):
-    """Largest difference over the largest value."""
+    """The largest difference divided by the largest value."""
     return np.abs(found - expected).max() / np.abs(expected).max()
 
 
 def rescored(arguments):
-    """A row a run."""
+    """Write one row per run."""
     rows = []
     for directory in arguments.run:
         run = read_run(directory)
@@ -168,12 +168,13 @@ def rescored(arguments):
     report(
         "imagenet_rescored",
         rows,
-        words="Confidences that a run states (one crop) against those that PyTorch gives the PNGs.",
+        words="Confidences that a run states (one crop) against PyTorch's confidences for its "
+        "PNGs.",
     )
 
 
 def main():
-    """Networks, or runs."""
+    """Check networks, or runs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=Path, help="photographs named <WNID>.jpg")
     parser.add_argument("--weights", type=Path, required=True, help="folder of SqueezeNet's .npz")

@@ -1,8 +1,8 @@
-"""Forward images/s of the ImageNet networks ÷ PyTorch's on the same cores: best batch each.
+"""Forward images/s of the ImageNet networks ÷ PyTorch's on the same cores, at the best batches.
 
 Needs PyTorch beside this package: `pip install torch torchvision efficientnet-lite-pytorch`.
 PyTorch gains from an allocator that keeps its pages: set MALLOC_MMAP_THRESHOLD_=4294967296
-MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 to see its best.
+MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 to see PyTorch at its best.
 """
 
 import os
@@ -82,7 +82,7 @@ def fused(module):
 
 
 def theirs(name, batch):
-    """The same in PyTorch, channels last, preprocessed beforehand."""
+    """A call that runs as many ready tensors through PyTorch's network, channels last."""
     module, size, _ = build(name)
     if name.startswith("efficientnet"):
         module = fused(module)
@@ -98,7 +98,7 @@ def theirs(name, batch):
 
 
 def seconds_of(calls, rounds):
-    """Of each call, in turns; a pause between, so that no pool of threads is still spinning."""
+    """The seconds of each call, in turns. A pause lets the threads of the last call end."""
     for call in calls.values():
         call()
     seconds = {name: [] for name in calls}
@@ -112,7 +112,7 @@ def seconds_of(calls, rounds):
 
 
 def main():
-    """Time each network in both, every size of batch, and set the best beside the best."""
+    """Time each network in both libraries with several batch sizes, and compare the best."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", default="squeezenet1.1,efficientnet-lite0,alexnet")
     parser.add_argument("--rounds", type=int, default=7)
@@ -125,7 +125,7 @@ def main():
         batches = (40, 100, 200) if "alexnet" in name else (8, 20, 40, 100)
         calls = {("ours", n): ours(name, n) for n in chunks}
         calls |= {("theirs", n): theirs(name, n) for n in batches}
-        # First each size, to find the best; then the two best alone, for the ratio.
+        # The first rounds find the best size of each; the ratio is that of the two best alone.
         screened = seconds_of(calls, 3)
         best = {
             who: min((k for k in calls if k[0] == who), key=lambda k: min(screened[k]))
@@ -152,9 +152,8 @@ def main():
         words=f"Forward passes of {IMAGES} pictures, float32, random weights, {CORES} cores for "
         f"both: ours over {CORES} host devices from 8-bit pictures, PyTorch {torch.__version__} "
         "channels last (batch normalisation folded) from ready tensors; "
-        f"{'glibc told to keep pages' if KEEPS_PAGES else 'the default allocator'}; each at the "
-        "batch that was "
-        f"fastest for it, then {arguments.rounds} interleaved rounds of the two.",
+        f"{'glibc set to keep its pages' if KEEPS_PAGES else 'the default allocator'}; each at its "
+        f"fastest batch, in {arguments.rounds} interleaved rounds of the two.",
     )
 
 

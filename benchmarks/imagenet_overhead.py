@@ -45,13 +45,14 @@ def main():
         words=f"MAP-Elites against {scorer.name}, {len(scorer.class_names)} cells, pictures of "
         f"{'x'.join(map(str, scorer.image_shape))}, after {arguments.evolved} generations, against "
         f"the bare jitted network on crops of {scorer.input_size} pixels, over {CORES} devices. "
-        f"Median of {arguments.rounds} interleaved rounds; `ratio`: the median of the rounds' "
-        "ratios to the fastest bare form. A picture of ten crops counts as ten of the network's.",
+        f"Median of {arguments.rounds} interleaved rounds; `ratio` is the median over rounds "
+        "of the ratio to the fastest bare form. A picture with ten crops counts as ten of the "
+        "network.",
     )
 
 
 def measure(scorer, params, mesh, name, crops, arguments):
-    """A row an encoding: its generations beside the network alone."""
+    """The row of an encoding: its generations and the network alone."""
     batch = {"cppn": 400, "direct": 200}[name] // (5 if crops == 10 else 1)
     encoding = make_encoding(name, scorer.image_shape)
     config = MapElitesConfig(batch_size=batch, chunk=scorer.chunk, crops=crops)
@@ -94,7 +95,7 @@ def measure(scorer, params, mesh, name, crops, arguments):
     fastest = min(
         (k for k in runs if k != "end to end"), key=lambda k: statistics.median(seconds[k])
     )
-    ours = f"bare {scorer.chunk}"
+    default_chunk = f"bare {scorer.chunk}"
     return [
         {
             "encoding": name,
@@ -105,7 +106,7 @@ def measure(scorer, params, mesh, name, crops, arguments):
             "bare chunk": fastest.split()[1],
             "ratio": round(median_ratio(seconds[fastest], seconds["end to end"]), 3),
             f"ratio to chunk {scorer.chunk}": round(
-                median_ratio(seconds[ours], seconds["end to end"]), 3
+                median_ratio(seconds[default_chunk], seconds["end to end"]), 3
             ),
         }
     ]

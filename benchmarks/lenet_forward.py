@@ -1,7 +1,7 @@
-"""Which form of LeNet's forward pass is fastest: layout, pooling, chunk, host devices.
+"""The fastest form of LeNet's forward pass: layout, pooling, chunk, host devices.
 
-All forms in one process, interleaved; each is checked to compute the same. The kernel's own form is
-the row with `ours`.
+All forms run in one process, interleaved. Each is checked to compute the same. The form that this
+project uses is the row with `ours`.
 """
 
 import itertools
@@ -27,7 +27,7 @@ CHUNKS = (25, 50, 100, 200)
 
 
 def max_pool(x, layout, form):
-    """2x2, stride 2, in one of three forms."""
+    """Pool 2x2 with stride 2, in one of three forms."""
     if form == "reduce_window":
         window = (1, 2, 2, 1) if layout == "NHWC" else (1, 1, 2, 2)
         return lax.reduce_window(x, -jnp.inf, lax.max, window, window, "VALID")
@@ -87,7 +87,7 @@ def main():
             p = jax.device_put(params, NamedSharding(mesh, whole))
             x = jax.device_put(images, NamedSharding(mesh, split))
             np.testing.assert_allclose(call(p, x), expected, atol=1e-3)
-            # Several calls a measurement: dispatch overlaps, as in a loop that has work to do.
+            # Several calls per measurement: dispatch overlaps with work, as in a real loop.
             runs[(*name, chunk, devices)] = lambda call=call, p=p, x=x: [
                 call(p, x) for _ in range(CALLS)
             ]
@@ -117,7 +117,7 @@ def main():
         "lenet_forward",
         rows,
         words=f"Forward passes of LeNet, batch {BATCH}, median of {ROUNDS} interleaved rounds of "
-        f"{CALLS} calls. `÷ best`: median over rounds of the speed over that of the fastest.",
+        f"{CALLS} calls. `÷ best`: the speed relative to the fastest form, median over rounds.",
     )
 
 

@@ -1,4 +1,4 @@
-"""MNIST, CPPN encoding: how many generations until the ten cells are at 0.9999?"""
+"""MNIST, CPPN encoding: generations until the ten cells are at 0.9999."""
 
 import os
 
@@ -28,7 +28,7 @@ SETTINGS = {
 
 
 def main():
-    """One row a seed and setting."""
+    """Write one row per seed and setting."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", help="weights for lenet instead of the shipped ones")
     parser.add_argument("--seeds", type=int, default=5)
@@ -66,9 +66,11 @@ def main():
     report(
         arguments.table,
         rows,
-        words="LeNet on MNIST, CPPN encoding, batch 200: first generation (0 is the random "
-        f"batch; {arguments.generations} were run) at which confidences pass; nodes and edges of "
-        "the elites at the end; mutations that capacity (64 nodes, 160 edges) refused, of all.",
+        words="LeNet on MNIST, CPPN encoding, batch 200: the first generation at which "
+        "confidences pass a threshold. Generation 0 is the random batch; "
+        f"{arguments.generations} more were run. Nodes and edges are those of the last elites; "
+        "refused is the number of mutations that would have exceeded the capacity (64 nodes, 160 "
+        "edges).",
     )
 
 

@@ -1,4 +1,4 @@
-"""MNIST, direct encoding: how many generations until the ten cells are at 0.9999?"""
+"""MNIST, direct encoding: generations until the ten cells are at 0.9999."""
 
 import os
 
@@ -24,7 +24,7 @@ TARGET = np.log(0.9999 / 0.0001)
 
 
 def main():
-    """One row a seed and setting."""
+    """Write one row per seed and setting."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", help="weights for lenet instead of the shipped ones")
     parser.add_argument("--seeds", type=int, default=5)
@@ -75,8 +75,9 @@ def main():
     report(
         arguments.table,
         rows,
-        words="LeNet on MNIST, direct encoding, batch 200: first generation (0 is the random "
-        f"batch; {arguments.generations} were run) at which confidences pass.",
+        words="LeNet on MNIST, direct encoding, batch 200: the first generation at which "
+        "confidences pass a threshold. Generation 0 is the random batch; "
+        f"{arguments.generations} more were run.",
     )
 
 

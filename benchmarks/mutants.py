@@ -61,9 +61,9 @@ def run_tests(copied: Path, tests: list[str], limit: float) -> tuple[str, str, f
     """Run test files until one fails.
 
     Args:
-      copied: the copy of the checkout.
-      tests: files, in order.
-      limit: seconds of processor time, which do not depend on what else the machine does.
+      copied: Copy of the checkout.
+      tests: Test files, in order.
+      limit: Limit in seconds of processor time, which does not depend on other work.
 
     Returns:
       The outcome, the test that failed, and seconds of processor time.
@@ -84,7 +84,7 @@ def run_tests(copied: Path, tests: list[str], limit: float) -> tuple[str, str, f
     resource.prlimit(process.pid, resource.RLIMIT_CPU, (int(limit), int(limit) + 5))
     try:
         said, _ = process.communicate(timeout=60 * limit)
-    except subprocess.TimeoutExpired:  # it waits and does nothing
+    except subprocess.TimeoutExpired:  # the process waits without using the processor
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return "timeout", "", processor_seconds() - before
@@ -116,7 +116,7 @@ replace_file.clock = int(time.time())  # type: ignore[attr-defined]
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Outcomes so far."""
+    """The outcomes so far."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -176,9 +176,9 @@ def compare(paths: list[Path]) -> int:
     for part in [*PARTS, "all"]:
         cells = []
         for lines in files:
-            some = [line for line in lines.values() if part in ("all", line["part"])]
-            count = collections.Counter(line["outcome"] for line in some)
-            cells.append(f"{count['killed'] + count['timeout']} of {len(some)}")
+            chosen = [line for line in lines.values() if part in ("all", line["part"])]
+            count = collections.Counter(line["outcome"] for line in chosen)
+            cells.append(f"{count['killed'] + count['timeout']} of {len(chosen)}")
         print(f"| {part} | " + " | ".join(cells) + " |")
     for lines in files:
         found.append(sum(line["outcome"] != "survived" for line in lines.values()))

@@ -1,4 +1,4 @@
-"""Which faults `mutants.py` puts into the core, and how they are chosen.
+"""The faults that `mutants.py` puts into the core, and how they are chosen.
 
 The parts are lists of definitions, which are found by name anywhere in the package, so that the
 same list serves a checkout whose modules have moved. The choice within a definition depends on the
@@ -176,9 +176,10 @@ def changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
 
 
 def expressions(node: ast.AST, context: str = "") -> Iterator[tuple[ast.AST, str]]:
-    """What may be mutated below a node: no docstrings, messages, annotations or defaults.
+    """Expressions below a node that may be mutated: no docstrings, messages or defaults.
 
-    With each comes the text of the smallest expression around it that says something.
+    Each comes with the text of the smallest expression around it that is long enough to be
+    recognised.
     """
     if isinstance(node, ast.expr) and len(ast.unparse(node)) >= TELLING:
         context = ast.unparse(node)

@@ -53,7 +53,7 @@ OTHERS = {
 
 
 def with_weights(entry: Entry, flat: dict[str, np.ndarray]) -> torch.nn.Module:
-    """A network with the arrays of a file, whose names differ but whose order is the same."""
+    """A network with the arrays of a file. Their names differ, but their order is the same."""
     module = build(entry)
     state = module.state_dict()
     kept = {k: v for k, v in flat.items() if not k.endswith("num_batches_tracked")}
@@ -119,7 +119,7 @@ def session(path: Path, size: int, batch: int = 16):
 
 
 def confidences(scorer: Scorer, pictures: np.ndarray) -> np.ndarray:
-    """Confidence of each class for each photograph."""
+    """The confidence of each class for each photograph."""
     score = jax.jit(lambda p, x: jax.nn.sigmoid(log_odds(scorer, p, x)))
     found = [
         np.asarray(score(scorer.params, pictures[i : i + 8])) for i in range(0, len(pictures), 8)
@@ -178,9 +178,9 @@ def main() -> None:
         if name in REAL:
             side = hand.image_shape[0]
             pictures = np.concatenate(list(read_photographs(paths, side=side)))
-            ours, theirs = confidences(scorer, pictures), confidences(hand, pictures)
-            row["confidences differ by"] = f"{np.abs(ours - theirs).max():.1e}"
-            same = (ours.argmax(1) == theirs.argmax(1)).mean()
+            foreign, reference = confidences(scorer, pictures), confidences(hand, pictures)
+            row["confidences differ by"] = f"{np.abs(foreign - reference).max():.1e}"
+            same = (foreign.argmax(1) == reference.argmax(1)).mean()
             row["same top class"] = f"{100 * same:.1f}%"
         rows.append(row)
         print(row, flush=True)

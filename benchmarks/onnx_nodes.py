@@ -1,7 +1,7 @@
-"""ONNX's own tests of single operators: how many the reader passes, per operator.
+"""ONNX's tests of single operators: the number that the reader passes, per operator.
 
-A case counts if all its operators are the reader's, and its types and settings are ones that
-classifiers have after export; the others are listed with the reason.
+A case counts if the reader has all its operators, and if its types and settings occur in exported
+classifiers. The other cases are listed with the reason.
 """
 
 import collections

@@ -1,9 +1,9 @@
 """Networks of timm and torchvision, exported to ONNX and read back: logits and gradients compared.
 
 Weights are random; the statistics of batch normalisation are set from one batch first, so that
-numbers keep their size. Each network goes through both of PyTorch's exporters; what the reader
-makes of the file is compared with PyTorch and with onnxruntime. A line of `onnx_zoo.jsonl` per
-network and exporter: what is there is not repeated.
+numbers keep their size. Each network goes through both of PyTorch's exporters. The network that is
+read from the file is compared with PyTorch and with onnxruntime. `onnx_zoo.jsonl` has one line per
+network and exporter; these are not repeated.
 
 Needs PyTorch, timm, torchvision, onnxscript and onnxruntime beside this package:
 `pip install torch onnx onnxscript onnxruntime`, and `pip install --no-deps timm torchvision`.
@@ -30,7 +30,8 @@ from qd_fool.models.foreign.onnx.load import from_onnx
 
 LINES = HERE / "onnx_zoo.jsonl"
 BATCH, TRACED = 2, 3
-"""Pictures compared, and pictures that the exporter sees: the file must take any number."""
+"""Number of pictures that are compared, and of pictures that the exporter sees. They differ because
+the file must take any number."""
 
 LOGITS_BAR, GRADIENT_BAR = 1e-4, 1e-3
 
@@ -71,14 +72,14 @@ def export(module: torch.nn.Module, traced: torch.Tensor, path: Path, exporter: 
 
 
 def relative(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference over the largest number."""
+    """The largest difference divided by the largest number."""
     if not np.abs(expected).max() > 0:
         raise ValueError("all numbers are 0: there is nothing to compare")
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
 def gradients(scorer, module: torch.nn.Module, pictures: torch.Tensor) -> float:
-    """How far the gradient of a weighted sum of logits is from autograd's."""
+    """The relative error of the gradient of a weighted sum of logits, against autograd."""
     leaf = pictures.clone().requires_grad_(True)
     logits = module(leaf)
     weights = torch.linspace(-1, 1, logits.shape[1])
@@ -90,7 +91,7 @@ def gradients(scorer, module: torch.nn.Module, pictures: torch.Tensor) -> float:
 
 
 def measure(entry: Entry, exporter: str, *, differentiate: bool) -> dict:
-    """The line of a network."""
+    """Measure a network. Returns its line."""
     torch.manual_seed(0)
     module = build(entry)
     settle(module, torch.randn(8, entry.channels, entry.size, entry.size))
@@ -112,10 +113,10 @@ def measure(entry: Entry, exporter: str, *, differentiate: bool) -> dict:
         try:
             session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
             name = session.get_inputs()[0].name
-            theirs = session.run(None, {name: pictures.numpy()})[0]
-            line["onnxruntime to PyTorch"] = relative(theirs, expected)
+            reference = session.run(None, {name: pictures.numpy()})[0]
+            line["onnxruntime to PyTorch"] = relative(reference, expected)
         except Exception as error:  # onnxruntime's own limits: named in the table
-            theirs = None
+            reference = None
             line["onnxruntime failed"] = type(error).__name__
         try:
             scorer = from_onnx(path, input_size=entry.size, name=entry.name)
@@ -126,8 +127,8 @@ def measure(entry: Entry, exporter: str, *, differentiate: bool) -> dict:
     found = np.asarray(jax.jit(scorer.apply)(scorer.params, x))
     line["seconds to compile"] = round(time.perf_counter() - started, 1)
     line["to PyTorch"] = relative(found, expected)
-    if theirs is not None:
-        line["to onnxruntime"] = relative(found, theirs)
+    if reference is not None:
+        line["to onnxruntime"] = relative(found, reference)
     if differentiate:
         line["gradient to autograd"] = gradients(scorer, module, pictures)
     jax.clear_caches()
@@ -175,7 +176,7 @@ def table(lines: list[dict]) -> None:
 
 
 def main() -> None:
-    """Measure what no line tells yet, then write the table."""
+    """Measure all networks that have no line yet, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", nargs="*", help="these only")
     parser.add_argument("--exporters", nargs="*", default=["torchscript", "dynamo"])

@@ -8,7 +8,7 @@ import torch
 
 
 class Entry(NamedTuple):
-    """A network; `timm` by default."""
+    """A network of timm, or of another library."""
 
     family: str
     name: str
@@ -105,7 +105,7 @@ def build(entry: Entry) -> torch.nn.Module:
 
 
 def _torchvision() -> Any:
-    """Torchvision also where its compiled part doesn't fit PyTorch: no classifier needs that."""
+    """Import torchvision, even if its compiled part, which we don't need, doesn't fit PyTorch."""
     try:
         torch.ops.torchvision.nms  # noqa: B018  raises where there is none
     except (AttributeError, RuntimeError):

@@ -25,7 +25,7 @@ BATCH, GENERATIONS = 200, 25
 
 
 def main():
-    """Time the whole loop and the bare network, over one device and over all."""
+    """Time the whole loop and the bare network, on one device and on all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", help="weights for lenet instead of the shipped ones")
     parser.add_argument("--rounds", type=int, default=25)
@@ -54,18 +54,18 @@ def main():
         return scorer.apply(p, scorer.preprocess(x.astype(jnp.float32)))
 
     def bare(devices, chunk):
-        some = make_mesh(devices)
+        part_mesh = make_mesh(devices)
         whole, split = PartitionSpec(), PartitionSpec(AXIS)
         call = jax.jit(
             jax.shard_map(
                 lambda p, x: map_chunks(lambda y: forward(p, y), x, chunk=chunk),
-                mesh=some,
+                mesh=part_mesh,
                 in_specs=(whole, split),
                 out_specs=split,
             )
         )
-        p = replicate(scorer.params, some)
-        x = jax.device_put(images, NamedSharding(some, split))
+        p = replicate(scorer.params, part_mesh)
+        x = jax.device_put(images, NamedSharding(part_mesh, split))
         return lambda: [call(p, x) for _ in range(GENERATIONS)]
 
     runs = {"end to end": end_to_end}

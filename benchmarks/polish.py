@@ -1,6 +1,6 @@
-"""CPPN elites polished in pixel space: what do a few gradient steps make of an archive?
+"""Polish CPPN elites in pixel space: the effect of a few gradient steps on an archive.
 
-The pictures are no longer drawn by CPPNs: a kind of their own.
+The polished pictures are no longer drawn by CPPNs.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from qd_fool.cli import main as qd_fool
 
 
 def run(words):
-    """A command; a directory that is finished is left as it is."""
+    """Run a command, unless its directory is finished."""
     run_dir = Path(words[words.index("--run-dir") + 1])
     if finished(run_dir):
         return run_dir
@@ -26,17 +26,22 @@ def run(words):
 
 
 def metrics(run_dir):
-    """Rows of `metrics.csv`, as numbers."""
+    """The rows of `metrics.csv`, as numbers."""
     with (run_dir / "metrics.csv").open(newline="") as file:
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
 
 def main():
-    """Evolve, polish, and a row an iteration."""
+    """Evolve, polish, and write one row per iteration."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="squeezenet1.1")
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("--generations", type=int, default=124, help="of 80: 10,000 evaluations")
+    parser.add_argument(
+        "--generations",
+        type=int,
+        default=124,
+        help="generations of 80; the default is 10,000 evaluations",
+    )
     parser.add_argument("--iterations", type=int, default=10)
     parser.add_argument("--runs", type=Path, default=Path("build/polish"))
     arguments = parser.parse_args()
@@ -65,10 +70,10 @@ def main():
         "polish",
         rows,
         words=f"{arguments.model}: a CPPN archive of preset fast after "
-        f"{before['evaluations']:,.0f} evaluations (median {before['median_confidence']:.3f}), its "
-        "elites then climbing in pixel space by Adam on the log-odds, each toward its "
-        "own class; best 8-bit picture so far. Counted evaluations are those of the polishing "
-        "alone. PNGs scored again differ by at most "
+        f"{before['evaluations']:,.0f} evaluations (median {before['median_confidence']:.3f}). Its "
+        "elites then climb in pixel space by Adam on the log-odds, each toward its class. Figures "
+        "are those of the best 8-bit picture so far; counted evaluations are those of the "
+        "polishing alone. PNGs scored again differ by at most "
         f"{facts['png_rescored_max_difference']:.1g}.",
     )
 

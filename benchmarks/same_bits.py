@@ -77,7 +77,7 @@ def commit_of(checkout: Path) -> str:
 
 
 def environment(checkout: Path) -> dict[str, str]:
-    """Variables that make `import qd_fool` find this checkout, whatever is installed."""
+    """Variables that make `import qd_fool` find this checkout before any installed package."""
     return {**os.environ, "PYTHONPATH": str(checkout), "JAX_PLATFORMS": "cpu"}
 
 
@@ -128,9 +128,9 @@ def table_without_seconds(rows: list[dict[str, object]]) -> bytes:
 
 
 def contents(run_dir: Path) -> dict[str, bytes]:
-    """What must be equal in a run directory: a name and its bytes.
+    """The contents of a run directory that must be equal, as bytes by name.
 
-    Arrays of `.npz` files come one by one, with their type and shape before their bytes.
+    Each array of a `.npz` file is an entry, with its type and shape before its bytes.
     """
     found: dict[str, bytes] = {}
     for path in sorted(run_dir.rglob("*")):
@@ -155,7 +155,7 @@ def contents(run_dir: Path) -> dict[str, bytes]:
 
 
 def compare(name: str, before: Path, after: Path) -> tuple[int, list[str]]:
-    """How many things were compared in one run, and the names of those that differ."""
+    """The number of compared entries of a run, and the names of those that differ."""
     place = folder_name(name)
     left, right = contents(before / place), contents(after / place)
     if not any(".npz" in key for key in left):
@@ -165,7 +165,7 @@ def compare(name: str, before: Path, after: Path) -> tuple[int, list[str]]:
 
 
 def main() -> int:
-    """Exit code 1 if anything differs."""
+    """Run and compare. Returns exit code 1 if anything differs."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""Where a generation's time goes: select, vary, render, score, insert, each on its own."""
+"""The time of each stage of a generation: select, vary, render, score, insert."""
 
 import os
 
@@ -28,7 +28,7 @@ BATCH, TIMES = 200, 25
 
 
 def stages(scorer, encoding, config, devices):
-    """Each stage as a function of the state and a counter, which no compiler can see through."""
+    """Each stage as a function of the state and a counter, which a compiler can't fold away."""
     share = config.batch_size // devices
     still = dataclasses.replace(encoding, vary=lambda keys, parents, mates, generation: parents)
 
@@ -109,7 +109,7 @@ def main():
         def many(state, params, made):
             def once(total, i):
                 out = stage(state, params, made, i)
-                # A sum of everything, so that nothing is left out.
+                # The sum uses all outputs, so that the compiler removes nothing.
                 leaves = [jnp.sum(a.astype(jnp.float32)) for a in jax.tree.leaves(out)]
                 return total + sum(leaves), None
 
@@ -127,17 +127,17 @@ def main():
     rows = [
         {
             "what": name,
-            "ms a generation": round(1e3 * s, 3),
+            "ms per generation": round(1e3 * s, 3),
             "share of the sum": "-" if name == "whole loop" else f"{s / total:.1%}",
         }
         for name, s in median.items()
-    ] + [{"what": "sum of the stages", "ms a generation": round(1e3 * total, 3),
+    ] + [{"what": "sum of the stages", "ms per generation": round(1e3 * total, 3),
           "share of the sum": "100%"}]  # fmt: skip
     report(
         f"stages_{arguments.encoding}",
         rows,
         words=f"MAP-Elites on MNIST, {arguments.encoding} encoding, batch {BATCH}, after "
-        f"{arguments.evolved} generations, over {CORES} devices. Each stage is run by itself, "
+        f"{arguments.evolved} generations, over {CORES} devices. Each stage runs alone, "
         f"{TIMES} times in one call; median of {arguments.rounds} interleaved rounds.",
     )
 

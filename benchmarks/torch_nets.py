@@ -1,4 +1,4 @@
-"""The ImageNet networks in PyTorch, by others' code: what ours are compared with and timed against.
+"""The ImageNet networks in PyTorch, from other projects, as references for accuracy and speed.
 
 Nothing here comes from qd_fool. SqueezeNet and AlexNet are torchvision's classes, EfficientNet-Lite
 is the package `efficientnet-lite-pytorch`. Needs `torch torchvision efficientnet-lite-pytorch`.
@@ -17,7 +17,7 @@ from torch import nn
 class Net(NamedTuple):
     """Sizes and input of a network; the input is `(RGB - mean) / std`, pixels from 0 to 255."""
 
-    input: int  # pixels a side that the network sees: the centre of ...
+    input: int  # side of the network's input in pixels: the centre of ...
     picture: int  # ... a picture of this short side
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -45,7 +45,7 @@ def preprocess(pictures: np.ndarray, *, net: Net) -> torch.Tensor:
 
     Args:
         pictures: `(n, height, width, 3)` uint8 RGB, no side below `net.input`.
-        net: Whose input.
+        net: Network whose input to make.
 
     Returns:
         `(n, 3, net.input, net.input)` float32.
@@ -62,10 +62,10 @@ def preprocess(pictures: np.ndarray, *, net: Net) -> torch.Tensor:
 def build(
     name: str, weights: Path | None = None
 ) -> tuple[nn.Module, int, Callable[[np.ndarray], torch.Tensor]]:
-    """A network, ready to be asked.
+    """A network, ready to score pictures.
 
     Args:
-        name: One of `NETS`.
+        name: Name of a network in `NETS`.
         weights: A state dict of PyTorch (`.pth`, both formats) or, for SqueezeNet, an `.npz` with
             Caffe's names (`conv1`, `fire2/squeeze` to `fire9/expand3x3`, `conv10`) and OIHW
             kernels. None: PyTorch's own random weights, seed 0.
@@ -75,8 +75,8 @@ def build(
         the function from pictures `(n, height, width, 3)` uint8 RGB to its input.
 
     Raises:
-        KeyError: An unknown name.
-        RuntimeError: Weights of another network.
+        KeyError: The name is unknown.
+        RuntimeError: The weights are those of another network.
     """
     net = NETS[name]
     with torch.random.fork_rng(devices=[]):

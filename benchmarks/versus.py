@@ -1,7 +1,7 @@
-"""The same MNIST job on qd_fool, QDax and pyribs: evaluations/s, cells, how soon 0.9999.
+"""The same MNIST job on qd_fool, QDax and pyribs: evaluations/s, cells, evaluations to 0.9999.
 
-Needs `pip install -e ".[versus]"`. Rounds, one a seed, run every loop in turn in one process. Each
-run is a line of `versus.jsonl`; what is there already is not run again, so that it can be stopped.
+Needs `pip install -e ".[versus]"`. Each round has a seed and runs every loop in turn in one
+process. Each run is a line of `versus.jsonl`; runs that are there are not repeated.
 """
 
 import os
@@ -33,39 +33,40 @@ RESULTS = HERE / "versus.jsonl"
 CERTAIN = np.log(0.9999 / 0.0001)
 WORDS = """Ten fooling digits for this project's LeNet: 28x28 pixels as genes, {generations}
 generations of 200 after the random one; fitness is the log-odds of the confidence, from the same
-jitted function on 8-bit pictures in chunks of {chunk}. {seeds} rounds, one a seed: each ran every
-loop in turn, in one process, so that noise of the machine falls on all alike; on one JAX device,
-but where it says all ({devices}). qd_fool {qd_fool}, QDax {qdax}, pyribs {ribs}.
+jitted function on 8-bit pictures in chunks of {chunk}. {seeds} rounds, one per seed: each ran every
+loop in turn, in one process, so that noise of the machine affects all equally; on one JAX device,
+unless the row says all ({devices}). qd_fool {qd_fool}, QDax {qdax}, pyribs {ribs}.
 
-*Every cell*: each picture is offered to each cell, as in the paper. *Own cell*: only to that of the
-class it is taken for, which is what a descriptor or a measure means in QDax and pyribs. They can be
-made to do the first: QDax by `ask` and `tell`, each genotype given ten times; pyribs by
-`archive.add` likewise, beside its scheduler. *Fast* is `--preset fast`, half of it by gradients, a
-step counted as four evaluations.
+*Every cell*: each picture is offered to each cell, as in the paper. *Own cell*: only to the cell of
+its top class, which is the meaning of a descriptor or a measure in QDax and pyribs. Both can do the
+first: QDax by `ask` and `tell` with each genotype given ten times; pyribs by `archive.add` with
+each given ten times, without its scheduler. *Fast* is `--preset fast`, with half of the offspring
+by gradients; a step counts as four evaluations.
 
-What differs: qd_fool's genes are bytes, the others' floats in [0, 1], rounded to bytes for the
-network. Mutation is polynomial, 0.1 a gene, eta 15: in qd_fool a draw a gene, in QDax its own
-operator, which changes exactly 78 genes and looks at the bounds (Deb's later form). That draws them
-without replacement, by sorting, and most of the time goes there: see *iso+line* for QDax's own
-pace. pyribs has no such operator, so it is qd_fool's in NumPy. All these start from the same 200
-pictures. *Iso+line* has the values of QDax's README (0.05, 0.1). *Gaussian* is pyribs' fooling
-tutorial, sigma 0.5 from a gray picture, but with batches of 200 and log-odds for its 30 and
-probabilities. *CMA-ME* is pyribs' separable CMA-ES ranked by improvement, sigma 0.2 from there,
-clipped where it is drawn.
+Differences: genes are bytes in qd_fool, and floats in [0, 1] in the others, rounded to bytes for
+the network. Mutation is polynomial, with probability 0.1 per gene and eta 15. qd_fool draws once
+per gene. QDax's operator changes exactly 78 genes and respects the bounds (Deb's later form); it
+draws them without replacement, by sorting, which takes most of the time: see *iso+line* for QDax's
+usual speed. pyribs has no such operator, so it uses qd_fool's in NumPy. All these start from the
+same 200 pictures. *Iso+line* has the values of QDax's README (0.05, 0.1). *Gaussian* is pyribs'
+fooling tutorial, sigma 0.5 from a gray picture, but with batches of 200 instead of 30 and log-odds
+instead of probabilities. *CMA-ME* is pyribs' separable CMA-ES ranked by improvement, sigma 0.2 from
+a gray picture, clipped when it is drawn.
 
-*Of the network*: evaluations/s over those of the network alone on such batches, the median over
-rounds; that one, on one device, hands its results to the host batch by batch, as in pyribs' loop,
-so a compiled loop can pass it. *Compile* is told apart (on a busy machine); with pyribs it is the
-network's and numba's, which its first loop here pays for the others. *At*: evaluations, the median
-over seeds, and in how many it happened.
+*Of the network*: evaluations/s relative to the network alone on the same batches, the median over
+rounds. The network alone runs on one device and passes its results to the host batch by batch, as
+in pyribs' loop, so a compiled loop can be faster. *Compile* is measured separately (on a busy
+machine). With pyribs it includes the network and numba, which the first pyribs loop compiles for
+the others. *At*: the median number of evaluations over seeds, and the number of seeds that got
+there.
 
-Where they are better: pyribs takes any Python function and compiles none of the loop, so it
-begins at once, and each line of it can be stepped through. Both have archives over any measures,
-and emitters that are not here (CMA-ME and its kin; QDax policy gradients and many objectives)."""
+Strengths of the others: pyribs takes any Python function and does not compile the loop, so it
+starts at once and can be debugged line by line. Both have archives over any measures, and emitters
+that qd_fool does not have (CMA-ME and similar ones; QDax policy gradients and many objectives)."""
 
 
 def jobs(scorer):
-    """Name -> builder of a loop, and the configuration by which its evaluations are counted."""
+    """The builder of each loop, and the configuration that counts its evaluations, by name."""
     pixels = make_encoding("direct", scorer.image_shape)
     plain = MapElitesConfig(batch_size=loops.BATCH, chunk=scorer.chunk)
     fast = plan(EvolveConfig(preset="fast"))
@@ -94,19 +95,19 @@ def jobs(scorer):
 
 
 def first(passed, evaluations):
-    """Evaluations at which a condition first holds; None if it never does."""
+    """The evaluations at which a condition first holds; None if it never does."""
     return int(evaluations[int(np.argmax(passed))]) if passed.any() else None
 
 
 def how_soon(values):
-    """The median over seeds, and in how many it happened."""
+    """The median over seeds, and the number of seeds that got there."""
     happened = sum(v is not None for v in values)
     middle = statistics.median(np.inf if v is None else v for v in values)
     return f"{middle:,.0f} ({happened})" if np.isfinite(middle) else f"- ({happened})"
 
 
 def row_of(name, runs, alone):
-    """A table row from a loop's runs, one a seed."""
+    """The row of a loop, from its runs, one per seed."""
     rates = [r["evaluations/s"] for r in runs]
     row = {
         "loop": name,
@@ -125,14 +126,14 @@ def row_of(name, runs, alone):
 
 
 def records():
-    """What has been run."""
+    """The records of all runs so far."""
     if not RESULTS.exists():
         return []
     return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
 
 
 def measure(scorer, name, *, generations):
-    """Compile a loop. Returns a function that runs it for a seed, and gives the record."""
+    """Compile a loop. Returns a function from a seed to the record of its run."""
     build, config = jobs(scorer)[name]
     encoding = make_encoding("direct", scorer.image_shape)
     last = generations_for(config, (generations + 1) * loops.BATCH, encoding=encoding)
@@ -161,7 +162,7 @@ def measure(scorer, name, *, generations):
 
 
 def main():
-    """Rounds of all loops, a line each, then the table."""
+    """Run all rounds of all loops, one line per run, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--generations", type=int, default=300)

@@ -1,7 +1,8 @@
-"""The loops that `versus.py` compares: one job for LeNet, on qd_fool, on QDax and on pyribs.
+"""The loops that `versus.py` compares: one job for LeNet, on qd_fool, QDax and pyribs.
 
-Each builder compiles what can be compiled, and returns the seconds of that and a function
-`(seed, pictures) -> (generations + 1, cells)`, the log-odds in the cells after each generation.
+Each builder compiles its loop as far as possible. It returns the seconds of compilation, and a
+function `(seed, pictures) -> (generations + 1, cells)` that gives the log-odds in the cells after
+each generation.
 """
 
 import time
@@ -27,14 +28,14 @@ Run = Callable[[int, np.ndarray], np.ndarray]
 
 
 def compiled(function: Any, *arguments: Any) -> tuple[Any, float]:
-    """A jitted function's program for such arguments, and the seconds it took to make."""
+    """The compiled program of a jitted function, and the seconds of compilation."""
     started = time.perf_counter()
     program = function.lower(*arguments).compile()
     return program, time.perf_counter() - started
 
 
 def first_pictures(scorer: Scorer, *, seed: int) -> np.ndarray:
-    """Generation 0 of qd_fool's run with that seed, `(200, 784)` bytes: the others start there."""
+    """Generation 0 of qd_fool's run with a seed, `(200, 784)` bytes, where the others start."""
     encoding = make_encoding("direct", scorer.image_shape)
     config = MapElitesConfig(batch_size=BATCH, chunk=scorer.chunk)
     state = init(encoding, len(scorer.class_names), seed=seed)
@@ -43,7 +44,7 @@ def first_pictures(scorer: Scorer, *, seed: int) -> np.ndarray:
 
 
 def network(scorer: Scorer, generations: int) -> tuple[float, Run]:
-    """No search: the first pictures scored again and again."""
+    """The network without a search: it scores the first pictures repeatedly."""
     program, seconds = _kernel(scorer)
 
     def run(seed: int, pictures: np.ndarray) -> np.ndarray:
@@ -64,7 +65,7 @@ def qd_fool(
     config: MapElitesConfig,
     devices: int = 1,
 ) -> tuple[float, Run]:
-    """This project's."""
+    """The loop of this project."""
     mesh, cells = make_mesh(devices), len(scorer.class_names)
     segment = make_segment(scorer, encoding, config, mesh=mesh, length=generations + 1)
     params = replicate(scorer.params, mesh)
@@ -74,7 +75,7 @@ def qd_fool(
     )
 
     def run(seed: int, pictures: np.ndarray) -> np.ndarray:
-        del pictures  # those of its seed
+        del pictures  # the loop makes those of its seed itself
         _, log = program(replicate(init(encoding, cells, seed=seed), mesh), params, count)
         return np.asarray(log.fitness)
 
@@ -82,14 +83,14 @@ def qd_fool(
 
 
 def qdax(scorer: Scorer, generations: int, *, operator: str, every: bool) -> tuple[float, Run]:
-    """QDax: centroids at the class indices, all generations in one scan.
+    """The loop of QDax, with centroids at the class indices and all generations in one scan.
 
     Args:
-      scorer: the network.
-      generations: after generation 0.
-      operator: "polynomial", its own; or "iso+line", with the values of its README.
-      every: offer each picture to each cell, by `ask` and `tell`; else `scan_update`, where a
-        picture has one descriptor, the class it is taken for.
+      scorer: Network to fool.
+      generations: Generations after generation 0.
+      operator: Mutation: "polynomial", QDax's own, or "iso+line", with the values of its README.
+      every: Whether each picture is offered to each cell, by `ask` and `tell`. Otherwise
+        `scan_update` gives a picture one descriptor, its top class.
     """
     from qdax.core.emitters.mutation_operators import isoline_variation, polynomial_mutation
     from qdax.core.emitters.standard_emitters import MixingEmitter
@@ -150,15 +151,16 @@ def qdax(scorer: Scorer, generations: int, *, operator: str, every: bool) -> tup
 
 
 def pyribs(scorer: Scorer, generations: int, *, operator: str, every: bool) -> tuple[float, Run]:
-    """pyribs: ten bins of a `GridArchive`, as in its tutorial; a loop in Python.
+    """The loop of pyribs in Python, with ten bins of a `GridArchive`, as in its tutorial.
 
     Args:
-      scorer: the network, called from NumPy.
-      generations: after generation 0.
-      operator: "polynomial", qd_fool's in NumPy; "gaussian", the emitter of its tutorial, sigma 0.5
-        from a gray picture; or "cma-me", separable CMA-ES ranked by improvement, 0.2 from there.
-      every: offer each picture to each cell, by `archive.add`; else to that of the class it is
-        taken for.
+      scorer: Network to fool, called from NumPy.
+      generations: Generations after generation 0.
+      operator: Emitter: "polynomial", qd_fool's in NumPy; "gaussian", that of the tutorial, with
+        sigma 0.5 from a gray picture; or "cma-me", separable CMA-ES ranked by improvement, with
+        sigma 0.2 from a gray picture.
+      every: Whether each picture is offered to each cell, by `archive.add`. Otherwise it is offered
+        to the cell of its top class.
     """
     from ribs.archives import GridArchive
     from ribs.emitters import EvolutionStrategyEmitter, GaussianEmitter
@@ -198,7 +200,8 @@ def pyribs(scorer: Scorer, generations: int, *, operator: str, every: bool) -> t
         if operator == "gaussian":
             emitter = GaussianEmitter(archive, sigma=0.5, bounds=[(0, 1)] * size, **same)
         else:
-            # Without bounds, within which it resamples for ever in 784 dimensions: clipped to draw.
+            # There are no bounds, because resampling within them never ends in 784 dimensions.
+            # Genes are clipped when they are drawn.
             emitter = EvolutionStrategyEmitter(
                 archive, sigma0=0.2, ranker="2imp", es="sep_cma_es", **same
             )
@@ -217,14 +220,14 @@ def pyribs(scorer: Scorer, generations: int, *, operator: str, every: bool) -> t
             return np.array(by_hand(archive, seed, pictures, count))
         return np.array(scheduled(archive, seed, count))
 
-    # The library has numba compile some of itself when it is first called.
+    # The first call makes numba compile parts of the library.
     started = time.perf_counter()
     run(0, first_pictures(scorer, seed=0), 3)
     return seconds + time.perf_counter() - started, run
 
 
 def polynomial(rng: np.random.Generator, genes: np.ndarray) -> np.ndarray:
-    """Polynomial mutation of each gene in [0, 1] with probability 0.1, as qd_fool's, in NumPy."""
+    """Polynomial mutation as in qd_fool, in NumPy: each gene in [0, 1] with probability 0.1."""
     genes = genes.copy()
     chosen = rng.random(genes.shape, np.float32) < RATE
     count = int(chosen.sum())
@@ -234,7 +237,7 @@ def polynomial(rng: np.random.Generator, genes: np.ndarray) -> np.ndarray:
 
 
 def _kernel(scorer: Scorer) -> tuple[Any, float]:
-    """The network on a batch of 8-bit pictures, as every loop here has it scored."""
+    """The compiled network on a batch of 8-bit pictures, which every loop uses to score."""
 
     def odds(params: Any, pictures: jax.Array) -> jax.Array:
         return evaluate(scorer, params, pictures, chunk=scorer.chunk)

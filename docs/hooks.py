@@ -1,4 +1,4 @@
-"""What is not in `pages/`: the commands' help, the API, and the repository's files."""
+"""Pages that are not in `pages/`: the commands' help, the API, and the repository's files."""
 
 import ast
 import contextlib
@@ -26,7 +26,7 @@ SHARED = re.compile(r"^( +)(\w+(?:, \w+)+): (.*\n?(?:\1 +.*\n?)*)", re.M)
 
 
 class SplitNames(griffe.Extension):
-    """Reads `a, b: text` in a docstring's list as two items of the same text."""
+    """Reads `a, b: text` in a docstring's list as two items with the same text."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrite the docstring before it is parsed."""
@@ -38,7 +38,7 @@ class SplitNames(griffe.Extension):
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Give what is generated a place in the navigation."""
+    """Add the generated pages to the navigation."""
     tables = sorted(path.name for path in (ROOT / "benchmarks").glob("*.md"))
     config.nav += [
         {"Commands": "commands.md"},
@@ -50,7 +50,7 @@ def on_config(config: MkDocsConfig) -> None:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Add the pages that are made here, and the files of the repository that pages link to."""
+    """Add the generated pages, and the files of the repository that pages link to."""
     files.append(File.generated(config, "commands.md", content="\n".join(_commands())))
     for module, names in public_names().items():
         shown = "\n".join(f"::: {module}.{name}\n" for name in names)
@@ -69,13 +69,13 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Links out of `pages/` into the repository: there its files lie beside the pages."""
+    """Change links from `pages/` into the repository, whose files are beside the pages here."""
     return markdown.replace("](../../", "](")
 
 
 @functools.cache
 def public_names() -> dict[str, list[str]]:
-    """Names that users may rely on, by module: those that a module's `__all__` lists."""
+    """The public names by module: those that a module's `__all__` lists."""
     found = {}
     for path in sorted((ROOT / "qd_fool").rglob("*.py")):
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -87,9 +87,9 @@ def public_names() -> dict[str, list[str]]:
 
 
 def _commands(*words: str) -> Iterator[str]:
-    """A heading and the help of a command, then those of the commands below it."""
+    """The heading and help of a command, followed by those of its subcommands."""
     if not words:
-        yield "# Commands\n\nEach as `--help` prints it.\n"
+        yield "# Commands\n\nThe output of `--help` of each command.\n"
     text = _help(words)
     yield f"{'#' * (len(words) + 2)} `{' '.join(('qd-fool', *words))}`\n\n```text\n{text}\n```\n"
     below = re.search(r"\{([a-z,]+)\}\]?$", text.splitlines()[0])

@@ -1,9 +1,9 @@
-"""Makes the pictures of README and the documentation from an archive of ImageNet's classes.
+"""Make the pictures of README and the documentation from an archive of ImageNet's classes.
 
 python docs/pictures.py archives/imagenet_cppn_squeezenet
 
 It writes into `pages/pictures/`: `best.webp`, the most confident elites; `wall.webp` and
-`elite.webp`, the report page in the machine's Chromium, as a reader meets it.
+`elite.webp`, the report page in Chromium.
 """
 
 import argparse
@@ -25,7 +25,7 @@ CHROMIUM = os.environ.get("QD_FOOL_CHROMIUM") or shutil.which("chromium")
 
 
 def best(run: Path, *, columns: int = 6, rows: int = 2, side: int = 160) -> Image.Image:
-    """The most confident elites, one a picture: an individual may hold several cells."""
+    """The most confident elites, each picture once: an individual may hold several cells."""
     ordered = sorted(read_elites(run), key=lambda elite: -float(elite["fitness"]))
     unique: dict[str, dict[str, str]] = {}
     for elite in ordered:
@@ -43,13 +43,13 @@ def best(run: Path, *, columns: int = 6, rows: int = 2, side: int = 160) -> Imag
         label = elite["label"].split(",")[0]
         while font.getlength(label) > side:
             label = label[:-2] + "…"
-        told = f"{label}\n{percent(float(elite['confidence']))}"
-        draw.multiline_text((x, y + side + 3), told, fill="black", font=font)
+        caption = f"{label}\n{percent(float(elite['confidence']))}"
+        draw.multiline_text((x, y + side + 3), caption, fill="black", font=font)
     return sheet
 
 
 def seen(page: Page) -> Image.Image:
-    """What the window shows, once all pictures in it are there."""
+    """A picture of the window, after all its pictures are loaded."""
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(500)
     return Image.open(io.BytesIO(page.screenshot()))
@@ -64,7 +64,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as api:
         run = Path(folder) / "run"
         shutil.copytree(asked.run, run)
-        if command(["report", str(run)]):  # which draws what pictures are missing
+        if command(["report", str(run)]):  # this draws missing pictures
             raise SystemExit(f"{asked.run}: its page could not be written")
         browser = api.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")

@@ -1,4 +1,4 @@
-"""The words that a setting may be, where the module that reads the setting imports JAX."""
+"""Allowed values of settings whose own modules import JAX. This module does not."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ Color = Literal["gray", "hls", "hsv", "rgb"]
 """Meanings of a picture's channels: `encodings/color.py`."""
 
 Joint = Literal["least", "mean"]
-"""From several networks' log-odds to one: `models/joint.py`."""
+"""Rules that combine the log-odds of several networks: `models/joint.py`."""
 
 KeepGenomes = Literal["auto", "none", "ancestors", "all"]
 """Genomes of former elites that a run keeps: `runs/genomes.py`."""

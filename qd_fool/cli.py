@@ -47,13 +47,14 @@ EXIT_INTERRUPTED = 130
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A command: the dataclass that its words fill in, and what is imported to run it.
+    """A command: the class of its configuration, and the function that runs it.
 
     Attributes:
       config: Class of its configuration.
       run: Place of the function that runs it, "module:function".
-      stored: Place of the function that reads the configuration of a run that is resumed.
-      noun: Name for such a run, for messages.
+      stored: Place of the function that reads the configuration of a run to resume, if the command
+        can resume runs.
+      noun: Word for a run of this command, for messages.
     """
 
     config: type[Any]
@@ -96,7 +97,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
 """The commands, in the order of `qd-fool --help`."""
 
 WITHOUT_JAX = (ListModels, FetchModel)
-"""What `qd-fool models` does without JAX."""
+"""Actions of `qd-fool models` that do not import JAX."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print("qd-fool: interrupted")
         return EXIT_INTERRUPTED
     except (UserError, OSError) as error:
-        # OSError: what no check can foresee, such as a full disk or a vanished directory.
+        # An OSError has a cause that no check can foresee, such as a full disk.
         reason = error.with_flag() if isinstance(error, FieldError) else str(error)
     except Exception as error:
         if not _is_out_of_memory(error):
@@ -143,17 +144,17 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def import_extensions(words: Sequence[str]) -> None:
-    """Import the files of `--import` and what packages offer: their flags are parsed, too.
+    """Import the files of `--import` and the entry points of packages, which add flags.
 
     Args:
       words: Words of the command line.
 
     Raises:
-      UserError: One of them is missing or has an error.
+      UserError: A file is missing, or a file or a package has an error.
     """
     files = named_files(words)
     if files or importlib.metadata.entry_points(group=GROUP):
-        # They may start JAX, which counts its devices then.
+        # An import may start JAX, which fixes the number of its devices.
         _make_cores_devices(None)
         import_packages()
     for file in files:
@@ -172,13 +173,13 @@ def _dispatch(config: Any, console: Console) -> int:
 
 
 def parse(words: Sequence[str]) -> Any:
-    """The configuration that a command's words give. Exits where they are wrong, or ask for help.
+    """Parse words into a configuration. Exits if the words are wrong or ask for help.
 
     Args:
       words: Words of the command line.
 
     Raises:
-      UserError: A run that cannot be resumed.
+      UserError: The run cannot be resumed.
     """
     stored = _stored(words)
     kinds, flags = [], evolve_flags()
@@ -201,7 +202,7 @@ def parse(words: Sequence[str]) -> Any:
 
 
 def _stored(words: Sequence[str]) -> Any:
-    """The configuration of the run that is resumed: what holds where no flag is given."""
+    """The configuration of the run to resume, which holds for flags that are not given."""
     command = COMMANDS.get(words[0]) if words else None
     if command is None or command.stored is None or "--resume" not in words:
         return None
@@ -212,7 +213,7 @@ def _stored(words: Sequence[str]) -> Any:
     if not any((run_dir / name).exists() for name in ("run.json", "settings.json")):
         return None
     stored = dataclasses.replace(load(command.stored)(run_dir), resume=False)
-    if isinstance(stored, EvolveConfig):  # one end of a run takes the place of another
+    if isinstance(stored, EvolveConfig):  # --generations and --evaluations replace each other
         if _word_after(words, "--generations") is not None:
             stored = dataclasses.replace(stored, evaluations=None)
         if _word_after(words, "--evaluations") is not None:
@@ -221,7 +222,7 @@ def _stored(words: Sequence[str]) -> Any:
 
 
 def _word_after(words: Sequence[str], flag: str) -> str | None:
-    # From the end, as the parser has it: the last word counts.
+    # The search starts at the end, because the parser uses the last occurrence.
     for i in reversed(range(len(words))):
         if words[i] in (flag, flag.replace("-", "_").replace("__", "--")):
             return words[i + 1] if i + 1 < len(words) else None
@@ -231,14 +232,14 @@ def _word_after(words: Sequence[str], flag: str) -> str | None:
 
 
 def _make_cores_devices(devices: int | None) -> None:
-    """Make each CPU core a device of JAX's, before it starts; accelerators are left as they are."""
+    """Make each CPU core a JAX device, before JAX starts. Accelerators do not change."""
     update = load("jax:config").update
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
         update("jax_num_cpu_devices", devices or cores or 1)
     except RuntimeError as error:
-        # Called from a program that has used JAX already: its devices are what there is, and
-        # `make_mesh` tells if they are too few.
+        # The calling program has used JAX already, so the number of devices is fixed.
+        # `make_mesh` reports an error if there are too few.
         logging.getLogger(__name__).debug("devices are left as they are: %s", error)
 
 

@@ -1,4 +1,4 @@
-"""The exception that people read, and the check of a setting's range."""
+"""The exception for bad input, and the check of a setting's range."""
 
 import math
 from typing import Any
@@ -40,7 +40,7 @@ def check_range(
     below: Number | None = None,
     owner: str = "",
 ) -> None:
-    """Check that fields of settings are finite numbers in a range; None is not checked.
+    """Check that fields of settings are finite numbers in a range. Skips fields that are None.
 
     Args:
       settings: Object that has the fields.
@@ -52,7 +52,7 @@ def check_range(
       owner: Name before the field's in messages and flags, such as "gradient" in `gradient_steps`.
 
     Raises:
-      FieldError: A value is out of range. Names the field, the value and the range.
+      FieldError: A value is out of range. The error names the field, the value and the range.
     """
     for field in fields:
         value = getattr(settings, field)

@@ -1,4 +1,4 @@
-"""What is imported when it is used first, so that the command's help need not import JAX."""
+"""Names that are imported at their first use, so that the help need not import JAX."""
 
 import dataclasses
 import importlib
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def load(path: str) -> Any:
-    """Import what `module:name` names.
+    """Import the object that `module:name` names.
 
     Args:
       path: Module and name, with a colon between them.
@@ -20,7 +20,7 @@ def load(path: str) -> Any:
 def lazy_names(
     package: str, places: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """The `__getattr__` and `__dir__` (PEP 562) of a package that hands on its modules' names.
+    """The `__getattr__` and `__dir__` (PEP 562) of a package that re-exports names.
 
     Args:
       package: Name of the package, `__name__` in its `__init__`.
@@ -31,7 +31,7 @@ def lazy_names(
         if name not in places:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(places[name]), name)
-        setattr(sys.modules[package], name, value)  # the next look-up finds it at once
+        setattr(sys.modules[package], name, value)  # the next look-up does not call this function
         return value
 
     def names() -> list[str]:
@@ -42,7 +42,7 @@ def lazy_names(
 
 @dataclasses.dataclass(frozen=True)
 class LazyFunction:
-    """A function that is imported when it is called first.
+    """A function that is imported at its first call.
 
     Attributes:
       path: Module and name, with a colon between them.
@@ -64,7 +64,7 @@ class LazyFunction:
 
 @dataclasses.dataclass(frozen=True)
 class LazyMapping(Mapping[str, Any]):
-    """A mapping that is imported, or made, when it is read first.
+    """A mapping that is imported, or built, at its first use.
 
     Attributes:
       path: Module and name of a mapping, or of a function that returns one.

@@ -2,7 +2,7 @@
 
 An encoding or emitter owns a frozen dataclass of settings. Each field of it is a flag of the
 command, `--NAME-FIELD`; registration refuses a name whose flags are taken. This module imports no
-JAX: the command's help lists the flags of all that is registered.
+JAX, because the command's help lists the flags of all registered things.
 """
 
 import dataclasses
@@ -23,6 +23,13 @@ COMMAND_FLAGS = frozenset(
         "also",
         "also_weights",
         "archive_rule",
+        "channels",
+        "input_size",
+        "labels",
+        "layout",
+        "output",
+        "outputs",
+        "std",
         "batch_size",
         "checkpoint_every",
         "chunk",
@@ -123,14 +130,14 @@ class Entry:
 def setting(
     default: Any, *, flag: str | None = None, shared: bool = False, choices: Any = None
 ) -> Any:
-    """A field of a settings dataclass, with more to say about its flag than the name.
+    """A field of a settings dataclass, with facts about its flag.
 
     Args:
       default: Default of the field.
       flag: Second name of the flag beside NAME_FIELD, with underscores. It is also the setting's
         key in run.json.
-      shared: Whether other encodings may have the same second name: it then means the field of the
-        encoding that a run uses.
+      shared: Whether other encodings may have the same second name, which then means the field of
+        the encoding that a run uses.
       choices: `Literal` type with the values that the command accepts.
     """
     metadata = {"flag": flag, "shared": shared, "choices": choices}
@@ -241,25 +248,25 @@ class SettingsRegistry(Registry[Entry]):
         ]
 
     def _check(self, name: str, thing: Entry) -> None:
-        what = f"{self._kind} {name!r}"
+        label = f"{self._kind} {name!r}"
         if not re.fullmatch(r"[A-Za-z][\w-]*", name):
-            raise ValueError(f"{what}: expected a name of letters, digits, '_' and '-'")
+            raise ValueError(f"{label}: expected a name of letters, digits, '_' and '-'")
         kind = thing.settings
         if not dataclasses.is_dataclass(kind) or not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-            raise ValueError(f"{what}: expected a frozen dataclass as its settings")
+            raise ValueError(f"{label}: expected a frozen dataclass as its settings")
         for field in dataclasses.fields(kind):
             if default_of(field) is dataclasses.MISSING:
-                raise ValueError(f"{what}: its setting {field.name!r} has no default")
+                raise ValueError(f"{label}: its setting {field.name!r} has no default")
         others = [s for table in self._tables for s in table.settings()]
         for new in self._settings(name, thing):
             for word in new.names:
                 spelled = f"--{word.replace('_', '-')}"
                 if word in COMMAND_FLAGS:
-                    raise ValueError(f"{what}: {spelled} is a flag of the command already")
+                    raise ValueError(f"{label}: {spelled} is a flag of the command already")
                 for old in others:
                     if word in old.names and not _may_share(new, old, word):
                         raise ValueError(
-                            f"{what}: {spelled} is a flag of the {old.kind} {old.owner!r} already"
+                            f"{label}: {spelled} is a flag of the {old.kind} {old.owner!r} already"
                         )
             others.append(new)
 

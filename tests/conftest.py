@@ -31,8 +31,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--costs", metavar="FILE", help="CPU seconds and compilations of each test")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Start JAX, unless this process only hands tests to workers."""
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start JAX, unless this process only hands tests to workers.
+
+    Last of all, so that what runs at import counts as covered.
+    """
+    config = session.config
     worker = getattr(config, "workerinput", None)
     if worker is None and config.getoption("dist", "no") != "no":
         return
@@ -108,15 +113,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The last to leave clears the compiled programs away."""
+    """The last process deletes the compiled programs."""
     if not hasattr(config, "workerinput"):
         shutil.rmtree(COMPILED, ignore_errors=True)
 
 
-def _missing(what: str) -> None:
+def _missing(reason: str) -> None:
     if REQUIRE_DATA:
-        pytest.fail(f"{what}, and QD_FOOL_REQUIRE_DATA is set")
-    pytest.skip(what)
+        pytest.fail(f"{reason}, and QD_FOOL_REQUIRE_DATA is set")
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

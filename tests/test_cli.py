@@ -24,7 +24,7 @@ def test_help_teaches(command, capsys):
 def test_evolve_has_the_flags_that_scripts_rely_on(capsys):
     with pytest.raises(SystemExit):
         main(["evolve", "--help"])
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for flag in (
         "--model",
         "--encoding",
@@ -43,7 +43,7 @@ def test_evolve_has_the_flags_that_scripts_rely_on(capsys):
         "--devices",
         "--chunk",
     ):
-        assert flag in told
+        assert flag in output
 
 
 def test_an_unknown_flag_exits_with_2(capsys):
@@ -70,11 +70,11 @@ def test_models_refuses(capsys, arguments, message):
 
 def test_models_lists_the_zoo(capsys):
     assert main(["models", "--json"]) == 0
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [m["name"] for m in told] == list(ZOO)
+    output = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [m["name"] for m in output] == list(ZOO)
     facts = ("architecture", "source", "licence", "preprocessing", "accuracy", "file")
-    assert all(m[fact] for m in told for fact in facts)
-    hashes = {m["name"]: m.get("hash") for m in told}
+    assert all(m[fact] for m in output for fact in facts)
+    hashes = {m["name"]: m.get("hash") for m in output}
     assert hashes["caffenet"] == "sha1:4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46"
     assert hashes["alexnet"] == "sha256-prefix:7be5be79"
     assert hashes["lenet"].startswith("sha256:")
@@ -98,13 +98,13 @@ def test_score_reads_a_real_digit(digit, capsys):
     path, label = digit
     assert main(["score", str(path), "--model", "lenet", "--top", "3", "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
-    told = json.loads(line)
-    assert told["image"] == str(path)
-    assert len(told["top"]) == 3
-    assert set(told["top"][0]) == {"class_index", "label", "confidence"}
-    assert told["top"][0]["class_index"] == label
-    assert told["top"][0]["label"] == str(label)
-    assert told["top"][0]["confidence"] > 0.9
+    output = json.loads(line)
+    assert output["image"] == str(path)
+    assert len(output["top"]) == 3
+    assert set(output["top"][0]) == {"class_index", "label", "confidence"}
+    assert output["top"][0]["class_index"] == label
+    assert output["top"][0]["label"] == str(label)
+    assert output["top"][0]["confidence"] > 0.9
     assert main(["score", str(path)]) == 0
     assert capsys.readouterr().out.startswith(f"{path}: {label} 1.000000  ")
 

@@ -40,7 +40,7 @@ def words_in(notebook):
 
 @pytest.fixture
 def own_kernel(tmp_path, monkeypatch):
-    """No settings of whoever runs the tests; programs are compiled in half the time, and slow."""
+    """A kernel without the settings of this user, whose programs compile fast and run slowly."""
     monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):
         (tmp_path / name).mkdir()

@@ -68,7 +68,7 @@ def test_a_builder_may_be_named_by_its_place():
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "told"),
+    ("name", "settings", "output"),
     [
         ("batch", settings_class(size=3), "encoding 'batch': --batch-size is a flag of the comm"),
         ("leap", settings_class(far=2), "--leap-far is a flag of the emitter 'leap' already"),
@@ -80,11 +80,11 @@ def test_a_builder_may_be_named_by_its_place():
         ("other", dataclasses.make_dataclass("S", [("a", int, 1)]), "expected a frozen dataclass"),
     ],
 )
-def test_a_clash_is_refused_where_a_thing_is_registered(name, settings, told):
+def test_a_clash_is_refused_where_a_thing_is_registered(name, settings, output):
     encodings, emitters = tables()
     encodings.register("direct")(Entry(color(shared=True), build))
     emitters.register("leap")(Entry(settings_class(far=1), build))
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=output):
         encodings.register(name)(Entry(settings, build))
     assert list(encodings) == ["direct"]
 
@@ -124,5 +124,5 @@ def test_help_is_read_from_the_attributes_of_the_docstring():
 
 def test_every_built_in_setting_has_a_help_text_and_the_commands_own_flags_are_known():
     assert [s.name for s in all_settings() if not s.help] == []
-    own = {field.name for field in dataclasses.fields(EvolveConfig)}
-    assert own | {"help", "import"} == COMMAND_FLAGS
+    fields = {field.name for field in dataclasses.fields(EvolveConfig)}
+    assert fields | {"help", "import"} == COMMAND_FLAGS

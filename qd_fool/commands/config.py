@@ -12,7 +12,7 @@ from qd_fool.commands.common.imports import Importing
 from qd_fool.errors import UserError, check_range
 
 LARGEST_FRAME = 4096
-"""Width of a film's frame in pixels, at most."""
+"""Highest width of a film's frame in pixels."""
 
 ClassName = Annotated[str | None, tyro.conf.arg(name="class")]
 Switch = tyro.conf.FlagCreatePairsOff[bool]
@@ -65,7 +65,7 @@ class FigureConfig(Importing):
     """Side of a picture in pixels."""
 
     def __post_init__(self) -> None:
-        """Refuse what no figure could be.
+        """Check the numbers.
 
         Raises:
           UserError: A number is out of range, or there is no run.
@@ -103,7 +103,7 @@ class FilmConfig(Importing):
     """Width of a frame in pixels. Default: about 500 for a class and 960 for the wall."""
 
     def __post_init__(self) -> None:
-        """Refuse what no film could be.
+        """Check the numbers.
 
         Raises:
           UserError: A number is out of range.

@@ -1,4 +1,4 @@
-"""`qd-fool export`: write a run's files again, or those of one that was cut off; its graphs."""
+"""`qd-fool export`: write a run's files again, or its graphs."""
 
 from pathlib import Path
 from typing import Any
@@ -29,15 +29,17 @@ from qd_fool.scoring.confidence import confidence_of
 
 
 def export_run(config: ExportConfig, *, console: Console) -> None:
-    """Write what was asked for into the run directory.
+    """Write the files of a format into the run directory.
 
     Raises:
-      UserError: not a run directory, or in use, or one with neither archive nor checkpoint, or the
-        weights are not those it was run with; graphs of an encoding without.
+      UserError: The directory is not a run, is in use, or has neither archive nor checkpoint; the
+        weights are not those of the run; or its encoding has no graphs.
     """
     run = open_run(config.run)
     if config.class_name is not None and config.format not in ("graphs", "svg"):
-        raise UserError(f"--class is of --format graphs and svg, not of {config.format}")
+        raise UserError(
+            f"--class applies only to --format graphs and svg; --format is {config.format}"
+        )
     where = config.run
     with sole_user(config.run):
         if config.format == "sheet":
@@ -52,10 +54,10 @@ def export_run(config: ExportConfig, *, console: Console) -> None:
 
 
 def _export_all(run: StoredRun, console: Console) -> None:
-    """Write archive, pictures and report from the newest state, and how far the run is."""
+    """Write archive, pictures, report and status from the newest state."""
     subject = stored_subject(run)
     newest = newest_state(run, console=console)
-    # How far an ascent is, its blocks say: it wrote that down itself.
+    # An ascent has recorded its own progress, which its blocks show.
     facts = _facts_of_evolution(run, newest.state) if run.kind == "evolution" else {}
     if newest.seconds is not None:
         facts["seconds"] = round(newest.seconds, 3)
@@ -67,7 +69,7 @@ def _export_all(run: StoredRun, console: Console) -> None:
 
 
 def _facts_of_evolution(run: StoredRun, state: EvolutionState) -> dict[str, Any]:
-    """How far a stored evolution is, as `run.json` says it."""
+    """The status of a stored evolution and its progress, for `run.json`."""
     settings, encoding = map_elites_config(stored_config(run.path)), run.encoding()
     facts = facts_of(
         state,
@@ -80,15 +82,15 @@ def _facts_of_evolution(run: StoredRun, state: EvolutionState) -> dict[str, Any]
 
 
 def elite_graph(subject: Subject, archive: ClassArchive, cell: int) -> dict[str, Any]:
-    """An elite's genome as values for JSON, with where it comes from.
+    """An elite's genome as values for JSON, with its origin.
 
     Args:
-      subject: What the run is about.
+      subject: Network, encoding and scoring of the run.
       archive: Archive of the run.
       cell: Cell of the elite.
 
     Raises:
-      UserError: its encoding has nothing to read in a genome.
+      UserError: The encoding has no graphs.
     """
     encoding, scorer = subject.encoding, subject.scorer
     if encoding.describe is None:

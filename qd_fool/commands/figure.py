@@ -18,14 +18,15 @@ from qd_fool.runs.load import AT_ONCE, LoadedArchive, archive_pictures, load_arc
 from qd_fool.scoring.confidence import confidence_of, percent
 
 FEW_CLASSES = 20
-"""Up to so many classes have a column each."""
+"""Highest number of classes for the layout in columns, by default."""
 
 
 def figure_command(config: FigureConfig, *, console: Console) -> Path:
-    """Write the figure, and tell the confidence of what it shows.
+    """Write the figure, and print the confidence of its pictures.
 
     Raises:
-      UserError: not run directories, or of different classes; no such class, or an empty cell.
+      UserError: A directory is not a run, runs have different classes, or a class does not exist or
+        has no elite.
     """
     path = out_file(config.out, default="figure.png", suffixes=(".png",))
     archives = [load_archive(run) for run in config.runs]
@@ -33,7 +34,7 @@ def figure_command(config: FigureConfig, *, console: Console) -> Path:
     for archive in archives[1:]:
         if archive.class_names != first.class_names:
             raise UserError(
-                f"{archive.path} and {first.path} have different classes: expected runs of the same"
+                f"{archive.path} and {first.path} have different classes: expected the same"
             )
     chosen = None
     if config.classes is not None:
@@ -53,7 +54,7 @@ def figure_command(config: FigureConfig, *, console: Console) -> Path:
 
 
 Figure = tuple[Image.Image, Float[np.ndarray, " n"]]
-"""What is drawn, and the confidence of each picture in it."""
+"""The drawn figure, and the confidence of each picture in it."""
 
 
 def _columns(
@@ -108,13 +109,13 @@ def _distinct(
     order: Int[np.ndarray, " n"],
     count: int,
 ) -> tuple[list[int], list[Picture]]:
-    """The first so many classes of an order whose pictures differ: an elite may hold many cells."""
+    """The first `count` classes with different pictures, since an elite may hold many cells."""
     cells: list[int] = []
     pictures: list[Picture] = []
     seen: set[bytes] = set()
     for start in range(0, len(order), AT_ONCE):
-        some = order[start : start + AT_ONCE]
-        for cell, picture in zip(some, _drawn(archives, best, some), strict=True):
+        part = order[start : start + AT_ONCE]
+        for cell, picture in zip(part, _drawn(archives, best, part), strict=True):
             if len(cells) == count:
                 return cells, pictures
             if picture.tobytes() not in seen:
@@ -129,10 +130,10 @@ def _drawn(
     best: Int[np.ndarray, " classes"],
     cells: Int[np.ndarray, " n"],
 ) -> list[Picture]:
-    """The picture of each class, from the run that has the best."""
+    """The picture of each class, from the run with the most confident one."""
     found: dict[int, Picture] = {}
     for i, archive in enumerate(archives):
-        own = cells[best[cells] == i]
-        if len(own):
-            found |= dict(zip(own.tolist(), archive_pictures(archive, own), strict=True))
+        members = cells[best[cells] == i]
+        if len(members):
+            found |= dict(zip(members.tolist(), archive_pictures(archive, members), strict=True))
     return [found[k] for k in cells.tolist()]

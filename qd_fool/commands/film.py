@@ -27,15 +27,15 @@ from qd_fool.runs.holders import (
 from qd_fool.runs.load import LoadedArchive, load_archive
 
 CLASS_WIDTH, WALL_WIDTH = 500, 960
-"""Of a frame in pixels, about, where nothing is said."""
+"""Default widths of a frame in pixels. That for a class is approximate."""
 
 
 def film_run(config: FilmConfig, *, console: Console) -> Path:
-    """Write the film, and say what it shows.
+    """Write the film, and print its caption.
 
     Raises:
-      UserError: not a run directory, one that did not keep the genomes, no such class; or what
-        `out_file` and `write_film` refuse.
+      UserError: The directory is not a run or lacks genomes, the class does not exist, or the file
+        can't be written.
     """
     archive = load_archive(config.run)
     if config.class_name is None:
@@ -47,18 +47,18 @@ def film_run(config: FilmConfig, *, console: Console) -> Path:
     if path.suffix.lower() == ".mp4":
         load_av()
     if cell is None:
-        frames, count, told = _wall(config, archive)
+        frames, count, caption = _wall(config, archive)
     else:
-        frames, count, told = _class(config, archive, cell)
+        frames, count, caption = _class(config, archive, cell)
     with progress_bar(console, "frame", total=count, transient=True) as bar:
         write_film(path, bar.track(frames), count=count, seconds=config.seconds)
     size = path.stat().st_size / 1e6
-    console.print(f"wrote {path} ({size:.1f} MB, {config.seconds:g} seconds): {count} {told}")
+    console.print(f"wrote {path} ({size:.1f} MB, {config.seconds:g} seconds): {count} {caption}")
     return path
 
 
 Reel = tuple[Iterator[Image.Image], int, str]
-"""Frames, how many, and what they show in words."""
+"""Frames, their number, and a caption."""
 
 
 def _class(config: FilmConfig, archive: LoadedArchive, cell: int) -> Reel:
@@ -67,25 +67,25 @@ def _class(config: FilmConfig, archive: LoadedArchive, cell: int) -> Reel:
     holders = holders_of(events, cell)
     if not len(holders.id):
         raise UserError(f"--class {cell} ({label}): nothing was put into its cell in this run")
-    line, told = holders, f"pictures that held the cell of {label}"
+    line, caption = holders, f"pictures that held the cell of {label}"
     if _unknown(genomes, line):
         line = ancestors_of(events, cell)
-        told = (
-            f"pictures of the line that led to the elite of {label}, in whatever cell each was "
-            "found (those that held its cell before it were not all kept: evolve --keep-genomes "
+        caption = (
+            f"pictures of the line that led to the elite of {label}, whichever cell each was in "
+            "(the pictures that held its cell before were not all kept; use evolve --keep-genomes "
             "all)"
         )
     if _unknown(genomes, line):
         raise UserError(
             f"{archive.path / 'genomes.npz'} lacks {_unknown(genomes, line)} of the {len(line.id)} "
-            f"ancestors of {label}: expected those that lineage.npz tells of"
+            f"ancestors of {label}: expected the ancestors that lineage.npz names"
         )
     shown = take(line, evenly(len(line.id), config.frames))
     native = archive.encoding.image_shape[1]
     width = config.size or native * max(1, round(CLASS_WIDTH / native))
     frames = class_frames(archive, shown, class_index=cell, width=width)
     of = "" if len(shown.id) == len(line.id) else f"of {len(line.id)} "
-    return frames, len(shown.id), f"{of}{told}"
+    return frames, len(shown.id), f"{of}{caption}"
 
 
 def _wall(config: FilmConfig, archive: LoadedArchive) -> Reel:
@@ -99,11 +99,11 @@ def _wall(config: FilmConfig, archive: LoadedArchive) -> Reel:
     generations = frame_generations(events["generation"], frames=config.frames)
     rows = holders_at(events, generations, classes=len(archive.class_names))
     frames = wall_frames(archive, generations, rows, width=config.size or WALL_WIDTH)
-    told = f"frames of the wall, from generation {generations[0]} to {generations[-1]}"
+    caption = f"frames of the wall, from generation {generations[0]} to {generations[-1]}"
     foreign = int((np.asarray(archive.archive.id) < -1).sum())
     if foreign:
-        told += f"; {foreign} cells still hold elites of --init-from, which are not shown"
-    return frames, len(generations), told
+        caption += f"; {foreign} cells still hold elites of --init-from, which are not shown"
+    return frames, len(generations), caption
 
 
 def _past(archive: LoadedArchive) -> tuple[dict[str, np.ndarray], GenomeLog]:

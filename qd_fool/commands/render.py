@@ -30,14 +30,16 @@ from qd_fool.scoring.score import score_images
 
 
 def render_picture(config: RenderConfig, *, console: Console) -> None:
-    """Write the picture, and tell its confidence.
+    """Write the picture, and print its confidence.
 
     Raises:
-      UserError: no such run, class or graph; a size out of range; a picture that is in the way.
+      UserError: There is no such run, class or graph, the size is out of range, or the file exists.
     """
     check_range(config, "size", least=1, most=LARGEST)
-    if config.out is not None:  # refused before anything is read
+    if config.out is not None:  # checked before anything is read
         out_file(config.out, default="", suffixes=(".png",))
+
+    # Load the genome, and the network to score it with.
     load = _from_run if config.source.is_dir() else _from_file
     encoding, genome, scorer, class_index, crops = load(config, console)
     genome = jax.tree.map(jnp.asarray, genome)
@@ -47,6 +49,8 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
     out = out_file(config.out, default=f"{stem}_{config.size}.png", suffixes=(".png",))
     if scorer is not None:
         check_crops(scorer, encoding.image_shape, crops=crops)
+
+    # Draw.
     height, width, _ = encoding.image_shape
     scale = config.size / max(height, width)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
@@ -55,7 +59,7 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
         picture = _resized(native, size, Image.Resampling.NEAREST)
     elif encoding.render_at is None:
         raise UserError(
-            f"the {encoding.name} encoding knows one size only: --nearest enlarges its pixels"
+            f"the {encoding.name} encoding draws one size only: --nearest enlarges its pixels"
         )
     else:
         picture = np.asarray(encoding.render_at(genome, size))[0]
@@ -63,13 +67,15 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
     console.print(f"wrote {out}, {size[1]} x {size[0]} pixels")
     if scorer is None or class_index is None:
         return
+
+    # Score the evolved picture, and the new one scaled down to its size.
     down = _resized(picture, (height, width), Image.Resampling.BOX)
     scores = score_images(
         scorer, np.stack([native, down]), crops=crops, chunk=min(2, default_chunk(scorer))
     )
     evolved, poster = confidence_of(scores[:, class_index])
     top = int(np.argmax(scores[0]))
-    other = "" if top == class_index else f" (which is rather {scorer.class_names[top]})"
+    other = "" if top == class_index else f" (its top class is {scorer.class_names[top]})"
     console.print(
         f"confidence of {scorer.name} in {scorer.class_names[class_index]}{other}: "
         f"{evolved:.6f} as evolved ({width} x {height}), {poster:.6f} with this picture scaled to "
@@ -77,8 +83,8 @@ def render_picture(config: RenderConfig, *, console: Console) -> None:
     )
     if poster < evolved / 2:
         console.print(
-            "note: drawn at this size it is not the picture that was scored, which sampled it too "
-            "coarsely: --nearest enlarges the scored pixels"
+            "note: at this size the picture shows detail that the scored one sampled too coarsely; "
+            "--nearest enlarges the scored pixels"
         )
 
 
@@ -88,11 +94,11 @@ Loaded = tuple[Encoding, PyTree[Any], Network | None, int | None, int]
 def _from_run(config: RenderConfig, console: Console) -> Loaded:
     run = open_run(config.source)
     if config.class_name is None:
-        raise UserError(f"{config.source} is a run: --class says which of its elites to draw")
+        raise UserError(f"{config.source} is a run: expected --class, the elite to draw")
     if config.model is not None or config.weights is not None:
-        raise UserError("--model and --weights are for graph files: a run names its own")
+        raise UserError("--model and --weights are for graph files: a run names its network")
     subject = stored_subject(run)
-    with sole_user(config.source):  # opening checkpoints tidies up after writers that died
+    with sole_user(config.source):  # opening checkpoints removes what crashed writers left
         archive = newest_state(run, console=console).state.archive
     cell = find_cell(subject.scorer, archive, config.class_name)
     genome = jax.tree.map(lambda a: np.asarray(a)[cell : cell + 1], archive.genomes)
@@ -107,13 +113,13 @@ def _from_file(config: RenderConfig, console: Console) -> Loaded:
     name = config.model or origin.get("model")
     if config.model is None and isinstance(name, str) and "+" in name:
         console.print(
-            f"note: it was evolved against {name}: --model names the one to score it with"
+            f"note: it was evolved against {name}: --model names the network to score it with"
         )
         return encoding, genome, None, None, 1
     if not isinstance(name, str) or (class_index is None and config.class_name is None):
         if name is not None or config.class_name is not None or config.weights is not None:
             raise UserError(
-                f"{config.source} does not say what it was evolved for: to score it, give both "
+                f"{config.source} does not name its network and class: to score it, give both "
                 "--model and --class"
             )
         return encoding, genome, None, None, 1
@@ -131,7 +137,7 @@ def _from_file(config: RenderConfig, console: Console) -> Loaded:
         )
     if origin.get("mean_sha256") or origin.get("precision", "float32") != "float32":
         console.print(
-            "note: it was evolved with --mean or --precision of its own, which this score has not"
+            "note: it was evolved with --mean or --precision, which this score does not use"
         )
     crops = 10 if origin.get("crops") == 10 else 1
     return encoding, genome, scorer, class_index, crops

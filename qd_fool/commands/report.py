@@ -14,10 +14,10 @@ from qd_fool.runs.pictures import write_image
 
 
 def report_command(config: ReportConfig, *, console: Console) -> Path:
-    """Write the page, and say where and how large it is.
+    """Write the page, and print its path and size.
 
     Raises:
-      UserError: not run directories, or in use, or without elites; an `--out` that is no page.
+      UserError: A directory is not a run, is in use or has no elites, or `--out` is not a page.
     """
     if len(config.runs) not in (1, 2):
         raise UserError(f"report: {len(config.runs)} runs given, expected one, or two to compare")
@@ -48,9 +48,9 @@ def report_command(config: ReportConfig, *, console: Console) -> Path:
 
 
 def _draw_missing(run_dir: Path, console: Console) -> None:
-    """Write those of a run's PNGs that are not there; without genomes, leave it at that."""
+    """Draw the PNGs that a run directory lacks, if it has an archive."""
     missing = [row for row in read_elites(run_dir) if not (run_dir / row["png"]).exists()]
-    # A name of another form may lead anywhere: such a row is not ours to write.
+    # A name of another form may lead out of the run directory, so its row is skipped.
     cells = [
         int(row["class_index"])
         for row in missing
@@ -65,6 +65,6 @@ def _draw_missing(run_dir: Path, console: Console) -> None:
         name = png_name(cell, archive.class_names[cell])
         write_image(run_dir / "elites" / name, image)
     console.print(
-        f"drew {len(cells)} pictures that {run_dir} lacked, from its genomes: on another kind of "
-        "machine than the run's a few pixels may differ from those that were scored"
+        f"drew {len(cells)} pictures that {run_dir} lacked, from its genomes; a few pixels may "
+        "differ from the scored ones if the run was made on another kind of machine"
     )

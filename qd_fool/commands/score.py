@@ -1,4 +1,4 @@
-"""`qd-fool score`: what a network sees in pictures on disk."""
+"""`qd-fool score`: the most confident classes of a network for pictures on disk."""
 
 import json
 import sys
@@ -6,11 +6,10 @@ import sys
 import numpy as np
 from rich.console import Console
 
-from qd_fool.commands.common.foreign import picture_settings
+from qd_fool.commands.common.networks import load_network
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.config import ScoreConfig
 from qd_fool.errors import UserError, check_range
-from qd_fool.models import load_scorer
 from qd_fool.models.network import default_chunk
 from qd_fool.runs.pictures import read_image
 from qd_fool.scoring.crops import check_crops
@@ -21,22 +20,16 @@ def score_files(config: ScoreConfig, *, console: Console) -> None:
     """Print the most confident classes of each picture to standard output, in order.
 
     Args:
-      config: The pictures and the network.
-      console: Where to show progress.
+      config: Pictures and network.
+      console: Console for progress.
 
     Raises:
-      UserError: a picture that can't be read, or is not what the network expects.
+      UserError: A picture can't be read, or does not have the shape that the network expects.
     """
     if not config.images:
         raise UserError("score needs at least one image file")
     check_range(config, "top", least=1)
-    scorer = load_scorer(
-        config.model,
-        weights=config.weights,
-        mean=config.mean,
-        precision=config.precision,
-        picture=picture_settings(config),
-    )
+    scorer = load_network(config.model, config)
     channels = scorer.image_shape[2]
     pictures = [read_image(path, channels=channels) for path in config.images]
     for path, picture in zip(config.images, pictures, strict=True):
@@ -44,7 +37,7 @@ def score_files(config: ScoreConfig, *, console: Console) -> None:
             check_crops(scorer, picture.shape, crops=config.crops)
         except UserError as error:
             raise UserError(f"image {path}: {error}") from error
-    # One call a shape, so that scores do not depend on what else was asked.
+    # One call per shape, so that a score does not depend on the other pictures.
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for i, picture in enumerate(pictures):
         by_shape.setdefault(picture.shape, []).append(i)
@@ -63,6 +56,6 @@ def score_files(config: ScoreConfig, *, console: Console) -> None:
         if config.json:
             line = json.dumps({"image": str(path), "top": top}, ensure_ascii=False)
         else:
-            told = "  ".join(f"{t['label']} {t['confidence']:.6f}" for t in top)
-            line = f"{path}: {told}"
+            classes = "  ".join(f"{t['label']} {t['confidence']:.6f}" for t in top)
+            line = f"{path}: {classes}"
         sys.stdout.write(line + "\n")

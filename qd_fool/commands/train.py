@@ -17,13 +17,13 @@ from qd_fool.training.lenet import RECIPES, accuracy, init_training, train_steps
 
 
 def train_run(config: TrainConfig, *, console: Console) -> float:
-    """Train, save, and tell the accuracy on the 10,000 test images.
+    """Train, save, and print the accuracy on the 10,000 test images.
 
     Returns:
-      That accuracy, in [0, 1].
+      The accuracy, in [0, 1].
 
     Raises:
-      UserError: no MNIST to be had, or a file that can't be written.
+      UserError: MNIST is missing and can't be downloaded, or the file can't be written.
     """
     recipe = RECIPES[config.recipe]
     check_range(config, "steps", least=1)

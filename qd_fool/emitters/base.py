@@ -1,4 +1,4 @@
-"""Where offspring come from: the seam, and the table of emitters.
+"""The interface of emitters, which make offspring; and the registration of emitters.
 
 Every offspring competes in every cell, whichever emitter made it.
 """
@@ -15,8 +15,8 @@ from qd_fool.encodings import Encoding
 from qd_fool.models.network import Network
 
 STEP_EVALUATIONS = 4
-"""Evaluations that a gradient step counts as: forward and backward were measured at 3.9 forwards
-on CPU; `benchmarks/ascent_speed.py` measures it again."""
+"""Evaluations that a gradient step counts as. On a CPU, a forward and a backward pass took as
+long as 3.9 forward passes; `benchmarks/ascent_speed.py` repeats the measurement."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +24,12 @@ class Emitter:
     """A source of offspring, as pure functions over batches.
 
     Attributes:
-      evaluations: Evaluations that an offspring counts as, in pictures that the network sees. The
-        offspring's score is one of them.
-      choose: `keys (n,), archive, rank (n,) -> cells (n, 2)` of parents and mates; `rank` counts
-        this emitter's offspring since the run began.
+      evaluations: Counted evaluations per offspring. The offspring's score is one of them.
+      choose: `keys (n,), archive, rank (n,) -> cells (n, 2)`, the cells of parents and mates.
+        `rank` counts this emitter's offspring since the run began.
       emit: `keys (n,), parents, mates, generation -> genomes`.
-      improve: `params, genomes (n, ...), classes (n,) -> genomes`: the part that needs the network,
-        for the classes of the parents' cells. None where no part does.
+      improve: `params, genomes (n, ...), classes (n,) -> genomes`, the part that needs the network;
+        `classes` are those of the parents' cells. None if the emitter does not need the network.
     """
 
     evaluations: int
@@ -45,5 +44,10 @@ EmitterBuilder = Callable[[Any, Encoding, Network | None, int], Emitter]
 def register_emitter(
     name: str, *, settings: type[Any]
 ) -> Callable[[EmitterBuilder], EmitterBuilder]:
-    """A decorator that enters a builder of an emitter: `SettingsRegistry.register_builder`."""
+    """A decorator that registers a builder of an emitter.
+
+    Args:
+      name: Name of the emitter.
+      settings: Frozen dataclass of its settings; see `SettingsRegistry.register_builder`.
+    """
     return EMITTERS.register_builder(name, settings)

@@ -23,12 +23,12 @@ def gradient(
     """Elites climb toward the class of their cell. Cells below the ceiling take turns.
 
     Nothing is random: an elite whose climb failed fails again, until an offspring of another elite
-    takes the cell. Variation beside this emitter keeps archives moving.
+    takes the cell. So mix this emitter with variation.
 
     Args:
       settings: Settings of the emitter.
       encoding: Encoding of the genomes.
-      scorer: The network; None where nothing has to be improved.
+      scorer: Network to climb. It may be None if `improve` is never called.
       crops: Crops per picture, 1 or 10.
 
     Raises:
@@ -37,7 +37,7 @@ def gradient(
     if encoding.variables is None:
         raise UserError(f"the {encoding.name} encoding has nothing that a gradient could move")
     variables = encoding.variables
-    # As log-odds, which is how an archive keeps confidences.
+    # An archive keeps confidences as log-odds.
     ceiling = float(log_odds_of(settings.ceiling))
     optimizer = optax.adam(settings.rate or variables.rate)
 
@@ -46,12 +46,12 @@ def gradient(
     ) -> Int[Array, "n 2"]:
         del keys
         cells = archive.fitness.shape[0]
-        # The cells that have something to gain; all occupied ones if there are none.
+        # Cells below the ceiling take turns; all occupied cells if none is below it.
         below = archive.occupied & (archive.fitness < ceiling)
         below = jnp.where(jnp.any(below), below, archive.occupied)
         (order,) = jnp.nonzero(below, size=cells, fill_value=0)
         count = jnp.maximum(jnp.sum(below, dtype=jnp.int32), 1)
-        # `rank` counts on from generation to generation, so that every cell has its turn.
+        # `rank` continues from generation to generation, so that every cell has its turn.
         cell = order[rank % count].astype(jnp.int32)
         return jnp.stack([cell, cell], axis=1)
 
@@ -66,25 +66,27 @@ def gradient(
     ) -> PyTree[Array]:
         if scorer is None:
             raise ValueError("a gradient needs the network")
-        # One unit of the learning rate is one such step. A CPPN's weights differ in what they do
-        # to a picture by a factor of 100.
+        # The step of each value at a learning rate of 1. The effects of a CPPN's weights on a
+        # picture differ by a factor of 100.
         size = variables.steps(genomes)
 
-        # The sum over the batch: its gradient holds the gradient of each genome by itself.
+        # The target is the sum over the batch: genomes are independent, so the gradient of the sum
+        # holds the gradient of each genome.
         def target(values: Float[Array, "n size"]) -> Float[Array, ""]:
             scores = log_odds(scorer, params, variables.draw(genomes, values), crops=crops)
             return jnp.sum(jnp.take_along_axis(scores, classes[:, None], axis=1))
 
         def climb(carry: tuple[Array, Any], _: None) -> tuple[tuple[Array, Any], None]:
             values, memory = carry
-            # A genome without a usable gradient stays where it is.
+            # A genome without a finite gradient does not move.
             slope = jnp.nan_to_num(jax.grad(target)(values), posinf=0.0, neginf=0.0)
-            # Optax descends, hence the minus. Adam sees slopes per step, and moves by steps.
+            # Optax minimises, so the slope is negated. Adam works in units of `size`.
             update, memory = optimizer.update(-slope * size, memory)
             moved = jnp.clip(values + update * size, variables.low, variables.high)
             return (moved, memory), None
 
-        # Between the steps, values are not rounded to what a genome can hold; `put` rounds once.
+        # Values are not rounded between steps; `put` rounds them once, to values that a genome can
+        # hold.
         values = variables.take(genomes)
         (values, _), _ = jax.lax.scan(
             climb, (values, optimizer.init(values)), None, length=settings.steps

@@ -34,10 +34,10 @@ class Share:
 
 
 def chunk_emitters(shares: Sequence[Share], chunks: int) -> Int[np.ndarray, " chunks"]:
-    """Which emitter fills which chunk of a batch: whole chunks, mixed as evenly as can be.
+    """Assign an emitter to each chunk of a batch, so that the emitters are mixed evenly.
 
-    Each chunk goes to the emitter that is furthest behind its share, the first of equals. The
-    number of devices plays no part, and each device gets about the same mixture.
+    Each chunk goes to the emitter that is furthest behind its share; of equals, to the first. The
+    result does not depend on the number of devices, and each device gets about the same mixture.
 
     Args:
       shares: Shares of the emitters.
@@ -46,7 +46,7 @@ def chunk_emitters(shares: Sequence[Share], chunks: int) -> Int[np.ndarray, " ch
     if len(shares) == 1:
         return np.zeros(chunks, np.int32)
     parts = np.array([s.share for s in shares]) / sum(s.share for s in shares)
-    # Rounded, so that equal shares are equally far behind whatever the last bits say.
+    # Rounding makes equal shares tie, despite differences in the last bits.
     given = np.zeros(len(parts))
     order = np.zeros(chunks, np.int32)
     for chunk in range(chunks):

@@ -1,4 +1,4 @@
-"""The table of emitters, and the two that this project has; neither is imported for it."""
+"""The table of emitters, with this project's two. Their code is imported at first use."""
 
 from qd_fool.emitters.gradient_settings import GradientSettings
 from qd_fool.emitters.variation_settings import VariationSettings

@@ -14,13 +14,13 @@ from qd_fool.models.network import Network
 def variation(
     settings: VariationSettings, encoding: Encoding, scorer: Network | None, crops: int
 ) -> Emitter:
-    """Two cells drawn with replacement, a parent and a mate, then the encoding's variation.
+    """Draw a parent and a mate with replacement, and apply the encoding's variation.
 
     Args:
       settings: Settings of the emitter.
       encoding: Encoding of the genomes.
       scorer: The network, which this emitter does not need.
-      crops: Crops per picture; not needed either.
+      crops: Crops per picture, which this emitter does not need.
     """
     del scorer, crops
 
@@ -28,7 +28,8 @@ def variation(
         keys: Key[Array, " n"], archive: ClassArchive, rank: Int[Array, " n"]
     ) -> Int[Array, "n 2"]:
         del rank
-        # The occupied cells come first in `order`, so that an index below their number draws one.
+        # The occupied cells come first in `order`, so an index below their number is an occupied
+        # cell.
         cells = archive.fitness.shape[0]
         (order,) = jnp.nonzero(archive.occupied, size=cells, fill_value=0)
         count = jnp.maximum(jnp.sum(archive.occupied, dtype=jnp.int32), 1)

@@ -1,4 +1,4 @@
-"""Genomes: how they vary and become pictures."""
+"""Encodings: how genomes vary and become pictures."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The seam between genomes and pictures: what an encoding is, and the table of them."""
+"""The interface of encodings, which make pictures from genomes; and their registration."""
 
 import dataclasses
 from collections.abc import Callable
@@ -16,18 +16,19 @@ __all__ = ["ENCODINGS", "Encoding", "Variables", "make_encoding", "register_enco
 
 @dataclasses.dataclass(frozen=True)
 class Variables:
-    """The continuous part of a genome: what gradient ascent may move, all else standing still.
+    """The continuous part of a genome, which gradient ascent moves. The rest does not change.
 
     Attributes:
       take: `genomes -> values (n, size)`, float32.
-      put: `genomes, values -> genomes` with these values, clipped to the bounds and rounded to what
-        the genome can hold.
+      put: `genomes, values -> genomes` with these values, clipped to the bounds and rounded to
+        values that a genome can hold.
       draw: `genomes, values -> images (n, height, width, channels)` in units of 0..255, float,
         unrounded and differentiable with respect to the values.
-      low, high: bounds of a value.
-      rate: a learning rate that suits it, in units of a value's step.
-      steps: `genomes -> (n, size)`, how large a step of 1 is for each value, 0 for places that
-        mean nothing: a weight on a raw column number moves a picture 100 times more than a bias.
+      low, high: Lowest and highest value.
+      rate: Default learning rate, in units of a value's step.
+      steps: `genomes -> (n, size)`, the change of each value in a step of 1; 0 for unused places.
+        Steps differ because values do: a weight on a raw column number changes a picture 100
+        times more than a bias.
     """
 
     take: Callable[[PyTree[Array]], Float[Array, "n size"]]
@@ -43,29 +44,29 @@ class Variables:
 class Encoding:
     """A family of genomes, as pure functions over pytrees with a leading population axis.
 
-    All randomness comes from one key an individual, so that results do not depend on how a batch
+    All randomness comes from one key per individual, so that results do not depend on how a batch
     is split over devices.
 
     Attributes:
-      name: as registered.
-      settings: the frozen dataclass it was built from; plain values, part of a run's config.
-      image_shape: `(height, width, channels)` of its pictures.
+      name: Name under which the encoding is registered.
+      settings: Settings of the encoding, a frozen dataclass of plain values. A run records them.
+      image_shape: Shape of the pictures, `(height, width, channels)`.
       init: `keys (n,) -> genomes (n, ...)`, random individuals.
-      vary: `keys (n,), parents, mates, generation -> offspring`: genomes `(n, ...)` each; `mates`
-        are second parents, which an encoding without crossover ignores; `generation` a scalar.
-      render: `genomes -> images (n, height, width, channels)`, uint8: exactly what is scored and
-        saved.
-      render_float: the same in units of 0..255, unrounded and differentiable; None where the
-        genome has no gradient.
-      variables: what gradient ascent may move in a genome; None where there is nothing.
-      render_at: `genomes, (height, width) -> images` on the host, the same pictures drawn at
-        another size, in parts, so that memory is bounded; None where a genome knows only one.
-      refusals: `genomes -> (n,)` changes that were refused when each was made, for want of room;
-        None where nothing is ever refused.
-      meaning: those settings without which a genome can't be read: they must be equal for genomes
-        to be handed from one run to another.
-      describe: `genomes on the host, index -> dict`, one genome as values for JSON; None where
-        there is nothing to read in it.
+      vary: `keys (n,), parents, mates, generation -> offspring`, genomes `(n, ...)` each. `mates`
+        are second parents, which an encoding without crossover ignores; `generation` is a scalar.
+      render: `genomes -> images (n, height, width, channels)`, uint8: exactly the pictures that are
+        scored and saved.
+      render_float: `genomes -> images` in units of 0..255, unrounded and differentiable; None if
+        the genome has no gradient.
+      variables: Values of a genome that gradient ascent can move; None if there are none.
+      render_at: `genomes, (height, width) -> images` on the host, the pictures drawn at another
+        size, in parts, so that memory is bounded; None if there is only one size.
+      refusals: `genomes -> (n,)`, the number of mutations that were skipped when each genome was
+        made, because they would have exceeded its capacity; None if this cannot happen.
+      meaning: Names of the settings that decide how a genome is read. They must be equal for one
+        run to start from genomes of another.
+      describe: `genomes on the host, index -> dict`, one genome as values for JSON; None if the
+        encoding has no description.
     """
 
     name: str
@@ -86,7 +87,7 @@ class Encoding:
 
 
 LARGEST = 4096
-"""Longest side of a picture in pixels: drawing one takes some 2 GB."""
+"""Longest side of a picture in pixels. To draw one of this size takes about 2 GB."""
 
 
 EncodingBuilder = Callable[[tuple[int, int, int], Any], Encoding]
@@ -95,7 +96,12 @@ EncodingBuilder = Callable[[tuple[int, int, int], Any], Encoding]
 def register_encoding(
     name: str, *, settings: type[Any]
 ) -> Callable[[EncodingBuilder], EncodingBuilder]:
-    """A decorator that enters a builder of an encoding: `SettingsRegistry.register_builder`."""
+    """A decorator that registers a builder of an encoding.
+
+    Args:
+      name: Name of the encoding.
+      settings: Frozen dataclass of its settings; see `SettingsRegistry.register_builder`.
+    """
     return ENCODINGS.register_builder(name, settings)
 
 
@@ -103,12 +109,13 @@ def make_encoding(name: str, image_shape: tuple[int, int, int], **settings: Any)
     """Build a registered encoding for pictures of a given shape.
 
     Args:
-      name: "direct", "cppn", ...
-      image_shape: `(height, width, channels)`, for instance a scorer's `image_shape`.
-      **settings: fields of the encoding's settings, for instance `genes="float"`.
+      name: Name of the encoding: "direct", "cppn", ...
+      image_shape: Shape of the pictures, `(height, width, channels)`, such as a scorer's
+        `image_shape`.
+      **settings: Fields of the encoding's settings, such as `genes="float"`.
 
     Raises:
-      UserError: no such encoding, no such setting, or one out of range.
+      UserError: There is no such encoding or setting, or a setting is out of range.
     """
     entry = ENCODINGS[name]
     known = [field.name for field in dataclasses.fields(entry.settings)]
@@ -139,11 +146,11 @@ def image_shape_of(value: Any, *, source: str) -> tuple[int, int, int]:
 
 
 def genome_shapes(encoding: Encoding) -> PyTree[Any]:
-    """Shapes and types of genomes, with a leading axis of 1."""
+    """The shapes and types of genomes, with a leading axis of 1."""
     key = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
     return jax.eval_shape(encoding.init, key)
 
 
 def genome_bytes(encoding: Encoding) -> int:
-    """The size of one genome."""
+    """The size of one genome in bytes."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(genome_shapes(encoding)))

@@ -70,8 +70,8 @@ def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encod
 
     def vary(keys: Key[Array, " n"], parents: Array, mates: Array, generation: Array) -> Array:
         if s.crossover_rate > 0:
-            # Crossover has a random stream of its own, so that mutation draws the same numbers with
-            # crossover and without.
+            # Crossover has its own random stream, so that mutation draws the same numbers with and
+            # without crossover.
             cross_keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
             parents = cross(cross_keys, parents, mates)
         threshold = mutation_threshold(s.mutation_rate, generation)

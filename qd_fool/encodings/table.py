@@ -1,4 +1,4 @@
-"""The table of encodings, and the two that this project has; neither is imported for it."""
+"""The table of encodings, with this project's two. Their code is imported at first use."""
 
 from qd_fool.encodings.cppn.settings import CppnSettings
 from qd_fool.encodings.direct_settings import DirectSettings

@@ -87,7 +87,7 @@ def find_classes(
       flag: Flag that the text came with, for messages.
 
     Raises:
-      UserError: As `find_class`; or a range with nothing in it, or beyond the classes.
+      UserError: A text names no class or several, or a range is empty or beyond the classes.
     """
     found: list[int] = []
     for part in text.split(","):
@@ -122,7 +122,7 @@ def read_classes(text: str, scorer: Network) -> Int[np.ndarray, " classes"]:
       scorer: The network.
 
     Raises:
-      UserError: As `find_classes`.
+      UserError: A text names no class or several, or a range is empty or beyond the classes.
     """
     found = find_classes(text, scorer.class_names, wnids=scorer.wnids)
     return np.asarray(sorted(found), np.int32)

@@ -1,4 +1,4 @@
-"""What is known of a network of the zoo, and the type of its table. This module imports no JAX."""
+"""An entry of the zoo: the facts and functions of a network. This module imports no JAX."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -11,27 +11,28 @@ __all__ = ["ZooEntry"]
 
 @dataclasses.dataclass(frozen=True)
 class ZooEntry:
-    """What is known of a network: the facts that `qd-fool models` prints, and its functions.
+    """A network: the facts that `qd-fool models` prints, and its functions.
 
     Attributes:
-      name: how it is asked for.
-      architecture: for people.
-      source: who trained the weights, and how.
-      licence: of the weights.
-      parameters: how many numbers were trained.
-      preprocessing: for people.
-      accuracy: as published, or as measured by the command that is named with it.
-      origin: where the weights come from.
-      shapes: the arrays of a weights file as the architecture names them; besides what was trained,
-        the running statistics of batch normalisation.
-      params_from_flat: the architecture's name map, `(flat, source=...) -> params`; Caffe's also
-        take `mean`.
-      mean: BGR, of the networks of Caffe's that subtract one; else None.
-      centre: of the others: what their preprocessing subtracts, a channel, in 0..255; as
+      name: Name of the network, as `--model` takes it.
+      architecture: Name of the architecture, for people.
+      source: Origin of the weights in words: who trained them, and how.
+      licence: Licence of the weights.
+      parameters: Number of trained parameters.
+      preprocessing: Preprocessing in words, for people.
+      accuracy: Published accuracy; or the measured one, with the command that measures it.
+      origin: Place from which the weights are loaded.
+      shapes: Shapes of the arrays of a weights file, by the architecture's names: the parameters,
+        and the running statistics of batch normalisation.
+      params_from_flat: Function from the arrays of a weights file to parameters,
+        `(flat, source=...) -> params`. That of a Caffe network also takes `mean`.
+      mean: Mean colour (BGR) that a Caffe network subtracts; None for other networks.
+      centre: Value per channel, in 0..255, that the preprocessing of other networks subtracts; see
         `Scorer.mean`.
-      apply, preprocess, image_shape, input_size, chunk, accelerator_chunk: as in `Scorer`. The
-        project's own networks have `LazyFunction`s here, which import JAX when they are called.
-      imagenet: whether the classes are ImageNet's 1000; else ten digits.
+      apply, preprocess, image_shape, input_size, chunk, accelerator_chunk: Fields of the `Scorer`.
+        The functions of this project's networks are `LazyFunction`s, which import JAX at their
+        first call.
+      imagenet: Whether the classes are ImageNet's 1000. Otherwise they are the ten digits.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A network of the zoo with its weights, ready to score pictures."""
+"""Load a network with its weights, ready to score pictures."""
 
 import dataclasses
 import functools
@@ -33,19 +33,19 @@ def load_scorer(
     precision: str = "float32",
     picture: PictureSettings | None = None,
 ) -> Scorer:
-    """A network of the zoo, or somebody's, ready to score pictures.
+    """Load a network of the zoo, or a user's network, ready to score pictures.
 
     Args:
-      name: "lenet", "efficientnet-lite0", "alexnet", ..., or "onnx:FILE".
-      weights: a file to take instead of the network's own; its format is told from its content.
-        Without it, published weights are fetched into a cache when they are asked for first.
-      mean: a mean image to subtract, for the networks trained by Caffe on ImageNet.
-      precision: "float32", or "bfloat16" for parameters and arithmetic.
-      picture: What the file of somebody's network does not say about its pictures. A network of
-        the zoo knows, and takes none.
+      name: Name of the network: "lenet", "efficientnet-lite0", "alexnet", ..., or "onnx:FILE".
+      weights: Weights file instead of the network's own, in a format that its content shows. By
+        default, published weights are downloaded into a cache at their first use.
+      mean: Mean image to subtract, for the networks trained by Caffe on ImageNet.
+      precision: Type of parameters and arithmetic: "float32" or "bfloat16".
+      picture: Facts about the pictures that the file of a user's network does not state. A network
+        of the zoo accepts none.
 
     Raises:
-      UserError: no such model, or weights that cannot be had or read or do not fit.
+      UserError: There is no such model, or its weights are missing, unreadable, or do not fit.
     """
     if is_foreign(name):
         return load_foreign(name, weights=weights, picture=picture, precision=precision)
@@ -53,7 +53,7 @@ def load_scorer(
         value = getattr(picture, field.name, field.default)
         if value != field.default and field.name != "mean":
             flag = field.name.replace("_", "-")
-            raise UserError(f"--{flag} {value}: {name} says by itself what its pictures are")
+            raise UserError(f"--{flag} {value}: the pictures of {name} are known, leave it out")
     entry = ZOO[name]
     path = locate(entry.origin, model=name) if weights is None else Path(weights)
     flat, sha256 = read_weights(path)
@@ -70,21 +70,21 @@ def make_scorer(
     mean: str | Path | None = None,
     precision: str = "float32",
 ) -> Scorer:
-    """A scorer with weights that have been read already.
+    """Make a scorer from weights that have been read already.
 
-    Files of retrained networks, which have a class of fooling images behind the others, are told
-    from the names of their arrays.
+    The names of the arrays show whether the file is that of a retrained network, which has a class
+    of fooling images behind the others.
 
     Args:
-      entry: of the zoo.
-      flat: arrays by name.
-      source: the file's name, for errors and for people.
-      sha256: of the file.
-      mean: as in `load_scorer`.
-      precision: likewise.
+      entry: Entry of the zoo.
+      flat: Arrays of the weights file, by name.
+      source: Name of the weights file, for messages.
+      sha256: SHA-256 of the weights file.
+      mean: Mean image to subtract, for the networks trained by Caffe on ImageNet.
+      precision: Type of parameters and arithmetic: "float32" or "bfloat16".
 
     Raises:
-      UserError: the arrays do not fit the architecture.
+      UserError: The arrays do not fit the architecture.
     """
     more: dict[str, Any] = {}
     centre = entry.centre
@@ -92,9 +92,9 @@ def make_scorer(
         more["mean"] = np.asarray(entry.mean, np.float32)
         if mean is not None:
             more["mean"] = preprocessing.read_mean(mean, size=entry.input_size)
-        elif retrained.is_retrained(flat):  # its mean came with it
+        elif retrained.is_retrained(flat):  # the file holds its mean
             more["mean"] = retrained.mean_of(flat, size=entry.input_size, source=source)
-        # BGR, perhaps with a value a pixel.
+        # The mean is BGR, and may have one value per pixel.
         channels = more["mean"].reshape(-1, 3).mean(axis=0, dtype=np.float64)
         centre = tuple(float(value) for value in channels[::-1])
     elif mean is not None:
@@ -136,7 +136,7 @@ def make_scorer(
 
 
 def _imported(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of the zoo, without the step that imports it."""
+    """The function behind a `LazyFunction`, imported now."""
     if not isinstance(function, LazyFunction):
         return function
     keywords = dict(function.keywords)

@@ -1,4 +1,4 @@
-"""The networks that have a name. This module imports no JAX: architectures are imported on use."""
+"""The zoo, the table of networks. It imports no JAX: architectures are imported at first use."""
 
 from typing import Any
 
@@ -18,13 +18,13 @@ def _add(**facts: Any) -> None:
 
 
 def _function(architecture: str, name: str, **keywords: Any) -> LazyFunction:
-    """A function of an architecture's module."""
+    """A function in the module of an architecture."""
     path = f"qd_fool.models.architectures.{architecture}:{name}"
     return LazyFunction(path, tuple(keywords.items()))
 
 
 def _shapes(architecture: str, name: str, *arguments: Any) -> LazyMapping:
-    """Shapes of weights, from an architecture's module."""
+    """The shapes of weights, from the module of an architecture."""
     return LazyMapping(f"qd_fool.models.architectures.{architecture}:{name}", arguments)
 
 
@@ -275,12 +275,12 @@ _caffe_alexnet(
 
 
 def entry_of(name: str) -> ZooEntry | None:
-    """What is known of a network; None for somebody's, of which only the file knows.
+    """The entry of a network; None for a user's network, which has no entry.
 
     Args:
       name: Name of the network, as `--model` takes it.
 
     Raises:
-      UserError: No such network.
+      UserError: There is no such network.
     """
     return None if is_foreign(name) else ZOO[name]

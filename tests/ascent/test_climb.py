@@ -87,8 +87,8 @@ def test_it_is_the_originals_loop(lenet, pixels, noise):
             look, lenet, noise[i], target, n=12, decay=0.01, blur=0.4, blur_every=2, small_norms=20,
             low_abs=20, early=0.03, late=0.1, max_lr=1e12,
         )  # fmt: skip
-        ours = 1 / (1 + np.exp(-got.log_odds[:, i].astype(np.float64)))
-        np.testing.assert_allclose(ours, confidence, rtol=2e-2, atol=1e-6)
+        result = 1 / (1 + np.exp(-got.log_odds[:, i].astype(np.float64)))
+        np.testing.assert_allclose(result, confidence, rtol=2e-2, atol=1e-6)
         assert np.ptp(confidence) > 0.02
         best = int(confidence.argmax())
         assert got.best_iteration[i] == best
@@ -169,13 +169,19 @@ def test_a_unit_is_climbed_and_its_strongest_kept(lenet, pixels, noise):
 
 def test_what_is_climbed_has_the_objectives_gradient():
     """At log-odds of 30 p is 1 in float32, and its gradient still not 0."""
-    own, outputs = jnp.float32([-2.0, 30.0]), jnp.arange(20, dtype=jnp.float32).reshape(2, 10)
+    unit_values, outputs = (
+        jnp.float32([-2.0, 30.0]),
+        jnp.arange(20, dtype=jnp.float32).reshape(2, 10),
+    )
     classes = jnp.int32([4, 0])
 
     def slopes(objective):
         return jax.grad(
-            lambda own, outputs: to_climb(objective, own, outputs, classes)[0].sum(), (0, 1)
-        )(own, outputs)
+            lambda unit_values, outputs: to_climb(objective, unit_values, outputs, classes)[
+                0
+            ].sum(),
+            (0, 1),
+        )(unit_values, outputs)
 
     np.testing.assert_array_equal(slopes(Objective("log-odds"))[0], 1)
     p = 1 / (1 + np.exp(-np.float64([-2, 30])))
@@ -184,11 +190,14 @@ def test_what_is_climbed_has_the_objectives_gradient():
     of_own, of_logits = slopes(Objective("logit"))
     np.testing.assert_array_equal(of_own, 0)
     np.testing.assert_array_equal(of_logits, np.eye(10)[[4, 0]])
-    assert to_climb(Objective("unit", "any", (3,)), own, outputs, classes)[1].tolist() == [3, 13]
+    assert to_climb(Objective("unit", "any", (3,)), unit_values, outputs, classes)[1].tolist() == [
+        3,
+        13,
+    ]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "output"),
     [
         ("confidence", "expected one of log-odds, probability, logit, LAYER:UNIT"),
         ("fc8:1", "lenet has no layer 'fc8', its layers are conv1, conv2, ip1, ip2"),
@@ -197,8 +206,8 @@ def test_what_is_climbed_has_the_objectives_gradient():
         ("conv2:3,8,0", "from 0,0,0 to 49,7,7"),
     ],
 )
-def test_objectives_that_are_none(lenet, text, told):
-    with pytest.raises(UserError, match=told):
+def test_objectives_that_are_none(lenet, text, output):
+    with pytest.raises(UserError, match=output):
         read_objective(text, lenet)
 
 
@@ -228,7 +237,7 @@ def test_counting():
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "output"),
     [
         ({"iterations": 0}, "iterations is 0: expected 1 or more"),
         ({"decay": 1.0}, "decay is 1.0: expected 0 to below 1"),
@@ -238,8 +247,8 @@ def test_counting():
         ({"rule": "newton"}, "rule is 'newton': expected one of adam, progress, constant"),
     ],
 )
-def test_settings_that_mean_nothing(settings, told):
-    with pytest.raises(UserError, match=told):
+def test_settings_that_mean_nothing(settings, output):
+    with pytest.raises(UserError, match=output):
         AscentConfig(**settings)
 
 

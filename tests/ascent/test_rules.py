@@ -41,11 +41,11 @@ def test_progress_with_almost_no_gradient_takes_its_longest_step():
 
 
 def test_rules_have_names(gradient):
-    for name, theirs in (("adam", optax.adam(0.5)), ("constant", optax.sgd(0.5))):
+    for name, reference in (("adam", optax.adam(0.5)), ("constant", optax.sgd(0.5))):
         rule = rules.step_rule(name, lr=0.5, early=0.03, late=0.1, max_lr=1e12)
-        ours, _ = rule.update(gradient, rule.init(gradient), None, doubt=jnp.float32(1))
-        wanted, _ = theirs.update(gradient, theirs.init(gradient))
-        np.testing.assert_array_equal(ours, wanted)
+        result, _ = rule.update(gradient, rule.init(gradient), None, doubt=jnp.float32(1))
+        wanted, _ = reference.update(gradient, reference.init(gradient))
+        np.testing.assert_array_equal(result, wanted)
     with pytest.raises(UserError, match="expected one of adam, progress, constant"):
         rules.step_rule("momentum", lr=1.0, early=1.0, late=1.0, max_lr=1.0)
 

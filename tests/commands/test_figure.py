@@ -40,9 +40,9 @@ def test_columns_of_classes_rows_of_runs(runs, tmp_path, capsys):
     assert found == list(dict.fromkeys(wanted))
     odds = [float(elite[1]) for name in "ab" for elite in held[name]]
     mean = np.mean([1 / (1 + np.exp(-f)) for f in odds])
-    told = capsys.readouterr().err
-    assert "24 pictures, mean confidence" in told
-    assert abs(float(told.split("mean confidence ")[1].split("%")[0]) / 100 - mean) < 1e-5
+    output = capsys.readouterr().err
+    assert "24 pictures, mean confidence" in output
+    assert abs(float(output.split("mean confidence ")[1].split("%")[0]) / 100 - mean) < 1e-5
 
 
 def test_chosen_columns_in_their_order(runs, tmp_path):
@@ -65,14 +65,14 @@ def test_a_grid_of_the_most_confident_each_picture_once(runs, tmp_path):
 def test_figures_that_cannot_be(runs, tmp_path, capsys, monkeypatch):
     folder, _ = runs
     monkeypatch.chdir(tmp_path)
-    for argv, told in (
-        ((folder / "a", folder / "other"), "have different classes: expected runs of the same"),
+    for argv, output in (
+        ((folder / "a", folder / "other"), "have different classes: expected the same"),
         ((folder / "a", "--classes", "q"), "--classes 'q' is none of the 12 classes"),
         ((folder / "a", "--cell", "2"), "--cell is 2: expected 16 to 1024"),
         ((folder / "a", "--out", "f.jpg"), "expected a name that ends in .png"),
         ((folder,), "is not a run directory"),
     ):
-        assert told in refused(capsys, "figure", *argv)
+        assert output in refused(capsys, "figure", *argv)
     assert list(tmp_path.iterdir()) == []
     assert main(["figure", str(folder / "a")]) == 0
     assert "figure.png exists already" in refused(capsys, "figure", folder / "a")

@@ -64,9 +64,9 @@ def test_else_the_line_that_led_to_its_elite(pruned, tmp_path, capsys):
     )
     out = tmp_path / "line.png"
     assert main(["film", str(pruned), "--class", str(cell), "--out", str(out)]) == 0
-    told = capsys.readouterr().err
-    assert f"pictures of the line that led to the elite of {'abcdefghijkl'[cell]}" in told
-    assert "not all kept: evolve --keep-genomes all" in told
+    output = capsys.readouterr().err
+    assert f"pictures of the line that led to the elite of {'abcdefghijkl'[cell]}" in output
+    assert "not all kept: evolve --keep-genomes all" in output
     line = ancestors_of(archive.events, cell)
     assert list(colours(out)) == [colour_of(k) for k in line.id.tolist()]
 
@@ -115,16 +115,16 @@ def test_films_that_cannot_be(run_dir, pruned, tmp_path, capsys, monkeypatch):
     log = load_archive(run_dir).genomes
     write_genome_log(damaged, prune(log, log.id[:1]))
     assert "genomes.npz lacks" in refused(capsys, "film", damaged, "--class", "1")
-    for flags, told in (
+    for flags, output in (
         (("--out", "a.gif"), "expected a name that ends in .png, .webp or .mp4"),
         (("--out", "no/a.png"), "its folder does not exist"),
         (("--class", "zebra"), "'zebra' is none of the 12 classes"),
         (("--frames", "0"), "--frames is 0: expected 1 or more"),
         (("--seconds", "0"), "--seconds is 0.0: expected more than 0"),
-        (("--seconds", "0.01"), "are more than 30 a second"),
+        (("--seconds", "0.01"), "are more than 30 per second"),
         (("--size", "9"), "--size is 9: expected 64 to 4096"),
     ):
-        assert told in refused(capsys, "film", run_dir, *flags)
+        assert output in refused(capsys, "film", run_dir, *flags)
     monkeypatch.setitem(sys.modules, "av", None)
     said = refused(capsys, "film", run_dir, "--out", "a.mp4")
     assert 'pip install "qd-fool[film]"' in said
@@ -135,6 +135,6 @@ def test_films_that_cannot_be(run_dir, pruned, tmp_path, capsys, monkeypatch):
 def test_help_teaches(capsys):
     with pytest.raises(SystemExit):
         main(["film", "--help"])
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for word in ("keep-genomes", "n02129165", ".webp", "qd-fool[film]", "spread evenly over"):
-        assert word in told
+        assert word in output

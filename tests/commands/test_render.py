@@ -27,7 +27,7 @@ def test_a_poster_that_nobody_named(run_dir, tmp_path, capsys, monkeypatch):
     with Image.open("3_56.png") as large:
         pixels = np.asarray(large)
     np.testing.assert_array_equal(pixels[::2, ::2], pixels[1::2, 1::2])
-    assert "3_56.png exists already: --out says where" in refused(capsys, *poster)
+    assert "3_56.png exists already: expected --out" in refused(capsys, *poster)
     # A file that is named is replaced.
     Image.new("L", (1, 1)).save("named.png")
     assert main([*poster, "--out", "named.png"]) == 0
@@ -37,5 +37,5 @@ def test_a_poster_that_nobody_named(run_dir, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("command", [("render",), ("export", "--format", "svg")])
 def test_a_class_that_there_is_not(run_dir, capsys, command):
-    told = refused(capsys, *command, run_dir, "--class", "zebra")
-    assert "--class 'zebra' is none of the 10 classes: expected an index or a label" in told
+    output = refused(capsys, *command, run_dir, "--class", "zebra")
+    assert "--class 'zebra' is none of the 10 classes: expected an index or a label" in output

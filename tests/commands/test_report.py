@@ -34,18 +34,18 @@ def test_one_run_two_runs_and_a_single_file(runs, tmp_path, capsys, monkeypatch)
 
 
 def test_pictures_that_are_missing_are_drawn_from_genomes(tmp_path, capsys):
-    theirs = ARCHIVES / "mnist_direct"
+    reference = ARCHIVES / "mnist_direct"
     run = tmp_path / "run"
-    shutil.copytree(theirs, run, ignore=shutil.ignore_patterns("elites", "report.html"))
+    shutil.copytree(reference, run, ignore=shutil.ignore_patterns("elites", "report.html"))
     csv = run / "elites.csv"
     csv.write_text(csv.read_text().replace("elites/0007_7.png", "../0007_7.png"))
-    told = refused(capsys, "report", run)
-    assert "0007_7.png: expected a picture" in told
+    output = refused(capsys, "report", run)
+    assert "0007_7.png: expected a picture" in output
     assert not (tmp_path / "0007_7.png").exists()
-    csv.write_text((theirs / "elites.csv").read_text())
+    csv.write_text((reference / "elites.csv").read_text())
     assert main(["report", str(run)]) == 0
     assert "drew 1 pictures" in capsys.readouterr().err
-    for png in (theirs / "elites").iterdir():
+    for png in (reference / "elites").iterdir():
         with Image.open(png) as wanted, Image.open(run / "elites" / png.name) as found:
             assert (wanted.mode, wanted.tobytes()) == (found.mode, found.tobytes())
 

@@ -107,7 +107,7 @@ def tfds_extra():
     pytest.importorskip("array_record")
 
 
-# In another order than the networks': they are told by name.
+# In another order than the networks': they are reported by name.
 NAMES = [WNIDS[7], WNIDS[3], WNIDS[5]]
 
 

@@ -182,11 +182,11 @@ def test_cut_short(name, keep, convert, tmp_path):
     path.write_bytes(data[: int(len(data) * keep)])
     with pytest.raises(UserError) as raised:
         read_photograph(path, side=40, convert=convert)
-    told = str(raised.value)
-    assert told.startswith(f"{path}: ")
-    assert "\n" not in told
+    output = str(raised.value)
+    assert output.startswith(f"{path}: ")
+    assert "\n" not in output
     if name != "a.gif" or convert:  # a GIF is refused for its palette first
-        assert "expected a whole picture" in told or "expected JPEG, PNG" in told
+        assert "expected a whole picture" in output or "expected JPEG, PNG" in output
 
 
 @pytest.mark.parametrize("convert", [False, True])

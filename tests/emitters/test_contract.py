@@ -56,7 +56,7 @@ def test_contract(name, kind):
     born = np.broadcast_to(log.generation[1:, None], inserted.shape)[inserted]
     np.testing.assert_array_equal(log.id[1:][inserted] // 8, born)
     parent, cell = log.parent_id[1:][inserted], log.parent_class[1:][inserted]
-    # A parent is whoever sat in that cell one generation before.
+    # A parent is the elite of that cell one generation before.
     np.testing.assert_array_equal(log.id[born - 1, cell], parent)
 
 
@@ -205,7 +205,7 @@ def test_gradients_go_round_the_cells_below_the_ceiling():
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "output"),
     [
         (lambda: Share("variation", 0.0, VariationSettings()), "its share is 0.0"),
         (lambda: Share("gradient", 1.0, VariationSettings()), "expected GradientSettings"),
@@ -223,8 +223,8 @@ def test_gradients_go_round_the_cells_below_the_ceiling():
         ),
     ],
 )  # fmt: skip
-def test_bad_settings(make, told):
-    with pytest.raises(UserError, match=told.replace("(", r"\(")):
+def test_bad_settings(make, output):
+    with pytest.raises(UserError, match=output.replace("(", r"\(")):
         make()
 
 

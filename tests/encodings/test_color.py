@@ -27,8 +27,8 @@ def ours(triples, color):
 def test_hls_equals_opencv_in_all_colours():
     assert cv2.__version__ == "4.14.0"
     for triples in every_color():
-        theirs = cv2.cvtColor(triples, cv2.COLOR_HLS2BGR)[..., ::-1]
-        assert np.array_equal(ours(triples, "hls"), theirs)
+        reference = cv2.cvtColor(triples, cv2.COLOR_HLS2BGR)[..., ::-1]
+        assert np.array_equal(ours(triples, "hls"), reference)
 
 
 def test_hls_is_the_same_without_jit():
@@ -51,8 +51,8 @@ def test_hsv_is_the_exact_value_rounded():
         exact.append((2 * value * 7650 - 2 * value * saturation * t + 7650) / 15300)
     found = ours(triples, "hsv")
     np.testing.assert_array_equal(found, np.ceil(np.stack(exact, -1) - 1).astype(np.uint8))
-    theirs = cv2.cvtColor(triples, cv2.COLOR_HSV2BGR)[..., ::-1]
-    assert np.abs(found.astype(int) - theirs).max() <= 1
+    reference = cv2.cvtColor(triples, cv2.COLOR_HSV2BGR)[..., ::-1]
+    assert np.abs(found.astype(int) - reference).max() <= 1
 
 
 def test_hue_wraps_after_180():

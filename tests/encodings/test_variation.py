@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from qd_fool.encodings.variation import mutate, mutation_threshold, polynomial_step, sbx
+from qd_fool.encodings import variation
+from qd_fool.encodings.variation import mutation_threshold
+
+# Each compiled as one program, not operation by operation.
+polynomial_step = jax.jit(variation.polynomial_step, static_argnames="eta")
+mutate, sbx = jax.jit(variation.mutate), jax.jit(variation.sbx)
 
 
 def original_step(u, eta):
@@ -18,10 +23,10 @@ def original_step(u, eta):
 @pytest.mark.parametrize("eta", [15.0, 10.0, 0.0])
 def test_step_distribution_equals_the_originals(eta):
     rng = np.random.default_rng(0)
-    theirs = original_step(rng.random(200_000), eta)
+    reference = original_step(rng.random(200_000), eta)
     magnitude = jnp.asarray(rng.random(200_000), jnp.float32)
-    ours = polynomial_step(magnitude, jnp.asarray(rng.random(200_000) < 0.5), eta=eta)
-    assert scipy.stats.ks_2samp(np.asarray(ours), theirs).pvalue > 1e-4
+    result = polynomial_step(magnitude, jnp.asarray(rng.random(200_000) < 0.5), eta=eta)
+    assert scipy.stats.ks_2samp(np.asarray(result), reference).pvalue > 1e-4
 
 
 @pytest.mark.parametrize("generation", [1, 18_000])
@@ -32,14 +37,14 @@ def test_mutated_genes_follow_the_clipped_formula(generation, gene):
     rng = np.random.default_rng(1)
     # Words below the threshold only: what mutates, whatever the rate.
     bits = jnp.asarray(rng.integers(0, int(threshold), (100, 1000)), jnp.uint32)
-    ours = np.asarray(mutate(jnp.full((100, 1000), gene), bits, threshold)).ravel()
-    theirs = np.clip(gene + original_step(rng.random(100_000), 15.0), 0, 1)
+    result = np.asarray(mutate(jnp.full((100, 1000), gene), bits, threshold)).ravel()
+    reference = np.clip(gene + original_step(rng.random(100_000), 15.0), 0, 1)
     # Late in a run the step has threshold / 2 sizes, coarser than the test can see in the bulk.
     limit = 1.95 * np.sqrt(2 / 100_000) + 1 / (int(threshold) / 2)
-    assert scipy.stats.ks_2samp(ours, theirs).statistic < limit
-    at_zero, at_one = (ours == 0).mean(), (ours == 1).mean()
-    assert abs(at_zero - (theirs == 0).mean()) < 0.01
-    assert abs(at_one - (theirs == 1).mean()) < 0.01
+    assert scipy.stats.ks_2samp(result, reference).statistic < limit
+    at_zero, at_one = (result == 0).mean(), (result == 1).mean()
+    assert abs(at_zero - (reference == 0).mean()) < 0.01
+    assert abs(at_one - (reference == 1).mean()) < 0.01
 
 
 def test_sign_is_fair_and_independent_of_the_magnitude():
@@ -87,14 +92,14 @@ def test_sbx_distribution_equals_the_originals(y1, y2):
     rng = np.random.default_rng(2)
     n, genes = 200, 200
     keys = jax.random.split(jax.random.key(3), n)
-    ours = np.asarray(sbx(keys, jnp.full((n, genes), y1), jnp.full((n, genes), y2))).ravel()
-    theirs = np.array(
+    result = np.asarray(sbx(keys, jnp.full((n, genes), y1), jnp.full((n, genes), y2))).ravel()
+    reference = np.array(
         [
             original_sbx(y1, y2, r, 10.0)[c]
             for r, c in zip(rng.random(40_000), rng.integers(0, 2, 40_000), strict=True)
         ]
     )
-    assert scipy.stats.ks_2samp(ours, theirs.astype(np.float32)).pvalue > 1e-4
+    assert scipy.stats.ks_2samp(result, reference.astype(np.float32)).pvalue > 1e-4
 
 
 def test_sbx_keeps_a_gene_on_which_parents_agree():

@@ -103,6 +103,6 @@ def test_step_can_be_vmapped_over_seeds_and_networks():
     assert log.inserted.shape == (3, CLASSES)
     for seed in range(3):
         alone, _ = run(scorer, encoding, config, cut=(4,), seed=seed)
-        mine = jax.tree.map(lambda a, i=seed: a[i], states)
-        np.testing.assert_array_equal(alone.archive.id, mine.archive.id)
-        np.testing.assert_array_equal(alone.archive.genomes, mine.archive.genomes)
+        computed = jax.tree.map(lambda a, i=seed: a[i], states)
+        np.testing.assert_array_equal(alone.archive.id, computed.archive.id)
+        np.testing.assert_array_equal(alone.archive.genomes, computed.archive.genomes)

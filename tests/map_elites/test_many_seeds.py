@@ -22,10 +22,10 @@ SEEDS = np.array([5, 3, 2**32 - 1, 8], np.uint32)
 
 def evolve(scorer, encoding, config, *, devices=1, at_once=1, seeds=SEEDS, generations=5):
     mesh = make_mesh(devices)
-    some = make_seed_evolution(
+    evolve_seeds = make_seed_evolution(
         scorer, encoding, config, generations=generations, mesh=mesh, at_once=at_once
     )
-    return some(replicate(scorer.params, mesh), seeds)
+    return evolve_seeds(replicate(scorer.params, mesh), seeds)
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,8 @@ def test_each_seed_has_the_bits_of_a_run_of_its_own(setting, together):
     for i, seed in ((0, SEEDS[0]), (2, SEEDS[2])):
         alone, log = run(scorer, encoding, config, cut=(6,), seed=int(seed))
         for name in ("archive", "seed", "replacements", "bad_generation", "refused"):
-            mine = getattr(together.state, name)
-            assert_equal(pick(mine, i), getattr(alone, name))
+            computed = getattr(together.state, name)
+            assert_equal(pick(computed, i), getattr(alone, name))
         images = encoding.render(jnp.asarray(alone.archive.genomes))
         np.testing.assert_array_equal(together.images[i], images)
         over = log.fitness >= np.log(99)
@@ -96,9 +96,9 @@ def test_one_program_for_all_networks():
 
     scorer, encoding, config = tiny(dataclasses.replace(linear, apply=apply), batch_size=4)
     mesh = make_mesh(1)
-    some = make_seed_evolution(scorer, encoding, config, generations=5, mesh=mesh)
-    first = some(replicate(scorer.params, mesh), SEEDS)
+    evolve_seeds = make_seed_evolution(scorer, encoding, config, generations=5, mesh=mesh)
+    first = evolve_seeds(replicate(scorer.params, mesh), SEEDS)
     once = len(traces)
-    second = some(replicate(jnp.flip(scorer.params), mesh), SEEDS + np.uint32(1))
+    second = evolve_seeds(replicate(jnp.flip(scorer.params), mesh), SEEDS + np.uint32(1))
     assert len(traces) == once > 0
     assert not np.array_equal(first.state.archive.fitness, second.state.archive.fitness)

@@ -37,7 +37,7 @@ def test_what_fits_one_class(text, index):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "output"),
     [
         ("1000", "--class is 1000: expected 0 to 999"),
         ("-1", "--class is -1: expected 0 to 999"),
@@ -49,10 +49,10 @@ def test_what_fits_one_class(text, index):
         ("", "none of the 1000 classes"),
     ],
 )
-def test_what_fits_none_or_several_is_told_in_one_sentence(text, told):
+def test_what_fits_none_or_several_is_told_in_one_sentence(text, output):
     with pytest.raises(UserError) as error:
         find(text)
-    assert told in str(error.value)
+    assert output in str(error.value)
     assert "\n" not in str(error.value)
 
 

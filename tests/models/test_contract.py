@@ -13,12 +13,14 @@ from qd_fool.models.origin import Shipped
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.log_odds import log_odds
 
-# Networks that differ from another in size alone: their logits are compared with PyTorch's and
-# NumPy's elsewhere.
+# One network per architecture is enough here; the logits of the others are compared with PyTorch's
+# and NumPy's elsewhere.
 SELDOM = {
+    "alexnet",
     "lenet-b",
     "efficientnet-lite1",
     "efficientnet-lite2",
+    "squeezenet1.0",
     "squeezenet1.0-caffe",
     "squeezenet1.1",
     "bvlc-alexnet",

@@ -15,7 +15,7 @@ from qd_fool.files import cache_dir
 from qd_fool.models import fetch as module
 from qd_fool.models.fetch import RemoteFile, cached, fetch
 
-BODY = bytes(range(256)) * 4000  # of a megabyte: several chunks
+BODY = bytes(range(256)) * 4000  # a megabyte: several chunks
 SHA256 = hashlib.sha256(BODY).hexdigest()
 NAME = "net-12345678.pth"
 
@@ -106,8 +106,8 @@ def test_fetched_once(server, cache, stated):
 
 def test_the_bar(server, capfd):
     fetch(remote(server))
-    told = capfd.readouterr().err  # no terminal here
-    assert told == f"fetching {NAME} (1.0 MB, sha256 {SHA256}) from {server.url}/whole\n"
+    output = capfd.readouterr().err  # no terminal here
+    assert output == f"fetching {NAME} (1.0 MB, sha256 {SHA256}) from {server.url}/whole\n"
     (cache_dir() / NAME).unlink()
     fetch(remote(server), progress=True)
     assert "100%" in capfd.readouterr().err
@@ -117,12 +117,12 @@ def test_the_bar(server, capfd):
 def test_another_hash(server, cache, algorithm):
     name, digest = algorithm.split(":")
     found = hashlib.new(name, BODY).hexdigest()
-    told = fails(
+    output = fails(
         remote(server, hash=algorithm),
         match=rf"/whole gave 1,024,000 bytes with {name} {found}, "
         rf"expected {NAME} \(1\.0 MB, {name} {digest}\), so nothing was kept",
     )
-    assert f"put the file {NAME}" in told
+    assert f"put the file {NAME}" in output
     assert kept(cache) == {}
 
 
@@ -136,8 +136,8 @@ def test_another_prefix(server, cache):
 )
 @pytest.mark.parametrize("progress", [True, False])
 def test_what_the_server_does(server, cache, path, reason, progress):
-    told = fails(remote(server, path), match=rf"\({reason}\)", progress=progress)
-    assert told == (
+    output = fails(remote(server, path), match=rf"\({reason}\)", progress=progress)
+    assert output == (
         f"{NAME} cannot be fetched from {server.url}{path} ({reason}): "
         f"put the file {NAME} (1.0 MB, sha256 {SHA256}) into {cache}, or pass it by --weights"
     )
@@ -156,8 +156,8 @@ def test_a_port_that_refuses(cache, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     file = RemoteFile(f"http://127.0.0.1:{port}/x", NAME, 244_408_911, "sha256-prefix:7be5be79")
-    told = fails(file, match=r"\(Connection refused\)")
-    assert f"put the file {NAME} (244 MB, sha256 7be5be79...) into {cache}" in told
+    output = fails(file, match=r"\(Connection refused\)")
+    assert f"put the file {NAME} (244 MB, sha256 7be5be79...) into {cache}" in output
     assert kept(cache) == {}
 
 
@@ -216,9 +216,9 @@ def test_a_damaged_file_is_fetched_anew_and_kept_aside(server, cache, capsys):
     fetch(remote(server))
     aside = f"net-12345678.misfit-{found[:8]}.pth"
     assert kept(cache) == {NAME: BODY, aside: damaged}
-    told = capsys.readouterr().err
-    assert f"{cache / NAME} has sha256 {found}, expected {SHA256}: fetching it anew" in told
-    assert f"now {cache / aside}" in told
+    output = capsys.readouterr().err
+    assert f"{cache / NAME} has sha256 {found}, expected {SHA256}: fetching it anew" in output
+    assert f"now {cache / aside}" in output
 
 
 @pytest.mark.parametrize("path", ["/absent", "/cut"])
@@ -262,16 +262,16 @@ def test_two_at_once_download_once(server, cache, capsys):
     threads = [threading.Thread(target=lambda: paths.append(fetch(file))) for _ in range(2)]
     for thread in threads:
         thread.start()
-    told = ""
+    output = ""
     for _ in range(1000):
-        told += capsys.readouterr().err
-        if "waiting for another process" in told:
+        output += capsys.readouterr().err
+        if "waiting for another process" in output:
             break
         threads[0].join(0.01)
     server.go_on.set()
     for thread in threads:
         thread.join()
-    assert told.count(f"waiting for another process that fetches {NAME}") == 1
+    assert output.count(f"waiting for another process that fetches {NAME}") == 1
     assert paths == [cache / NAME] * 2
     assert server.requests == ["/waits"]
 

@@ -67,8 +67,8 @@ def test_elites_of_a_joint_run_are_what_each_network_says_of_them():
     state, _ = tiny.run(scorer, encoding, config)
     images = jax.jit(encoding.render)(state.archive.genomes)
     each = [scores(s, images) for s in both.members]
-    own = np.min(each, axis=0)[np.arange(tiny.CLASSES), np.arange(tiny.CLASSES)]
-    np.testing.assert_allclose(state.archive.fitness, own, rtol=1e-5, atol=1e-5)
+    lowest = np.min(each, axis=0)[np.arange(tiny.CLASSES), np.arange(tiny.CLASSES)]
+    np.testing.assert_allclose(state.archive.fitness, lowest, rtol=1e-5, atol=1e-5)
 
 
 def test_networks_that_cannot_be_fooled_at_once_are_refused():
@@ -94,10 +94,10 @@ def test_pictures_must_do_for_each_network():
 def test_weights_are_given_in_the_order_of_the_models(tmp_path):
     with pytest.raises(UserError, match="--weights is given 1 times and --model 2 times"):
         load_networks(["lenet", "lenet-b"], [tmp_path])
-    own = Path(OWN)
-    first, second = load_networks(["lenet", "lenet-b"], [own, own])
+    own_weights = Path(OWN)
+    first, second = load_networks(["lenet", "lenet-b"], [own_weights, own_weights])
     assert (first.name, second.name) == ("lenet", "lenet-b")
     with pytest.raises(UserError, match=r"weights .*nothing: cannot be read"):
-        load_networks(["lenet", "lenet-b"], [own, tmp_path / "nothing"])
+        load_networks(["lenet", "lenet-b"], [own_weights, tmp_path / "nothing"])
     with pytest.raises(UserError, match="lenet, lenet-b subtract no mean image"):
         load_networks(["lenet", "lenet-b"], [], mean=tmp_path / "mean.npy")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-Pieces = list[bytes | memoryview]  # of a file or message; arrays are not copied
+Pieces = list[bytes | memoryview]  # parts of a file or message; arrays are not copied
 
 TYPES = {  # V1LayerParameter.LayerType; V2 has the names
     "Convolution": 4,

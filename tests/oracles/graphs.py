@@ -26,8 +26,8 @@ def _aging(settings, channels):
     @jax.jit
     def age(keys, mutations):
         def once(i, genomes):
-            own = jax.vmap(lambda key: jax.random.fold_in(key, i))(keys)
-            return encoding.vary(own, genomes, genomes, jnp.int32(1))
+            step_keys = jax.vmap(lambda key: jax.random.fold_in(key, i))(keys)
+            return encoding.vary(step_keys, genomes, genomes, jnp.int32(1))
 
         return jax.lax.fori_loop(0, mutations, once, encoding.init(keys))
 

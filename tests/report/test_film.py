@@ -27,8 +27,8 @@ def places(frame):
     red, green, blue = np.moveaxis(np.asarray(frame).astype(int), 2, 0)
     codes, first = np.unique(red << 16 | green << 8 | blue, return_index=True)
     colours = [(c >> 16, c >> 8 & 255, c & 255) for c in codes.tolist()]
-    told = zip(colours, first.tolist(), strict=True)
-    return {colour: place for colour, place in told if max(colour) > min(colour)}
+    output = zip(colours, first.tolist(), strict=True)
+    return {colour: place for colour, place in output if max(colour) > min(colour)}
 
 
 @pytest.mark.parametrize("width", [80, 340])

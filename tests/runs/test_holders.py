@@ -42,8 +42,8 @@ def test_the_cells_at_each_generation(events):
     generations = np.array(sorted(states))
     found = holders_at(events, generations, classes=CLASSES)
     assert found.tolist() == [states[g] for g in generations.tolist()]
-    some = np.array([40, 3])
-    assert holders_at(events, some, classes=CLASSES).tolist() == [states[40], states[3]]
+    generations = np.array([40, 3])
+    assert holders_at(events, generations, classes=CLASSES).tolist() == [states[40], states[3]]
 
 
 def test_cells_are_empty_before_their_first_holder(events):
@@ -87,8 +87,8 @@ def test_the_line_that_led_to_a_holder(events):
             )
             shown.append((parent, found_in, events["confidence"][row]))
         line = ancestors_of(events, cell)
-        told = list(zip(line.id, line.cell, line.confidence, strict=True))
-        assert told == shown[::-1]
+        output = list(zip(line.id, line.cell, line.confidence, strict=True))
+        assert output == shown[::-1]
         assert (np.diff(line.born) > 0).all()
     assert len(ancestors_of(events, CLASSES).id) == 0
 

@@ -78,8 +78,8 @@ def test_pictures_drawn_from_genomes_are_the_pngs(path):
     assert (drawn.shape, drawn.dtype) == ((10, 28, 28, 1), np.uint8)
     # Another kind of machine may round a few pixels of a graph's picture otherwise.
     assert (drawn[..., 0] == saved).mean() >= (0.99 if path == CPPN else 1.0)
-    some = qd_fool.archive_pictures(archive, [7, 2, 7])
-    np.testing.assert_array_equal(some, drawn[[7, 2, 7]])
+    pictures = qd_fool.archive_pictures(archive, [7, 2, 7])
+    np.testing.assert_array_equal(pictures, drawn[[7, 2, 7]])
     assert qd_fool.archive_pictures(archive, []).shape == (0, 28, 28, 1)
     with pytest.raises(UserError, match=r"class is 10: .* has classes 0 to 9"):
         qd_fool.archive_pictures(archive, [3, 10])

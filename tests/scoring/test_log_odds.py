@@ -31,20 +31,20 @@ def oracle_log_odds(logits: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("classes", [2, 10, 1000])
 def test_log_odds_equal_the_definition(scale, classes):
     logits = np.random.default_rng(1).normal(size=(20, classes)).astype(np.float32) * scale
-    ours = np.asarray(log_odds_from_logits(jnp.asarray(logits)))
-    np.testing.assert_allclose(ours, oracle_log_odds(logits), rtol=2e-6, atol=2e-6)
+    result = np.asarray(log_odds_from_logits(jnp.asarray(logits)))
+    np.testing.assert_allclose(result, oracle_log_odds(logits), rtol=2e-6, atol=2e-6)
 
 
 def test_log_odds_go_on_where_float32_softmax_sticks_at_1():
     logits = jnp.asarray([[20.0, 0, 0], [60.0, 0, 0], [900.0, 0, 0]])
     assert np.all(np.asarray(jax.nn.softmax(logits)[1:, 0]) == 1.0)
-    ours = np.asarray(log_odds_from_logits(logits)[:, 0])
-    np.testing.assert_allclose(ours, np.array([20.0, 60, 900]) - np.log(2), rtol=1e-6)
+    result = np.asarray(log_odds_from_logits(logits)[:, 0])
+    np.testing.assert_allclose(result, np.array([20.0, 60, 900]) - np.log(2), rtol=1e-6)
 
 
 def test_log_odds_of_tied_winners():
-    ours = np.asarray(log_odds_from_logits(jnp.asarray([[5.0, 5.0, -50.0]])))
-    np.testing.assert_allclose(ours[0, :2], [0, 0], atol=1e-6)
+    result = np.asarray(log_odds_from_logits(jnp.asarray([[5.0, 5.0, -50.0]])))
+    np.testing.assert_allclose(result[0, :2], [0, 0], atol=1e-6)
 
 
 def test_one_class_is_refused():

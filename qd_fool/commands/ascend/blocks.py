@@ -38,13 +38,13 @@ def read_blocks(
       encoding: Encoding of the genomes.
 
     Returns:
-      The targets that are finished, ascending, and what came of them; None where there are none.
+      The targets that are finished, ascending, and their result; None if there are none.
 
     Raises:
-      UserError: a damaged file.
+      UserError: A file is damaged.
     """
     leaves, structure = jax.tree.flatten(genome_shapes(encoding))
-    # Those that a crash left half written begin with a dot.
+    # The name of an unfinished file begins with a dot.
     files = sorted((run_dir / BLOCKS).glob("[0-9]*.npz"))
     if not files:
         return np.empty(0, np.int32), None
@@ -71,7 +71,7 @@ def _in_order(result: AscentResult, order: Int[np.ndarray, " n"]) -> AscentResul
 
 
 def drop_blocks(run_dir: Path) -> None:
-    """Delete the blocks of a finished run, whose other files hold everything."""
+    """Delete the blocks of a finished run. Its other files hold everything."""
     for path in (run_dir / BLOCKS).glob("*.npz"):
         path.unlink()
     (run_dir / BLOCKS).rmdir()

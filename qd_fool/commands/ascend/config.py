@@ -16,7 +16,8 @@ Parametrization = Literal["pixels", "cppn"]
 
 
 LEARNING_RATES = {"imagenet": 1.0, "digits": 4.0, "cppn": 0.03}
-"""Of Adam and of constant steps. A digit has 250 times fewer pixels, which must go further each."""
+"""Default learning rates of Adam and of constant steps. A digit has 250 times fewer pixels, so each
+pixel must change more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +74,7 @@ class AscendConfig(Pictured, Importing):
     """Forward passes per picture, one more than steps. Default: the preset's."""
     start: str | None = None
     """Start of pixels: mean (the network's mean and unit noise), uniform (noise in 0..255), zero
-    (the mean itself), or a PNG of the size that is climbed. Default: mean."""
+    (the mean itself), or a PNG of the pictures' size. Default: mean."""
     starts: int = 1
     """Starts per class, each from its own noise; the best result is the elite."""
     seed: int = 0
@@ -89,10 +90,10 @@ class AscendConfig(Pictured, Importing):
     image_size: int | None = None
     """Side of the square pictures in pixels. Default: that of --from, else the model's own."""
     chunk: int | None = None
-    """Pictures at once, which bounds the network's memory. Default: the model's own."""
+    """Pictures scored at once, which bounds memory. Default: the model's own."""
     block: int | None = free(None)
-    """Pictures that are kept together, and lost together on Ctrl-C. Default: about a gigabyte of
-    them. Does not change the result."""
+    """Pictures that are saved together; Ctrl-C loses an unfinished block. Default: about a gigabyte
+    of pictures. Does not change the result."""
     devices: int | None = free(None)
     """Number of devices. Default: all. Does not change the result."""
     resume: tyro.conf.FlagCreatePairsOff[bool] = free(False)
@@ -109,4 +110,4 @@ USED_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     "late": ("rule", ("progress",)),
     "max_lr": ("rule", ("progress",)),
 }
-"""Flags that only mean something where another has one of these values."""
+"""Flags that have an effect only if another flag has one of these values."""

@@ -1,4 +1,4 @@
-"""The paper's display of an ascent's pictures: their difference from the mean."""
+"""The display of an ascent's pictures as in the paper: their difference from the mean."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +17,7 @@ DISPLAYS = "mean_subtracted"
 def beyond_the_mean(
     picture: UInt8[np.ndarray, "height width channels"], mean: Float[np.ndarray, " channels"]
 ) -> UInt8[np.ndarray, "height width channels"]:
-    """The paper's display: the difference from the mean, 0 as middle gray, stretched to the range.
+    """The difference from the mean, with 0 as middle gray, stretched to the range of bytes.
 
     Source: paper, figures 12-13; `saveimagescc` of the original code.
     """

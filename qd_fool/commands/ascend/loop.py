@@ -1,4 +1,4 @@
-"""The loop of an ascent: a block of targets climbs, and is kept."""
+"""The loop of an ascent: climb and save one block of targets after another."""
 
 import time
 from collections.abc import Callable
@@ -29,17 +29,17 @@ def climb_blocks(
     Args:
       planned: Plan of the ascent.
       ascent: Compiled parts of the ascent.
-      starts: Makes the starts of targets.
-      run_dir: Directory of the run, which keeps each finished block.
-      console: Where to show the progress.
+      starts: Function that makes the starts of targets.
+      run_dir: Directory of the run, where each finished block is saved.
+      console: Console for the progress.
 
     Returns:
-      Whether a signal came before all were done.
+      Whether a signal came before all targets were done.
 
     Raises:
-      UserError: the network gave NaN or infinite scores.
+      UserError: The network gave NaN or infinite scores.
     """
-    # See what is left to do.
+    # Find the targets that are left.
     finished, _ = read_blocks(run_dir, planned.subject.encoding)
     left = np.setdiff1d(np.arange(len(planned.classes), dtype=np.int32), finished)
     if finished.size:
@@ -47,7 +47,7 @@ def climb_blocks(
     if not left.size:
         return False
 
-    # Cut it into blocks that fit into memory.
+    # Cut them into blocks that fit into memory.
     size = block_size(ascent, *starts(np.arange(1)), targets=len(left), block=planned.config.block)
     params = replicate(planned.subject.scorer.params, ascent.mesh)
     seconds = float(read_run(run_dir)["seconds"])
@@ -57,7 +57,7 @@ def climb_blocks(
         progress_bar(console, "iteration", total=len(left) * each) as bar,
     ):
         for i in range(0, len(left), size):
-            # Climb. What a signal cuts off is lost.
+            # Climb. A signal drops the unfinished block.
             targets = left[i : i + size]
             genomes, values = starts(targets)
             begun = time.perf_counter()
@@ -73,7 +73,7 @@ def climb_blocks(
             if result is None:
                 return True
 
-            # Keep the block.
+            # Save the block.
             seconds += time.perf_counter() - begun
             write_block(run_dir, targets, result)
             update_record(run_dir, {"seconds": round(seconds, 3)})
@@ -85,11 +85,11 @@ def climb_blocks(
 def _pace(
     bar: Bar, stop: list[int], *, before: int, targets: int
 ) -> Callable[[int, np.ndarray | None], int]:
-    """How far `ascend_block` goes in a call: about a second, and nowhere after a signal.
+    """The number of iterations per call of `ascend_block`: about a second's, 0 after a signal.
 
     Args:
-      bar: Shows the progress of all blocks.
-      stop: Holds something as soon as a signal came.
+      bar: Progress bar of all blocks.
+      stop: List that is no longer empty once a signal came.
       before: Iterations of the blocks before this one.
       targets: Number of targets in this block.
     """

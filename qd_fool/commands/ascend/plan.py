@@ -34,13 +34,13 @@ class AscendPlan:
     """An `AscendConfig` with its names looked up and its defaults filled in.
 
     Attributes:
-      config: The configuration, with all that depends on preset, network and --from filled in.
-      subject: What the ascent is about: network, encoding and scoring.
+      config: Configuration, with the defaults of preset, network and --from filled in.
+      subject: Network, encoding and scoring.
       ascent: Settings of the ascent.
-      classes: `(n,)` class of each target, ascending.
-      starts: `(n,)` which start of its class each target is.
-      source: The elites to start from, or None.
-      record: Plain values for `run.json`; those that decide the outcome are compared on resume.
+      classes: Class of each target, `(n,)`, ascending.
+      starts: Number of each target among the starts of its class, `(n,)`.
+      source: Run whose elites are the starts, or None.
+      record: Plain values for `run.json`. Those that decide the outcome are compared on resume.
     """
 
     config: AscendConfig
@@ -61,13 +61,13 @@ def plan_ascent(config: AscendConfig, *, console: Console) -> AscendPlan:
     """Look up names, read weights and elites, fill in defaults.
 
     Args:
-      config: The configuration.
-      console: Where to say what is wrong with checkpoints of --from.
+      config: Settings of the ascent.
+      console: Console for messages about checkpoints of --from.
 
     Raises:
-      UserError: unknown names, settings that don't go together or are out of range.
+      UserError: A name is unknown, or settings contradict each other or are out of range.
     """
-    # The subject: where --from is given, its network and its pictures unless flags say otherwise.
+    # The subject. With --from, network and pictures are those of the run, unless flags differ.
     preset = _preset(config)
     source = None if config.from_run is None else read_source(config.from_run, console=console)
     _check_start(config, source)
@@ -89,6 +89,7 @@ def plan_ascent(config: AscendConfig, *, console: Console) -> AscendPlan:
     if evaluations >= 2**31:
         raise UserError(f"that is {evaluations:,} evaluations: expected fewer than 2^31")
 
+    # The configuration with all defaults, and its record.
     filled = {name: getattr(ascent, name) for name in OF_ASCENT}
     if config.parametrization == "pixels" and source is None:
         filled["start"] = config.start or "mean"
@@ -119,7 +120,7 @@ def _preset(config: AscendConfig) -> AscentConfig:
 
 
 def _check_start(config: AscendConfig, source: Source | None) -> None:
-    """Refuse starts that the other settings leave no room for."""
+    """Refuse starts that contradict the other settings."""
     if source is not None:
         if config.start is not None:
             raise UserError(
@@ -132,7 +133,8 @@ def _check_start(config: AscendConfig, source: Source | None) -> None:
         return
     if config.parametrization == "cppn" and config.start is not None:
         raise UserError(
-            f"--start {config.start} is of pixels: CPPNs start from random graphs, or --from"
+            f"--start {config.start} applies only to pixels: CPPNs start from random graphs or "
+            "--from"
         )
     if config.start not in (None, *NOISE) and config.starts > 1:
         raise UserError(
@@ -142,7 +144,7 @@ def _check_start(config: AscendConfig, source: Source | None) -> None:
 
 
 def _networks(config: AscendConfig, source: Source | None) -> Networks:
-    """The network to climb: as flags say, else that of --from."""
+    """The network to climb: that of the flags, else that of --from."""
     model, weights, mean = config.model, config.weights, config.mean
     picture = picture_settings(config)
     if source is not None:
@@ -150,7 +152,7 @@ def _networks(config: AscendConfig, source: Source | None) -> Networks:
         if from_run.also and model is None:
             raise UserError(
                 f"--from {config.from_run}: evolved against {from_run.model} and "
-                f"{', '.join(from_run.also)}: --model says which of them to climb"
+                f"{', '.join(from_run.also)}: expected --model, the network to climb"
             )
         if model in (None, from_run.model):
             model = from_run.model
@@ -166,7 +168,7 @@ def _networks(config: AscendConfig, source: Source | None) -> Networks:
 
 
 def _encoding(config: AscendConfig, scorer: Network, source: Source | None) -> Encoding:
-    """The encoding whose values the ascent moves: pictures as they are, or CPPNs."""
+    """The encoding whose values the ascent moves: pixels or CPPNs."""
     height, width, channels = scorer.image_shape
     if config.image_size is not None:
         height = width = config.image_size
@@ -174,7 +176,7 @@ def _encoding(config: AscendConfig, scorer: Network, source: Source | None) -> E
         height, width, _ = source.encoding.image_shape
     shape = (height, width, channels)
     if config.parametrization == "pixels":
-        # Gray genes are bytes by themselves, as the genes of a default evolution are.
+        # A gray gene is a byte, as in a default evolution.
         return make_encoding("direct", shape, color=None if channels == 1 else "rgb")
     if source is not None and source.encoding.name == "cppn":
         return make_encoding("cppn", shape, **dataclasses.asdict(source.encoding.settings))
@@ -184,10 +186,11 @@ def _encoding(config: AscendConfig, scorer: Network, source: Source | None) -> E
 def _ascent_config(
     config: AscendConfig, preset: AscentConfig, scorer: Network, *, targets: int
 ) -> AscentConfig:
-    """The preset, with what flags say instead."""
+    """The preset, changed by the given flags."""
     own_chunk = scorer.chunk if jax.default_backend() == "cpu" else scorer.accelerator_chunk
     filled: dict[str, Any] = {
-        # Half, so that two devices have something to do; the same number for any devices.
+        # Half of the targets, so that two devices share the work. The number of devices does not
+        # change it.
         "chunk": min(own_chunk, -(-targets // 2)),
         "lr": LEARNING_RATES[
             "cppn" if config.parametrization == "cppn" else "imagenet" if scorer.wnids else "digits"
@@ -199,7 +202,7 @@ def _ascent_config(
     made = dataclasses.replace(preset, **(filled | given))
 
     def changed(name: str) -> bool:
-        # A resumed run is given all of its settings.
+        # For a resumed run, all settings are given.
         return name in given and given[name] != filled.get(name, getattr(preset, name))
 
     for name, wanted in USED_WITH.items():
@@ -207,18 +210,18 @@ def _ascent_config(
         if changed(name) and found not in wanted[1]:
             expected = " or ".join(wanted[1])
             raise UserError(
-                f"--{flag(name)} {given[name]} would do nothing: --{flag(wanted[0])} is {found}, "
+                f"--{flag(name)} {given[name]} has no effect: --{flag(wanted[0])} is {found}, "
                 f"expected {expected}"
             )
     if changed("blur_every") and not made.blur:
-        raise UserError(f"--blur-every {given['blur_every']} would do nothing: --blur is 0")
+        raise UserError(f"--blur-every {given['blur_every']} has no effect: --blur is 0")
     return made
 
 
 def _targets(
     config: AscendConfig, scorer: Network, source: Source | None
 ) -> Int[np.ndarray, " classes"]:
-    """The classes to climb to, ascending."""
+    """The target classes, ascending."""
     count = len(scorer.class_names)
     if config.classes == "all":
         return np.arange(count, dtype=np.int32) if source is None else source.cells

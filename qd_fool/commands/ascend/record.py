@@ -19,8 +19,8 @@ def ascent_record(
     """`run.json` of an ascent that begins or continues.
 
     The settings are under `ascent`. `config` describes the subject in the keys of an evolution, as
-    older versions of this package expect; they take the run for an evolution that is over after
-    generation 0, which cost all evaluations.
+    older versions of this package expect. They read the run as an evolution that ended after
+    generation 0 and spent all evaluations there.
 
     Args:
       planned: Plan of the ascent.
@@ -30,7 +30,7 @@ def ascent_record(
     """
     config, subject = planned.config, planned.subject
     values = dataclasses.asdict(subject.encoding.settings)
-    own = ENCODINGS.settings_of(subject.encoding.name)
+    fields = ENCODINGS.settings_of(subject.encoding.name)
     evolution = EvolveConfig(
         model=subject.scorer.name,
         encoding=subject.encoding.name,
@@ -45,7 +45,7 @@ def ascent_record(
         crops=subject.crops,
         image_size=config.image_size,
         chunk=subject.chunk,
-        settings={setting.key: values[setting.field] for setting in own},
+        settings={setting.key: values[setting.field] for setting in fields},
     )
     return new_record(
         "ascent",

@@ -1,4 +1,4 @@
-"""What an ascent writes: the files of a run directory, and its own."""
+"""The files of an ascent: those of any run directory, and those of an ascent alone."""
 
 import dataclasses
 from pathlib import Path
@@ -22,13 +22,13 @@ from qd_fool.scoring.confidence import confidence_of, log_odds_of
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BestSoFar:
-    """The best picture of each class that was climbed, up to each iteration.
+    """The best picture of each target class, up to each iteration.
 
     Attributes:
-      cells: The classes, ascending.
-      log_odds: Log-odds of the picture.
-      target: Target whose iterate the picture is.
-      risen: Whether the picture is a new one.
+      cells: Target classes, ascending.
+      log_odds: Log-odds of the best picture.
+      target: Target that made the best picture.
+      risen: Whether the iteration made a better picture.
     """
 
     cells: Int[np.ndarray, " cells"]
@@ -52,7 +52,7 @@ def write_ascent(
       run_dir: Directory of the run, with a `run.json`.
       planned: Plan of the ascent.
       targets: Targets that are finished, ascending.
-      result: What came of them.
+      result: Result of these targets.
       status: "finished" or "interrupted".
       seconds: Run time so far.
 
@@ -62,7 +62,7 @@ def write_ascent(
     """
     classes, starts = planned.classes[targets], planned.starts[targets]
 
-    # The files of any run: an archive, its pictures, and how it came to be.
+    # The files of any run: archive, pictures, metrics and lineage.
     difference = write_archive_and_elites(
         run_dir, planned.subject, archive_state(planned, targets, result)
     )
@@ -70,7 +70,7 @@ def write_ascent(
     write_metrics(run_dir, best, targets=len(targets), seconds=seconds)
     write_lineage(run_dir, lineage_of(best, targets=len(planned.classes)))
 
-    # Those of an ascent: the table, the logs behind it, and the paper's display.
+    # The files of an ascent: the table, its logs, and the paper's display.
     rows = table_rows(result, classes, starts, planned.subject.scorer.class_names)
     write_table(run_dir, rows)
     arrays = {name: getattr(result, name) for name in ("log_odds", "merit", "top")}
@@ -90,15 +90,15 @@ def write_ascent(
 def archive_state(
     planned: AscendPlan, targets: Int[np.ndarray, " n"], result: AscentResult
 ) -> EvolutionState:
-    """An archive whose cells hold the best start of each class that was climbed.
+    """An archive whose cells hold the best result of each target class.
 
-    An elite is born at the iteration that made it, has no parent, and its id is
+    An elite's birth is the iteration that made it. It has no parent. Its id is
     `iteration * number of targets + target`.
 
     Args:
       planned: Plan of the ascent.
       targets: Targets that are finished.
-      result: What came of them.
+      result: Result of these targets.
     """
     subject, total = planned.subject, len(planned.classes)
     cells = len(subject.scorer.class_names)
@@ -126,7 +126,7 @@ def archive_state(
 def best_of_classes(
     classes: Int[np.ndarray, " n"], merit: Float[np.ndarray, " n"]
 ) -> Int[np.ndarray, " cells"]:
-    """For each class, ascending, which target is the best; the first of equals."""
+    """The best target of each class, in the order of classes; of equals, the first."""
     order = np.lexsort((np.arange(len(classes)), -merit, classes))
     return order[np.unique(classes[order], return_index=True)[1]]
 
@@ -139,30 +139,30 @@ def best_so_far(
     Args:
       planned: Plan of the ascent.
       targets: Targets that are finished.
-      result: What came of them.
+      result: Result of these targets.
     """
-    # Of each target: the best merit so far, and the log-odds of the iterate that had it.
+    # Per target: the best merit so far, and the log-odds of the iterate that had it.
     merit = np.where(np.isfinite(result.merit), result.merit, -np.inf)
     running = np.maximum.accumulate(merit, axis=0)
     new = np.diff(running, axis=0, prepend=-np.inf) > 0
     since = np.maximum.accumulate(np.where(new, np.arange(len(merit))[:, None], 0), axis=0)
     odds = np.take_along_axis(result.log_odds, since, axis=0)
 
-    # Of each class: the target that is ahead.
+    # Per class: the target that is ahead.
     classes = planned.classes[targets]
     cells = np.unique(classes)
     columns = [np.flatnonzero(classes == k) for k in cells]
-    ahead = np.stack([of[running[:, of].argmax(axis=1)] for of in columns], axis=1)
+    ahead = np.stack([each[running[:, each].argmax(axis=1)] for each in columns], axis=1)
     risen = np.diff(np.take_along_axis(running, ahead, axis=1), axis=0, prepend=-np.inf) > 0
     return BestSoFar(cells, np.take_along_axis(odds, ahead, axis=1), targets[ahead], risen)
 
 
 def write_metrics(run_dir: Path, best: BestSoFar, *, targets: int, seconds: float) -> None:
-    """Write `metrics.csv`: a row per iteration, over the classes that were climbed.
+    """Write `metrics.csv`: one row per iteration, over the target classes.
 
     Args:
       run_dir: Directory of the run.
-      best: The classes' best pictures.
+      best: Best picture of each class.
       targets: Number of targets that are finished.
       seconds: Run time, which is spread evenly over the iterations.
     """
@@ -192,10 +192,10 @@ def write_metrics(run_dir: Path, best: BestSoFar, *, targets: int, seconds: floa
 
 
 def lineage_of(best: BestSoFar, *, targets: int) -> Events:
-    """Each time that a class's picture got better, as an evolution's insertions.
+    """The lineage of an ascent: each better picture of a class, as an insertion.
 
     Args:
-      best: The classes' best pictures.
+      best: Best picture of each class.
       targets: Number of all targets of the ascent.
     """
     iteration, column = np.nonzero(best.risen)

@@ -33,11 +33,11 @@ from qd_fool.runs.directory import (
 
 @dataclasses.dataclass(frozen=True)
 class AscendResult:
-    """What a call of `ascend_run` came to.
+    """The result of a call of `ascend_run`.
 
     Attributes:
       run_dir: Directory of the run.
-      rows: Rows of the table, as in ascent.csv, of the targets that are finished.
+      rows: Rows of ascent.csv, one per finished target.
       interrupted: Whether Ctrl-C (or SIGTERM) ended the ascent early.
       rescore_difference: Largest difference between an elite's confidence and that of its PNG.
     """
@@ -49,12 +49,13 @@ class AscendResult:
 
 
 def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
-    """Climb toward classes, or continue, until all are done or Ctrl-C.
+    """Climb toward classes, or continue, until all targets are done or Ctrl-C.
 
     Raises:
-      UserError: bad settings, a directory in use, NaN scores. Nothing is overwritten.
+      UserError: Settings are wrong, the directory is in use, or scores are NaN. Nothing is
+        overwritten.
     """
-    # Find all that is wrong with the settings before the directory is touched.
+    # Check the settings before the directory is touched.
     run_dir = new_directory(config.run_dir, config.model, "ascent")
     resuming = may_resume(run_dir, resume=config.resume, kind="ascent")
     planned = plan_ascent(config, console=console)
@@ -83,13 +84,13 @@ def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
 def _finish(
     planned: AscendPlan, run_dir: Path, *, interrupted: bool, console: Console
 ) -> AscendResult:
-    """Write all files of the run directory from the blocks, and say what came of them."""
+    """Write all files of the run directory from the blocks, and print the results."""
     command = resume_command("ascend", run_dir)
     targets, result = read_blocks(run_dir, planned.subject.encoding)
     status = "interrupted" if interrupted else "finished"
     if result is None:
         update_record(run_dir, {"status": status})
-        console.print(f"interrupted before any was finished; start over with: {command}")
+        console.print(f"interrupted before any target was finished; start over with: {command}")
         return AscendResult(run_dir, [], True, 0.0)
 
     console.print(f"writing the pictures, and scoring them again, into {run_dir}")
@@ -103,8 +104,8 @@ def _finish(
     print_table(console, rows, most=planned.ascent.iterations)
     evaluations = evaluations_of(planned.ascent.iterations, len(targets))
     console.print(
-        f"{evaluations:,} counted evaluations in {seconds:.1f} s, to compile included; PNGs scored "
-        f"again from disk: confidence differs by at most {difference:.1g}"
+        f"{evaluations:,} counted evaluations in {seconds:.1f} s, compile time included; PNGs "
+        f"scored again from disk: confidence differs by at most {difference:.1g}"
     )
     console.print(f"look at {run_dir / 'report.html'}")
     if interrupted:

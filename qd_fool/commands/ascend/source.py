@@ -26,11 +26,11 @@ class Source:
 
     Attributes:
       run: The run, an evolution or an ascent.
-      networks: Names and files of its networks, whose weights are not read.
-      encoding: Encoding of its genomes.
-      genomes: `(cells, ...)` genomes of its archive, on the host.
-      cells: `(n,)` cells that hold an elite.
-      digest: Digest of its archive.
+      networks: Names and files of the run's networks, whose weights are not read.
+      encoding: Encoding of the run's genomes.
+      genomes: Genomes of the archive, `(cells, ...)`, on the host.
+      cells: Cells that hold an elite, `(n,)`.
+      digest: Digest of the archive.
     """
 
     run: StoredRun
@@ -44,12 +44,12 @@ class Source:
         """Check that the elites can be starts.
 
         Args:
-          parametrization: What the ascent moves: pixels or cppn.
+          parametrization: Parameters that the ascent moves: "pixels" or "cppn".
           encoding: Encoding of the ascent.
           scorer: Network of the ascent.
 
         Raises:
-          UserError: they can't.
+          UserError: The elites can't be starts.
         """
         path = self.run.path
         if parametrization == "cppn" and self.encoding.name != "cppn":
@@ -74,10 +74,10 @@ def read_source(run_dir: Path, *, console: Console) -> Source:
 
     Args:
       run_dir: Directory of the run.
-      console: Where to say which of its checkpoints are damaged.
+      console: Console for messages about damaged checkpoints.
 
     Raises:
-      UserError: no run there, or one without elites.
+      UserError: The directory holds no run, or the run has no elites.
     """
     run = open_run(run_dir)
     networks = stored_networks(run)
@@ -91,6 +91,6 @@ def read_source(run_dir: Path, *, console: Console) -> Source:
 
 
 def shape_in_words(shape: tuple[int, int, int]) -> str:
-    """`28x28 pixels, gray`."""
+    """A shape in words, such as `28x28 pixels, gray`."""
     kind = {1: "gray", 3: "RGB"}.get(shape[2], f"{shape[2]} channels")
     return "x".join(map(str, shape[:2])) + f" pixels, {kind}"

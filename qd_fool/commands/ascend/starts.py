@@ -1,4 +1,4 @@
-"""Where an ascent starts: the network's mean, noise, a picture, random graphs, or elites."""
+"""The starts of an ascent: the network's mean, noise, a picture, random graphs, or elites."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,14 +21,14 @@ MakeStarts = Callable[[Int[np.ndarray, " n"]], tuple[PyTree[np.ndarray], np.ndar
 
 
 Begin = Callable[..., tuple[PyTree[Array], Array]]
-"""From what a start is made of, `(chunk, ...)` each, to genomes and values."""
+"""Function from the inputs of starts, `(chunk, ...)` each, to genomes and values."""
 
 
 def make_starts(planned: AscendPlan) -> MakeStarts:
-    """How to make the starts of any of the targets: a target's start is the same in any company.
+    """A function that makes the starts of some targets. A start does not depend on the others.
 
     Raises:
-      UserError: a picture that can't be read, or of another size.
+      UserError: The picture can't be read, or has another size.
     """
     chunk, classes = planned.subject.chunk, planned.classes
     if planned.source is not None:
@@ -39,7 +39,7 @@ def make_starts(planned: AscendPlan) -> MakeStarts:
 
 
 def _from_elites(planned: AscendPlan, source: Source) -> Begin:
-    """Starts from the genomes of elites."""
+    """A function that makes starts from the genomes of elites."""
     encoding, variables = planned.subject.encoding, variables_of(planned.subject.encoding)
 
     def begin(genomes: PyTree[Array]) -> tuple[PyTree[Array], Array]:
@@ -53,7 +53,7 @@ def _from_elites(planned: AscendPlan, source: Source) -> Begin:
 
 
 def _from_noise(planned: AscendPlan) -> Begin:
-    """Starts from classes, and from which start of its class each is: random, or all the same."""
+    """A function that makes starts from classes and numbers: random ones, or all the same."""
     encoding, variables = planned.subject.encoding, variables_of(planned.subject.encoding)
     start, shape = planned.config.start, encoding.image_shape
     mean = mean_picture(planned.subject.scorer, shape[2])
@@ -80,14 +80,14 @@ def _from_noise(planned: AscendPlan) -> Begin:
 
 
 def _by_chunks(begin: Begin, chunk: int) -> Callable[..., tuple[PyTree[np.ndarray], np.ndarray]]:
-    """Make any number of starts in calls of one shape: another shape would round differently."""
+    """Make any number of starts in calls of one shape: another shape may round differently."""
     compiled = jax.jit(begin)
 
     def begin_all(*batch: Any) -> tuple[PyTree[np.ndarray], np.ndarray]:
         n = len(jax.tree.leaves(batch)[0])
         parts = []
         for i in range(0, n, chunk):
-            rows = np.minimum(np.arange(i, i + chunk), n - 1)  # filled up with the last
+            rows = np.minimum(np.arange(i, i + chunk), n - 1)  # the last one fills up the chunk
             part = jax.tree.map(lambda a, rows=rows: jnp.asarray(a[rows]), batch)
             parts.append(jax.tree.map(np.asarray, compiled(*part)))
         return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:n], *parts)

@@ -1,4 +1,4 @@
-"""The table that the original prints of an ascent: when each threshold was passed, and the end."""
+"""The table of an ascent, as in the original: steps to each threshold, and the last values."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ ROWS_SHOWN = 20
 
 
 def first_true(mask: Bool[np.ndarray, "iterations n"]) -> Int[np.ndarray, " n"]:
-    """The first iteration at which each column is true; -1 for never."""
+    """The first iteration at which each column is true; -1 if there is none."""
     return np.where(mask.any(axis=0), mask.argmax(axis=0), -1).astype(np.int32)
 
 
@@ -46,13 +46,13 @@ def table_rows(
     starts: Int[np.ndarray, " n"],
     labels: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """A row a target, by `COLUMNS`; None where a threshold was never passed.
+    """One row per target, by `COLUMNS`; None for a threshold that was never passed.
 
     Args:
-      result: of these targets.
-      classes: of each.
-      starts: which of its class each is.
-      labels: of all classes.
+      result: Result of the targets.
+      classes: Class of each target.
+      starts: Number of each target among the starts of its class.
+      labels: Labels of all classes.
     """
     passed = [first_true(result.log_odds >= log_odds_of(t)) for t in THRESHOLDS]
     firsts = np.stack([first_true(result.top), *passed], axis=1)
@@ -78,34 +78,34 @@ def table_rows(
 
 
 def write_table(run_dir: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write `ascent.csv`; an empty place means never."""
+    """Write `ascent.csv`; an empty cell means never."""
     write_rows(run_dir / "ascent.csv", COLUMNS, rows)
 
 
 def summary(rows: Sequence[dict[str, Any]], *, most: int) -> list[str]:
-    """A sentence a threshold: how many passed it, after how many steps in the median.
+    """One sentence per threshold: how many targets passed it, and the median steps.
 
     Args:
-      rows: of `table_rows`.
-      most: iterations of the ascent.
+      rows: Rows from `table_rows`.
+      most: Number of iterations of the ascent.
     """
-    said = []
+    sentences = []
     for t in THRESHOLDS:
         column = f"first_{str(t)[2:]}"
         steps = [row[column] for row in rows if row[column] is not None]
-        # The median over all: who never passed comes last, and may be the median.
+        # The median over all targets. Those that never passed come last.
         every = sorted([*steps, *[most] * (len(rows) - len(steps))])
         median = np.median(every)
-        told = f"{median:g}" if median < most else "never"
-        said.append(f"{len(steps)} of {len(rows)} >= {t}; median steps {told}")
+        steps_shown = f"{median:g}" if median < most else "never"
+        sentences.append(f"{len(steps)} of {len(rows)} >= {t}; median steps {steps_shown}")
     best = np.median([row["best_confidence"] for row in rows])
     final = np.median([row["final_confidence"] for row in rows])
-    said.append(f"median confidence {percent(best)} at its best, {percent(final)} at the end")
-    return said
+    sentences.append(f"median confidence {percent(best)} at its best, {percent(final)} at the end")
+    return sentences
 
 
 def print_table(console: Console, rows: Sequence[dict[str, Any]], *, most: int) -> None:
-    """Show the first rows, and what all of them come to."""
+    """Print the first rows, and the summary of all rows."""
     several = any(row["start"] for row in rows)
     heads = ("class", "top", ".99", ".999", ".9999", "final", "best", "at", "norm", "moved")
     body = []

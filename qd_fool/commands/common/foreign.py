@@ -1,15 +1,21 @@
-"""The flags that say what is in the pictures of somebody's network. No JAX here."""
+"""Flags about the pictures of a user's network. This module imports no JAX."""
 
 import dataclasses
 from pathlib import Path
 from typing import Any
 
-from qd_fool.models.foreign.settings import Channels, Layout, Outputs, PictureSettings
+from qd_fool.models.foreign.settings import (
+    Channels,
+    Layout,
+    Outputs,
+    PictureSettings,
+    is_foreign,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pictured:
-    """A command that takes somebody's network, such as --model onnx:FILE."""
+    """A command that accepts a user's network, such as --model onnx:FILE."""
 
     labels: Path | None = None
     """Text file with one label per line, for --model onnx:FILE. Default: the file's own labels, or
@@ -32,21 +38,22 @@ class Pictured:
 
 
 def picture_settings(config: Any) -> PictureSettings:
-    """What the flags of a command say about the pictures of somebody's network.
+    """The facts that flags give about the pictures of a user's network.
 
     Args:
       config: Settings of a command that is `Pictured`, with its `mean`.
     """
     names = [field.name for field in dataclasses.fields(Pictured)]
     given = {name: getattr(config, name) for name in names}
-    mean = getattr(config, "mean", None)
+    model = str(getattr(config, "model", None) or getattr(config, "name", ""))
+    mean = config.mean if is_foreign(model) else None  # for networks of the zoo it is a file
     return PictureSettings(**given, mean=None if mean is None else str(mean))
 
 
 def flags_of_picture(picture: PictureSettings) -> dict[str, Any]:
-    """The fields of a command that is `Pictured`; `mean` is a field of its own.
+    """The fields of a `Pictured` command, without `mean`, which is not one of them.
 
     Args:
-      picture: What the flags said.
+      picture: Facts that the flags gave.
     """
     return {field.name: getattr(picture, field.name) for field in dataclasses.fields(Pictured)}

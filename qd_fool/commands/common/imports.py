@@ -1,7 +1,7 @@
 """Users' encodings, emitters and networks: files of `--import`, and packages' entry points.
 
-Importing a file runs it. So only files that the command line names are imported; a run directory
-says which ones its run used, and is never imported from.
+Importing a file runs it. So only files that the command line names are imported. A run directory
+names the files that its run used, but no file is imported because of that.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ GROUP = "qd_fool"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Importing:
-    """A command that knows what users' files register."""
+    """A command that can use the things that users' files register."""
 
     imports: Annotated[
         tyro.conf.UseAppendAction[tuple[Path, ...]], tyro.conf.arg(name="import", metavar="FILE")
@@ -40,7 +40,7 @@ class Importing:
 
 
 def named_files(words: Sequence[str]) -> list[Path]:
-    """The files of `--import` among a command's words, which is to be parsed after they are known.
+    """The files of `--import` among a command's words, which are parsed after the imports.
 
     Args:
       words: Words of the command line.
@@ -58,10 +58,10 @@ def import_file(path: Path) -> types.ModuleType:
     """Run a Python file, once in a process. Files beside it can be imported from it.
 
     Args:
-      path: The file.
+      path: Path of the file.
 
     Raises:
-      UserError: There is no such file, or an error in it; names the line.
+      UserError: There is no such file, or it has an error. The error then names the line.
     """
     if not path.is_file():
         raise UserError(f"--import {path}: no such file")
@@ -69,7 +69,7 @@ def import_file(path: Path) -> types.ModuleType:
     for module in list(sys.modules.values()):
         if getattr(module, "__file__", None) and Path(str(module.__file__)).resolve() == real:
             return module
-    # Its own name, so that files that import it find it; unless that is another module's.
+    # The file's own name lets other files import it, unless another module has the name.
     name = path.stem if _is_free(path.stem, real) else f"_file_{real}"
     spec = importlib.util.spec_from_file_location(name, real)
     if spec is None or spec.loader is None:
@@ -82,15 +82,15 @@ def import_file(path: Path) -> types.ModuleType:
         spec.loader.exec_module(module)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # whatever it is: the file is the user's, and so is the mistake
+    except BaseException as error:  # any error of the user's file is the user's mistake
         del sys.modules[name]
-        what = str(error) or type(error).__name__
+        reason = str(error) or type(error).__name__
         if isinstance(error, SyntaxError):
-            what = error.msg
+            reason = error.msg
         elif not isinstance(error, UserError | ValueError):
-            what = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}"
         place = _line_of(error, real)
-        raise UserError(f"--import {path}{place}: {' '.join(what.split())}") from error
+        raise UserError(f"--import {path}{place}: {' '.join(reason.split())}") from error
     return module
 
 
@@ -112,10 +112,10 @@ def _line_of(error: BaseException, file: Path) -> str:
 
 
 def import_packages() -> None:
-    """Import what installed packages register through the entry-point group `qd_fool`.
+    """Import the modules that installed packages register through the entry-point group `qd_fool`.
 
     Raises:
-      UserError: A package has an error; names it.
+      UserError: A package has an error; the message names the package.
     """
     for point in importlib.metadata.entry_points(group=GROUP):
         try:
@@ -132,10 +132,10 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, in hex digits.
 
     Args:
-      path: The file.
+      path: Path of the file.
 
     Raises:
-      UserError: It cannot be read.
+      UserError: The file cannot be read.
     """
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -153,7 +153,7 @@ def imports_record(files: Sequence[Path]) -> list[dict[str, str]]:
 
 
 def import_differences(run: Mapping[str, Any], files: Sequence[Path]) -> list[str]:
-    """Files that are not as the run used them, a phrase per file.
+    """Differences between imported files and those of a run, one phrase per file.
 
     Args:
       run: Contents of run.json.
@@ -172,14 +172,14 @@ def import_differences(run: Mapping[str, Any], files: Sequence[Path]) -> list[st
 
 
 def refuse_unknown(run: Mapping[str, Any], *, emitters: bool = True) -> None:
-    """See that what a run used is registered.
+    """Check that the encoding, networks and emitters of a run are registered.
 
     Args:
       run: Contents of run.json.
-      emitters: Whether its emitters are needed, too.
+      emitters: Whether to check the emitters, too.
 
     Raises:
-      UserError: It is not; says which file to import.
+      UserError: One is not registered; the error names the file to import.
     """
     config = run["config"]
     words = str(config.get("emitters") or "").split(",")

@@ -1,4 +1,4 @@
-"""The file that a command writes outside of run directories: `--out`, or a name that tells."""
+"""The file that a command writes outside of run directories: `--out` or a default."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,20 +8,20 @@ from qd_fool.runs.elites import png_name
 
 
 def out_file(out: Path | None, *, default: str, suffixes: Sequence[str]) -> Path:
-    """Where to write. A file that `--out` names is replaced; one of the default name is not.
+    """The path to write. A file that `--out` names is replaced; a file at the default is not.
 
     Args:
-      out: as given.
-      default: a name in the current directory, where nothing is given.
-      suffixes: that a name may end in, lower case.
+      out: Path from `--out`; None if it is not given.
+      default: Name in the current directory, if `out` is None.
+      suffixes: Allowed endings of the name, in lower case.
 
     Raises:
-      UserError: another ending, no such folder, or something is in the way.
+      UserError: The ending is not allowed, the folder is missing, or the default exists already.
     """
     if out is None:
         path = Path(default)
         if path.exists():
-            raise UserError(f"{path} exists already: --out says where to write, or to replace it")
+            raise UserError(f"{path} exists already: expected --out, a file to write or replace")
         return path
     if out.suffix.lower() not in suffixes:
         listed = " or ".join([", ".join(suffixes[:-1])] * bool(suffixes[:-1]) + [suffixes[-1]])
@@ -34,5 +34,5 @@ def out_file(out: Path | None, *, default: str, suffixes: Sequence[str]) -> Path
 
 
 def file_stem(label: str) -> str:
-    """`lion`, of "lion, king of beasts, Panthera leo": safe in a file's name."""
+    """A file name from a label: `lion` for "lion, king of beasts, Panthera leo"."""
     return png_name(0, label).removeprefix("0000_").removesuffix(".png").lower()

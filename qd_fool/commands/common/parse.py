@@ -1,4 +1,4 @@
-"""Words of the command line to a configuration."""
+"""Parse the words of a command line into a configuration."""
 
 import contextlib
 import io
@@ -12,10 +12,10 @@ from qd_fool.errors import UserError
 
 
 def parse_words(kind: Any, words: Sequence[str], **options: Any) -> Any:
-    """Parse words with tyro. A `UserError` of a configuration's own checks is raised as it is.
+    """Parse words with tyro. A `UserError` of a configuration's checks is raised unchanged.
 
-    tyro takes each `ValueError` of a constructor, puts its text into a box and exits. Such an
-    error of ours is found behind the exit, and what tyro printed about it is dropped.
+    tyro catches each `ValueError` of a constructor, prints its text in a box and exits. This
+    function finds our error behind the exit and drops the box.
 
     Args:
       kind: Class of the configuration, or a union of classes.
@@ -24,7 +24,7 @@ def parse_words(kind: Any, words: Sequence[str], **options: Any) -> Any:
 
     Raises:
       UserError: The configuration refuses a value.
-      SystemExit: The words are wrong, or ask for help; tyro has printed why.
+      SystemExit: The words are wrong or ask for help. tyro has printed the reason.
     """
     printed = io.StringIO()
     try:

@@ -1,4 +1,4 @@
-"""Progress for people: a bar on a terminal, a line every ten seconds in a log."""
+"""Progress of a command: a bar on a terminal, a line every ten seconds in a log."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -16,20 +16,20 @@ Item = TypeVar("Item")
 
 
 class Bar:
-    """Shows how far a command is; made by `progress_bar`."""
+    """The progress of a command; made by `progress_bar`."""
 
-    def __init__(self, console: Console, progress: Progress, *, what: str, total: int, done: int):
+    def __init__(self, console: Console, progress: Progress, *, noun: str, total: int, done: int):
         self._console = console
         self._progress = progress
-        self._what, self._total, self._done = what, total, done
-        self._task = progress.add_task(what, total=total, completed=done, info="")
+        self._noun, self._total, self._done = noun, total, done
+        self._task = progress.add_task(noun, total=total, completed=done, info="")
         self._last_line = time.monotonic()
 
     def update(self, done: int, info: str = "", *, last: bool = False) -> None:
         """Show how many pieces are done.
 
         Args:
-          done: Number of pieces that are done, those before this run included.
+          done: Number of pieces that are done, including those before this run.
           info: Figures to show beside the count.
           last: Whether this is the last update, which a log always shows.
         """
@@ -38,14 +38,14 @@ class Bar:
         due = last or time.monotonic() - self._last_line >= LOG_SECONDS
         if due and not self._console.is_terminal:
             self._last_line = time.monotonic()
-            self._console.print(f"{self._what} {done} of {self._total}  {info}".rstrip())
+            self._console.print(f"{self._noun} {done} of {self._total}  {info}".rstrip())
 
     def advance(self, count: int = 1) -> None:
         """Show that `count` more pieces are done."""
         self.update(self._done + count)
 
     def track(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Hand on the items; each counts as done when the next one is asked for."""
+        """Yield the items. Each counts as done when the next one is requested."""
         for item in items:
             yield item
             self.advance()
@@ -53,13 +53,13 @@ class Bar:
 
 @contextmanager
 def progress_bar(
-    console: Console, what: str, *, total: int, done: int = 0, transient: bool = False
+    console: Console, noun: str, *, total: int, done: int = 0, transient: bool = False
 ) -> Iterator[Bar]:
     """Show a bar for as long as the block runs.
 
     Args:
-      console: Where to show it.
-      what: Name of the pieces that are counted, such as "generation".
+      console: Console for the bar.
+      noun: Name of the pieces that are counted, such as "generation".
       total: Number of pieces.
       done: Number of pieces that are done already.
       transient: Whether the bar disappears at the end.
@@ -74,4 +74,4 @@ def progress_bar(
     )
     hidden = not console.is_terminal
     with Progress(*columns, console=console, disable=hidden, transient=transient) as progress:
-        yield Bar(console, progress, what=what, total=total, done=done)
+        yield Bar(console, progress, noun=noun, total=total, done=done)

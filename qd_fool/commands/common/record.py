@@ -1,4 +1,4 @@
-"""How a run directory is begun and closed: `run.json`, pictures and report of any kind of run."""
+"""Begin and close a run directory of any kind: `run.json`, pictures and report."""
 
 import importlib.metadata
 import platform
@@ -23,11 +23,11 @@ PACKAGES = ("qd-fool", "jax", "jaxlib", "flax", "numpy", "orbax-checkpoint", "pi
 def new_record(
     kind: Kind, subject: Subject, mesh: Mesh, *, config: dict[str, Any], **more: Any
 ) -> dict[str, Any]:
-    """`run.json` of a run that begins: what is run, on what, with which versions.
+    """The `run.json` of a run that begins: its settings, devices and versions.
 
     Args:
       kind: Kind of the run.
-      subject: What the run is about.
+      subject: Network, encoding and scoring of the run.
       mesh: Devices that the run uses.
       config: Settings, as plain values.
       **more: Further keys of this kind of run.
@@ -54,7 +54,7 @@ def new_record(
 
 
 def update_record(run_dir: Path, facts: dict[str, Any]) -> None:
-    """Write facts into the `run.json` of a run, beside those that are there."""
+    """Add facts to the `run.json` of a run."""
     write_json(run_dir / "run.json", read_run(run_dir) | facts)
 
 
@@ -63,7 +63,7 @@ def write_archive_and_elites(run_dir: Path, subject: Subject, state: EvolutionSt
 
     Args:
       run_dir: Directory of the run.
-      subject: What the run is about.
+      subject: Network, encoding and scoring of the run.
       state: State on the host.
 
     Returns:
@@ -98,6 +98,6 @@ def resume_command(command: str, run_dir: Path) -> str:
 
 
 def devices_in_words(mesh: Mesh) -> str:
-    """`2 x cpu (cpu)`."""
+    """The devices in words, such as `2 x cpu (cpu)`."""
     device = mesh.devices.flat[0]
     return f"{mesh.devices.size} x {device.device_kind} ({device.platform})"

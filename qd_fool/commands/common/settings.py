@@ -1,7 +1,7 @@
-"""A command's settings: to and from JSON, the same again or not, and as words.
+"""A command's settings: to and from JSON, compared with others, and as a command line.
 
-A field of a configuration may say more in its metadata: `FREE`, it may differ when a run is
-resumed; `UNRECORDED`, it is no part of a run's record. This module imports no JAX.
+The metadata of a field may be `FREE`: the field may differ when a run is resumed; or `UNRECORDED`:
+a run's record does not hold the field. This module imports no JAX.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from qd_fool.runs.directory import differences
 C = TypeVar("C")
 
 FREE = MappingProxyType({"free": True})
-"""Metadata of a field that does not touch the outcome: it may differ on resume."""
+"""Metadata of a field that does not change the outcome and may differ on resume."""
 
 UNRECORDED = MappingProxyType({"unrecorded": True})
 """Metadata of a field that a run's record does not hold."""
@@ -46,7 +46,7 @@ def flag(name: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON holds it.
+    """The plain value for JSON.
 
     Args:
       value: Value of a field.
@@ -68,14 +68,14 @@ def record_of(config: Any) -> dict[str, Any]:
 def config_of(
     kind: type[C], record: Mapping[str, Any], *, source: str, needs: Collection[str], **fields: Any
 ) -> C:
-    """A configuration from its record. Fields that an older version lacked take their default.
+    """Make a configuration from its record. Fields that the record lacks take their default.
 
     Args:
       kind: Class of the configuration.
       record: Plain values by name; other names are ignored.
-      source: Where the record stands, for messages.
-      needs: Names that no version lacked.
-      **fields: Values that count instead of the record's.
+      source: Place of the record, for messages.
+      needs: Names that every version has recorded.
+      **fields: Values that replace those of the record.
 
     Raises:
       UserError: A needed name is missing, or a value has another type than its field.
@@ -96,16 +96,16 @@ def config_of(
 
 
 def check_type(name: str, value: Any, default: Any, *, source: str) -> None:
-    """See that a value from JSON has the type of its field's default, if that has one.
+    """Check that a value from JSON has the type of its field's default, unless that is None.
 
     Args:
       name: Name of the field.
       value: Value from JSON.
       default: Default of the field.
-      source: Where the value stands, for messages.
+      source: Place of the value, for messages.
 
     Raises:
-      UserError: It has another type.
+      UserError: The value has another type.
     """
     usual = plain(default)
     kinds = (int, float) if type(usual) is float else (type(usual),)
@@ -114,7 +114,7 @@ def check_type(name: str, value: Any, default: Any, *, source: str) -> None:
 
 
 def from_plain(value: Any, hint: Any) -> Any:
-    """A value from JSON, as the type of its field wants it.
+    """Convert a value from JSON to the type of its field.
 
     Args:
       value: Value from JSON.
@@ -129,7 +129,7 @@ def from_plain(value: Any, hint: Any) -> Any:
 
 
 def outcome(kind: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a record that decides what a run finds.
+    """The part of a record that decides the outcome of a run.
 
     Args:
       kind: Class of the configuration.
@@ -144,16 +144,16 @@ def outcome(kind: type[Any], record: Mapping[str, Any]) -> dict[str, Any]:
 def refuse_differences(
     run_dir: Path, stored: Mapping[str, Any], wanted: Mapping[str, Any], *, also: Sequence[str] = ()
 ) -> None:
-    """See that a run is resumed with the settings that decide its outcome.
+    """Check that a run is resumed with the same settings, apart from free ones.
 
     Args:
       run_dir: Directory of the run.
-      stored: Settings that it was begun with, from `outcome`.
-      wanted: Settings that it would continue with, from `outcome`.
+      stored: Settings of the stored run, from `outcome`.
+      wanted: Settings to continue with, from `outcome`.
       also: Other differences, in words.
 
     Raises:
-      UserError: They differ; names each difference.
+      UserError: Settings differ; the error names each difference.
     """
     different = [*differences(stored, wanted), *also]
     if different:
@@ -161,12 +161,12 @@ def refuse_differences(
 
 
 def command_line(command: str, config: Any, **fields: Any) -> str:
-    """The command line that gives a configuration, without what is default.
+    """The command line that gives a configuration, without default values.
 
     Args:
       command: Name of the command.
       config: Configuration, a dataclass.
-      **fields: Values that count instead of the configuration's; None leaves a field out.
+      **fields: Values that replace those of the configuration; None leaves a field out.
     """
     words = ["qd-fool", command]
     flags: list[str] = []

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that a run sees when it can stop well."""
+"""Ctrl-C and SIGTERM as a request to stop, which a run checks between two segments."""
 
 import signal
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 @contextmanager
 def stop_on_signal() -> Iterator[list[int]]:
-    """A list that gets the signal's number on Ctrl-C or SIGTERM; a second Ctrl-C cuts at once."""
+    """A list that gets the signal's number on Ctrl-C or SIGTERM. A second signal stops at once."""
     got: list[int] = []
 
     def note(number: int, _frame: Any) -> None:

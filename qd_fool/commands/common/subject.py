@@ -1,4 +1,4 @@
-"""What a search is about: a network, an encoding, and how pictures are scored.
+"""The subject of a search: a network, an encoding, and the scoring of pictures.
 
 An evolution and an ascent have the same subject and search it in different ways. A run directory
 records its subject, and a command that opens the directory gets the subject back.
@@ -23,15 +23,16 @@ from qd_fool.scoring.score import ScoreFunction, score_function
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Subject:
-    """What a search is about.
+    """The subject of a search.
 
     Attributes:
       networks: Names and files of the networks.
-      scorer: The network, or several as one.
+      scorer: Network to fool; several networks are joined into one.
       encoding: Encoding of the genomes.
       crops: Crops that are averaged per picture.
       chunk: Pictures scored at once.
-      score: `(params, images) -> log-odds (n, classes)` of 8-bit pictures, as the search scores.
+      score: Score function of the search, `(params, images) -> log-odds (n, classes)`, on 8-bit
+        pictures.
       hashes: SHA-256 of the files that the network was read from, under their names in `run.json`.
     """
 
@@ -57,11 +58,11 @@ class Subject:
 def make_subject(
     networks: Networks, scorer: Network, encoding: Encoding, *, crops: int, chunk: int
 ) -> Subject:
-    """Put a subject together. Nothing is compiled before its score function is called.
+    """Make a subject. The score function is compiled at its first call.
 
     Args:
       networks: Names and files of the networks.
-      scorer: What they were read as.
+      scorer: Network that was loaded from them.
       encoding: Encoding of the genomes.
       crops: Crops that are averaged per picture.
       chunk: Pictures scored at once.
@@ -77,8 +78,8 @@ def stored_subject(run: StoredRun) -> Subject:
     """The subject of a stored evolution or ascent, with its network read again.
 
     Raises:
-      UserError: it is another kind of run, its `run.json` is damaged, or the weights or the mean
-        image are not those that it ran with.
+      UserError: The run is of another kind, its `run.json` is damaged, or the weights or the mean
+        image have changed.
     """
     if run.kind not in ("evolution", "ascent"):
         raise UserError(f"{run.path} is of kind {run.kind}: expected an evolution or an ascent")
@@ -118,10 +119,13 @@ def stored_networks(run: StoredRun) -> Networks:
 
 
 def _stored_picture(run: StoredRun) -> PictureSettings:
-    """What the run was told about the pictures of a network that is not the zoo's."""
+    """The stored facts about the pictures of a user's network."""
     usual = PictureSettings()
     found: dict[str, Any] = {}
+    foreign = is_foreign(_field(run, "model", str))
     for field in dataclasses.fields(PictureSettings):
+        if field.name == "mean" and not foreign:  # a file, which the network itself reads
+            continue
         kind = int if field.name == "input_size" else str
         value = _field(run, field.name, kind, getattr(usual, field.name))
         found[field.name] = Path(value) if field.name == "labels" and value else value
@@ -129,7 +133,7 @@ def _stored_picture(run: StoredRun) -> PictureSettings:
 
 
 def _field(run: StoredRun, name: str, kind: type, *default: Any) -> Any:
-    """A value of the stored settings, checked; older versions lack those that have a default."""
+    """A value of the stored settings, checked. Records of older versions may lack some values."""
     config = run.record["config"]
     if default and config.get(name, default[0]) == default[0]:
         return default[0]

@@ -1,4 +1,4 @@
-"""Tables for people: in Markdown, and as columns of text on a terminal."""
+"""Tables in Markdown, and as columns of text on a terminal."""
 
 from collections.abc import Sequence
 from typing import Any

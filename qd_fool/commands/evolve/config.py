@@ -26,9 +26,9 @@ class EvolveConfig(Pictured, Importing):
     """
 
     model: str = "lenet"
-    """Network to fool; `qd-fool models` lists them; or onnx:FILE, your
-    own. Repeat the flag to fool several networks with
-    the same picture. A picture's confidence is then the lowest, or see --joint."""
+    """Network to fool: a name that `qd-fool models` lists, or onnx:FILE for your own. Repeat the
+    flag to fool several networks with the same picture. A picture's confidence is then the lowest,
+    or see --joint."""
     encoding: str = "direct"
     """How genomes make pictures: direct (one gene per pixel) or cppn (evolved graphs of functions),
     or an encoding of --import."""
@@ -100,7 +100,7 @@ class EvolveConfig(Pictured, Importing):
     flag for each. Default: the preset's, else those of the encoding and of the emitters."""
 
     def __post_init__(self) -> None:
-        """Refuse what no run could mean.
+        """Check the numbers.
 
         Raises:
           UserError: A number is out of range.
@@ -119,20 +119,20 @@ class EvolveConfig(Pictured, Importing):
 
 
 def evolve_config(**fields: Any) -> EvolveConfig:
-    """A configuration from fields and settings side by side, as run.json and presets have them.
+    """Make a configuration from its fields and settings in one mapping, as in run.json.
 
     Args:
       **fields: Fields of `EvolveConfig`, and settings of encodings and emitters.
     """
-    own = {field.name for field in dataclasses.fields(EvolveConfig)}
-    settings = {name: value for name, value in fields.items() if name not in own}
-    return EvolveConfig(**{n: v for n, v in fields.items() if n in own}, settings=settings)
+    names = {field.name for field in dataclasses.fields(EvolveConfig)}
+    settings = {name: value for name, value in fields.items() if name not in names}
+    return EvolveConfig(**{n: v for n, v in fields.items() if n in names}, settings=settings)
 
 
 def record_of_run(config: EvolveConfig) -> dict[str, Any]:
     """The record of a configuration, its settings beside its fields.
 
     Args:
-      config: Configuration, filled in.
+      config: Configuration with its defaults filled in.
     """
     return record_of(config) | {name: plain(value) for name, value in config.settings.items()}

@@ -32,15 +32,15 @@ CHECKPOINT_SECONDS = 30.0
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Job:
-    """What an evolution works with from its first to its last segment.
+    """The fixed parts of an evolution, the same for all segments.
 
     Attributes:
-      planned: The plan.
+      planned: Plan of the run.
       run_dir: Directory of the run.
       checkpoints: Checkpoints of the run.
-      segment: Compiled `(state, params, generations) -> (state, log)`; donates the state.
+      segment: Compiled `(state, params, generations) -> (state, log)`, which donates the state.
       params: Parameters of the network, on all devices.
-      length: Generations that a segment can do.
+      length: Highest number of generations in a segment.
     """
 
     planned: EvolvePlan
@@ -53,10 +53,10 @@ class Job:
 
 @dataclasses.dataclass
 class History:
-    """What grows beside the state of evolution, and is saved with it.
+    """The logs of an evolution, which are saved with its state.
 
     Attributes:
-      seconds: Run time without compilation, the parts before a resume included.
+      seconds: Run time without compilation, including the time before a resume.
       events: Insertions into the archive, in parts.
       genomes: Genomes that the run keeps.
     """
@@ -72,26 +72,26 @@ def evolve_segments(
     """Evolve until all generations are done, the time is over or a signal came.
 
     Args:
-      job: What the evolution works with.
-      state: State on all devices; donated.
-      history: Changed in place.
-      stop: Holds something as soon as a signal came.
-      bar: Shows the progress.
+      job: Fixed parts of the evolution.
+      state: State on all devices, which is donated.
+      history: Logs of the evolution, which are changed in place.
+      stop: List that is no longer empty once a signal came.
+      bar: Progress bar.
 
     Returns:
       The state on the host, which is saved as the newest checkpoint.
 
     Raises:
-      UserError: the network gave NaN or infinite scores.
+      UserError: The network gave NaN or infinite scores.
     """
     planned = job.planned
-    # Generation 0 counts here: a state of `done` generations has done generations 0 to done - 1.
+    # Generation 0 is counted: after `done` generations, generations 0 to done - 1 are over.
     total, done = planned.generations + 1, int(state.generation)
     ends_at = time.monotonic() + 60 * (planned.config.minutes or math.inf)
     saves = _Saves(planned.config.checkpoint_every, done=done)
     count, over = 1, False
     while done < total and not stop and not over:
-        # Evolve for about a second, up to the next checkpoint at most.
+        # Evolve for about a second, but not beyond the next checkpoint.
         count = min(count, saves.end_of_segment(total) - done)
         started = time.perf_counter()
         state, log = job.segment(state, job.params, np.int32(count))
@@ -99,13 +99,13 @@ def evolve_segments(
         elapsed = time.perf_counter() - started
         _stop_if_bad(state, job.run_dir)
 
-        # Log what each of its generations did.
+        # Log each generation of the segment.
         _record_segment(job, log, history, count=count, elapsed=elapsed)
         done += count
         history.seconds += time.perf_counter() - started
         over = time.monotonic() >= ends_at
 
-        # Show the last of them.
+        # Show the figures of the last generation.
         rate = planned.evaluations(done - 1)
         rate -= planned.evaluations(done - count - 1) if done > count else 0
         info = progress_info(
@@ -120,35 +120,35 @@ def evolve_segments(
             _save(job, state, history, done=done)
             saves.saved(done)
         count = next_count(count, elapsed, most=job.length)
-    if done > saves.newest:  # the time is over, or a signal came after the last look
+    if done > saves.newest:  # the time is over, or a signal came after the last check
         _save(job, state, history, done=done)
     job.checkpoints.wait_until_finished()
     return jax.device_get(state)
 
 
 class _Saves:
-    """When checkpoints are due: every so many generations, or by time."""
+    """The times of checkpoints: after a number of generations, or after some seconds."""
 
     def __init__(self, every: int | None, *, done: int) -> None:
         self._every = every
         self.newest, self._time = done, time.monotonic()
 
     def saved(self, done: int) -> None:
-        """Note that the state after `done` generations is saved."""
+        """Record that the state after `done` generations is saved."""
         self.newest, self._time = done, time.monotonic()
 
     def end_of_segment(self, total: int) -> int:
-        """Generations that may be done, at most, before a checkpoint is due or the run is over."""
+        """The number of generations at which a checkpoint is due or the run is over."""
         return total if self._every is None else min(total, self._next(self._every))
 
     def due(self, done: int) -> bool:
-        """Whether the state after `done` generations is to be saved."""
+        """Whether to save the state after `done` generations."""
         if self._every is None:
             return time.monotonic() - self._time >= CHECKPOINT_SECONDS
         return done >= self._next(self._every)
 
     def _next(self, every: int) -> int:
-        # Generation 0 is no step of the count: `--checkpoint-every 100` saves after 100, 200, ...
+        # Generation 0 is not counted: `--checkpoint-every 100` saves after 100, 200, ...
         return max(self.newest, 1) + every
 
 
@@ -164,7 +164,7 @@ def _stop_if_bad(state: EvolutionState, run_dir: Path) -> None:
 def _record_segment(
     job: Job, log: GenerationLog, history: History, *, count: int, elapsed: float
 ) -> None:
-    """Append what a segment did to metrics, events and genomes."""
+    """Append the results of a segment to metrics, events and genomes."""
     planned = job.planned
     seconds = history.seconds + elapsed * np.arange(1, count + 1) / count
     rows = metric_rows(
@@ -183,7 +183,7 @@ def _record_segment(
 
 
 def _save(job: Job, state: EvolutionState, history: History, *, done: int) -> None:
-    # The lineage first: whatever checkpoint is whole, the file covers it, and resume cuts it back.
+    # The lineage is written first, so that it covers every whole checkpoint. A resume cuts it back.
     history.events = [join_events(history.events)]
     write_lineage(job.run_dir, history.events[0])
     save_checkpoint(

@@ -20,12 +20,12 @@ from qd_fool.runs.stored import StoredRun
 
 @dataclasses.dataclass(frozen=True)
 class Newest:
-    """Where a run stands.
+    """The newest state of a run.
 
     Attributes:
       state: State on the host.
-      seconds: Run time so far, as a checkpoint says it; None from an archive.
-      genomes: Genomes of elites and their ancestors; None where the checkpoint keeps none.
+      seconds: Run time until the checkpoint; None if the state comes from an archive.
+      genomes: Genomes of elites and their ancestors; None if the checkpoint keeps none.
     """
 
     state: EvolutionState
@@ -34,12 +34,12 @@ class Newest:
 
 
 def newest_state(run: StoredRun, *, console: Console) -> Newest:
-    """The state of the newest whole checkpoint, or of archive.npz where there is no checkpoint.
+    """The state of the newest whole checkpoint, or of archive.npz if there is no checkpoint.
 
-    Serves runs of every kind: an ascent has no checkpoints.
+    The run may be of any kind. An ascent has no checkpoints.
 
     Raises:
-      UserError: there is neither, or they are damaged.
+      UserError: The run has neither, or they are damaged.
     """
     encoding = run.encoding()
     blank = jax.device_get(init(encoding, run.classes, seed=0))
@@ -58,10 +58,10 @@ def newest_state(run: StoredRun, *, console: Console) -> Newest:
 
 
 def genomes_of(restored: Restored, encoding: Encoding, *, source: str) -> GenomeLog | None:
-    """The genomes that a checkpoint keeps; None where it keeps none.
+    """The genomes that a checkpoint keeps; None if it keeps none.
 
     Raises:
-      UserError: they are not genomes of this encoding.
+      UserError: The genomes are not of this encoding.
     """
     if not restored.arrays:
         return None
@@ -69,10 +69,10 @@ def genomes_of(restored: Restored, encoding: Encoding, *, source: str) -> Genome
 
 
 def find_cell(scorer: Network, archive: ClassArchive, text: str) -> int:
-    """The cell of the class that a text names (`models.class_names`), which holds an elite.
+    """The cell of the class that a text names, which must hold an elite.
 
     Raises:
-      UserError: there is no such class, or several, or its cell is empty.
+      UserError: The text names no class or several, or the cell is empty.
     """
     names = scorer.class_names
     cell = find_class(text, names, wnids=scorer.wnids)

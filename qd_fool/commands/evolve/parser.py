@@ -1,4 +1,4 @@
-"""The flags of `qd-fool evolve`: its own, and one for each setting of what is registered."""
+"""The flags of `qd-fool evolve`, with one per setting of each encoding and emitter."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ Hidden = tyro.conf.Suppress[tyro.conf.Fixed[Any]]
 def evolve_flags() -> type[Any]:
     """The dataclass that the parser fills in: `EvolveConfig`, with a field per flag.
 
-    A setting that is not given is None, whatever its default: the preset or the encoding or emitter
-    decides then.
+    A setting that is not given is None, whatever its default: the preset, the encoding or the
+    emitter then decides.
     """
     several = tyro.conf.UseAppendAction
     models = tyro.conf.arg(help_behavior_hint="(default: lenet)")
@@ -42,7 +42,7 @@ def evolve_flags() -> type[Any]:
 
 
 def _setting_flags() -> list[tuple[str, Any]]:
-    """A name and a type, with its help, per flag."""
+    """One pair per flag: its name, and its type with the help."""
     by_key: dict[str, list[Setting]] = {}
     for setting in all_settings():
         by_key.setdefault(setting.key, []).append(setting)
@@ -68,10 +68,12 @@ def _flag_type(name: str, owners: Sequence[Setting], others: Sequence[str] = ())
 
 
 def flags_of(config: EvolveConfig, kind: type[Any]) -> Any:
-    """A configuration as the parser's defaults. Of what can be given, all that is left out is kept.
+    """The parser's defaults from a configuration, without networks and settings.
+
+    Flags of these stay empty if they are not given; `config_of_flags` then keeps stored values.
 
     Args:
-      config: Configuration, of a run that is resumed.
+      config: Configuration of a run to resume.
       kind: Class from `evolve_flags`.
     """
     given = {"model", "weights", "also", "also_weights", "settings"}
@@ -80,14 +82,14 @@ def flags_of(config: EvolveConfig, kind: type[Any]) -> Any:
 
 
 def config_of_flags(flags: Any, stored: EvolveConfig | None = None) -> EvolveConfig:
-    """The configuration that flags give.
+    """Make a configuration from parsed flags.
 
     Args:
-      flags: An instance of the class from `evolve_flags`, as parsed.
-      stored: Configuration of the run that is resumed: what holds where no flag is given.
+      flags: Instance of the class from `evolve_flags`, from the parser.
+      stored: Configuration of the run to resume, which holds for flags that are not given.
 
     Raises:
-      UserError: A run is resumed with an encoding or emitter that is not known.
+      UserError: The run to resume has an unknown encoding or emitter.
     """
     usual = stored or EvolveConfig()
     fields = {f.name: getattr(flags, f.name) for f in dataclasses.fields(EvolveConfig)}

@@ -1,8 +1,8 @@
-"""The settings of a run's encoding and emitters: which ones a configuration gives, and to whom.
+"""The settings that a configuration gives to its encoding and emitters.
 
-A setting has up to two names: NAME_FIELD (`cppn_coords`), and for those of this project's own
-encodings and emitters a shorter one (`coords`), which run.json has. `color` and `crossover_rate`
-are names that the encodings share: they mean the field of the encoding that the run uses.
+A setting has up to two names: NAME_FIELD (`cppn_coords`), and for this project's encodings and
+emitters a shorter one (`coords`), which run.json uses. The encodings share the names `color` and
+`crossover_rate`, which mean the field of the encoding that the run uses.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def emitter_parts(config: EvolveConfig) -> list[tuple[str, float]]:
       config: Configuration of a run.
 
     Raises:
-      UserError: No such emitter, one twice, or a share that is no number.
+      UserError: An emitter is unknown or named twice, or a share is not a number.
     """
     parts, text = [], config.emitters or EMITTERS_BY_DEFAULT
     for part in text.split(","):
@@ -52,7 +52,7 @@ def settings_used(config: EvolveConfig) -> list[Setting]:
       config: Configuration of a run.
 
     Raises:
-      UserError: No such encoding or emitter.
+      UserError: There is no such encoding or emitter.
     """
     names = [name for name, _ in emitter_parts(config)]
     emitters = [setting for name in names for setting in EMITTERS.settings_of(name)]
@@ -66,17 +66,17 @@ def settings_given(config: EvolveConfig) -> dict[str, Any]:
       config: Configuration of a run.
 
     Raises:
-      UserError: A setting of an encoding or emitter that the run does not use; or one setting
-        under two names, with two values.
+      UserError: A setting belongs to an encoding or emitter that the run does not use, or has two
+        values under its two names.
     """
     used = settings_used(config)
     given: dict[str, Any] = {}
     for name, value in config.settings.items():
-        own = next((setting for setting in used if name in setting.names), None)
-        if own is None:
+        found = next((setting for setting in used if name in setting.names), None)
+        if found is None:
             raise UserError(_not_used(config, name))
-        if given.setdefault(own.key, value) != value:
-            first, second = (f"--{flag(word)}" for word in own.names)
+        if given.setdefault(found.key, value) != value:
+            first, second = (f"--{flag(word)}" for word in found.names)
             raise UserError(f"{first} and {second} are the same setting: expected one of them")
     return given
 
@@ -87,22 +87,22 @@ def _not_used(config: EvolveConfig, name: str) -> str:
         return f"no encoding or emitter has a setting {name!r}"
     kind = owners[0].kind
     names = " and ".join(setting.owner for setting in owners)
-    whose = f"--{flag(name)} applies only to the {names} {kind}{'s' * (len(owners) > 1)}"
+    sentence = f"--{flag(name)} applies only to the {names} {kind}{'s' * (len(owners) > 1)}"
     if kind == "encoding":
-        return f"{whose}; this run uses {config.encoding}"
-    return f"{whose}; --emitters is {config.emitters or EMITTERS_BY_DEFAULT}"
+        return f"{sentence}; this run uses {config.encoding}"
+    return f"{sentence}; --emitters is {config.emitters or EMITTERS_BY_DEFAULT}"
 
 
 def all_filled(config: EvolveConfig, preset: Mapping[str, Any]) -> dict[str, Any]:
     """All settings of the run's encoding and emitters, by their names in run.json.
 
     Args:
-      config: Configuration of a run, whose settings count.
-      preset: Settings that count where the configuration has none. Where these have none, the
-        encoding's and the emitters' own defaults do.
+      config: Configuration of a run, whose settings come first.
+      preset: Settings for those that the configuration does not give. The encoding and the emitters
+        have defaults for the rest.
 
     Raises:
-      UserError: As `settings_given`.
+      UserError: The given settings do not fit the run; see `settings_given`.
     """
     given = settings_given(config)
     return {
@@ -118,7 +118,7 @@ def encoding_settings(config: EvolveConfig) -> dict[str, Any]:
       config: Configuration of a run.
 
     Raises:
-      UserError: As `settings_given`.
+      UserError: The given settings do not fit the run; see `settings_given`.
     """
     return _fields(ENCODINGS.settings_of(config.encoding), settings_given(config))
 
@@ -130,7 +130,8 @@ def emitter_shares(config: EvolveConfig) -> tuple[Share, ...]:
       config: Configuration of a run.
 
     Raises:
-      UserError: As `emitter_parts` and `settings_given`; or a value that an emitter refuses.
+      UserError: The emitters or the given settings are wrong (see `emitter_parts` and
+        `settings_given`), or an emitter refuses a value.
     """
     given = settings_given(config)
     return tuple(

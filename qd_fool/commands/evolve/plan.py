@@ -28,11 +28,11 @@ class EvolvePlan:
     """An `EvolveConfig` with its names looked up and its defaults filled in.
 
     Attributes:
-      config: The configuration, with all that depends on network, encoding and machine filled in.
-      subject: What the evolution is about: network, encoding and scoring.
+      config: Configuration, with the defaults of network, encoding and machine filled in.
+      subject: Network, encoding and scoring.
       map_elites: Settings of the search.
-      record: Plain values for `run.json`; those that decide the outcome are compared on resume.
-      keep_genomes: The configuration's choice, with `auto` resolved.
+      record: Plain values for `run.json`. Those that decide the outcome are compared on resume.
+      keep_genomes: Genomes to keep: the configuration's choice, with `auto` resolved.
     """
 
     config: EvolveConfig
@@ -57,8 +57,9 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     """Look up names, read weights, fill in defaults.
 
     Raises:
-      UserError: unknown names, unreadable weights, settings out of range.
+      UserError: A name is unknown, weights are unreadable, or a setting is out of range.
     """
+    # Networks and preset. A preset depends on the number of classes.
     fields = [field.name for field in dataclasses.fields(Networks) if field.name != "picture"]
     networks = Networks(
         **{name: getattr(config, name) for name in fields}, picture=picture_settings(config)
@@ -70,6 +71,8 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     else:  # names and settings are looked up before weights are read
         config = with_preset(config)
         scorer = networks.load()
+
+    # Defaults that depend on the network and the machine.
     height, width, channels = scorer.image_shape
     if config.image_size is not None:
         height = width = config.image_size
@@ -79,22 +82,26 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     config = dataclasses.replace(
         config, image_size=config.image_size or height, evaluations=None, **filled
     )
+
+    # Encoding and search.
     settings = encoding_settings(config)
     encoding = make_encoding(config.encoding, (height, width, channels), **settings)
     map_elites = map_elites_config(config)
     if given["evaluations"] is not None:
-        # How far the evaluations go, only the search's settings say.
+        # The evaluations per generation depend on the settings of the search.
         affordable = generations_for(map_elites, given["evaluations"], encoding=encoding)
         config = dataclasses.replace(config, generations=affordable)
     check_extent(
         generations=config.generations or 0, batch_size=filled["batch_size"], seed=config.seed
     )
+
+    # The subject, and the record for run.json.
     subject = make_subject(
         networks, scorer, encoding, crops=map_elites.crops, chunk=map_elites.chunk
     )
     record = {
         **record_of_run(config),
-        **given,  # how far to evolve is decided anew when the run is resumed
+        **given,  # the length of a run may change when it is resumed
         **subject.hashes,
     }
     keep = what_to_keep(config.keep_genomes, encoding)
@@ -102,7 +109,7 @@ def plan(config: EvolveConfig) -> EvolvePlan:
 
 
 def map_elites_config(config: EvolveConfig) -> MapElitesConfig:
-    """The search's settings of a configuration that `plan` has filled in."""
+    """The settings of the search, from a configuration that `plan` has filled in."""
     if config.batch_size is None or config.crops is None or config.chunk is None:
         raise ValueError("batch size, crops and chunk are not filled in")
     return MapElitesConfig(
@@ -115,22 +122,22 @@ def map_elites_config(config: EvolveConfig) -> MapElitesConfig:
 
 
 def fill_in(config: EvolveConfig, scorer: Network, *, side: int, on_cpu: bool) -> dict[str, Any]:
-    """What is not given, by network, encoding and machine: the original's where they fit.
+    """The values of fields that are not given: the original's, where the hardware allows.
 
     Args:
-      config: as given.
-      scorer: the network.
-      side: of the pictures.
-      on_cpu: whether there is no accelerator.
+      config: Configuration of the run.
+      scorer: Network to fool.
+      side: Length of the pictures' shorter side in pixels.
+      on_cpu: Whether there is no accelerator.
 
     Returns:
-      `generations`, `batch_size`, `crops`, `chunk` and `minutes`.
+      Values for `generations`, `batch_size`, `crops`, `chunk` and `minutes`.
     """
     imagenet = bool(scorer.wnids)
     batch_size = config.batch_size or (400 if imagenet and config.encoding == "cppn" else 200)
     minutes = config.minutes
-    told = config.generations is not None or config.evaluations is not None
-    if minutes is None and imagenet and on_cpu and not told:
+    length_given = config.generations is not None or config.evaluations is not None
+    if minutes is None and imagenet and on_cpu and not length_given:
         minutes = CPU_MINUTES
     generations = config.generations
     if generations is None:
@@ -141,13 +148,13 @@ def fill_in(config: EvolveConfig, scorer: Network, *, side: int, on_cpu: bool) -
     chunk = config.chunk or (scorer.chunk if on_cpu else scorer.accelerator_chunk)
     shares = [share.share for share in emitter_shares(config)]
     if config.chunk is None and len(shares) > 1:
-        # Emitters fill whole chunks: two at least for the smallest share.
+        # Emitters fill whole chunks. The smallest share gets about two of them.
         chunk = min(chunk, max(1, int(batch_size * min(shares) / sum(shares) / 2)))
     return {
         "generations": generations,
         "batch_size": batch_size,
         "crops": crops,
-        # A chunk beyond the batch would be filled up with pictures that nobody wants scored.
+        # A chunk larger than the batch would waste work on padding.
         "chunk": min(chunk, batch_size),
         "minutes": minutes,
     }

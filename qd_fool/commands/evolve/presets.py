@@ -1,4 +1,4 @@
-"""Named settings of an evolution: the paper's, and those that find most per counted evaluation."""
+"""Presets of an evolution: the paper's settings, and our fastest ones."""
 
 import dataclasses
 from typing import Any, Literal, get_args
@@ -18,7 +18,7 @@ MANY_CLASSES = 100
 def preset_fields(
     preset: str, *, model: str, encoding: str, imagenet: bool | None = None
 ) -> dict[str, Any]:
-    """The fields and settings of an `EvolveConfig` that a preset has; all others are as usual.
+    """The fields and settings of an `EvolveConfig` that a preset changes.
 
     "fast" was chosen by `benchmarks/efficiency.py`, whose table shows what else was tried.
 
@@ -26,11 +26,12 @@ def preset_fields(
       preset: "paper" or "fast".
       model: Name of the network in the zoo.
       encoding: Name of the encoding.
-      imagenet: Whether the network takes the settings that were chosen on ImageNet, and not those
-        of the digits; None for what the zoo knows.
+      imagenet: Whether to use the settings that were chosen on ImageNet instead of those for the
+        digits. By default, the zoo's entry decides.
 
     Raises:
-      UserError: No such preset, model or encoding; or no settings for that encoding.
+      UserError: There is no such preset, model or encoding, or the preset has no settings for the
+        encoding.
     """
     if preset not in get_args(Preset):
         raise UserError(f"--preset is {preset!r}: expected {' or '.join(get_args(Preset))}")
@@ -63,23 +64,25 @@ def preset_fields(
 
 
 def with_preset(config: EvolveConfig, *, imagenet: bool | None = None) -> EvolveConfig:
-    """A configuration with all that its preset, encoding and emitters say where it says nothing.
+    """Fill in a configuration from its preset, and from the defaults of encoding and emitters.
 
-    What the configuration gives beats the preset. Settings of the preset for an emitter that the
+    Given values come before those of the preset. Settings of the preset for an emitter that the
     configuration does not use have no effect.
 
     Args:
-      config: Configuration, with a preset by name.
-      imagenet: As in `preset_fields`.
+      config: Configuration, with the name of a preset.
+      imagenet: Whether to use the settings that were chosen on ImageNet. By default, the zoo's
+        entry decides.
 
     Raises:
-      UserError: As `preset_fields` and `flags.settings_given`.
+      UserError: The preset does not exist or has no settings for the encoding, or given settings do
+        not fit the run.
     """
     preset = preset_fields(
         config.preset, model=config.model, encoding=config.encoding, imagenet=imagenet
     )
-    own = {field.name for field in dataclasses.fields(EvolveConfig)} & set(preset)
-    usual = {"emitters": EMITTERS_BY_DEFAULT} | {name: preset[name] for name in own}
+    fields = {field.name for field in dataclasses.fields(EvolveConfig)} & set(preset)
+    usual = {"emitters": EMITTERS_BY_DEFAULT} | {name: preset[name] for name in fields}
     missing = {name: value for name, value in usual.items() if getattr(config, name) is None}
     config = dataclasses.replace(config, **missing)
     return dataclasses.replace(config, settings=all_filled(config, preset))

@@ -9,11 +9,11 @@ from qd_fool.map_elites.state import EvolutionState
 def facts_of(
     state: EvolutionState, *, generations: int, evaluations: Callable[[int], int]
 ) -> dict[str, Any]:
-    """How far an evolution is, as `run.json` says it.
+    """The status of an evolution and its progress, for `run.json`.
 
     Args:
       state: State on the host.
-      generations: Number of generations that the evolution is to do, generation 0 aside.
+      generations: Number of generations after generation 0 that the evolution needs.
       evaluations: Evaluations counted up to the end of a generation.
     """
     done = int(state.generation)

@@ -24,15 +24,14 @@ from qd_fool.runs.directory import read_run
 def config_of_record(record: Mapping[str, Any], *, source: str) -> EvolveConfig:
     """The configuration of a record, with the settings of its encoding and emitters.
 
-    Records of older versions also hold settings of encodings and emitters that the run did not use;
-    they are left out.
+    Records of older versions also hold settings that the run did not use. They are left out.
 
     Args:
-      record: Plain values by name, as `record_of_run` has them.
+      record: Plain values by name, from `record_of_run`.
       source: Where the record stands, for messages.
 
     Raises:
-      UserError: The record is damaged, or names an encoding or emitter that is not known.
+      UserError: The record is damaged, or names an unknown encoding or emitter.
     """
     config = config_of(EvolveConfig, record, source=source, needs=("model", "encoding", "seed"))
     stored = [setting for setting in settings_used(config) if setting.key in record]
@@ -49,13 +48,13 @@ def stored_config(run_dir: Path) -> EvolveConfig:
       run_dir: Directory of the run.
 
     Raises:
-      UserError: No run there, a damaged one, or one with an encoding, emitter or network that is
-        not known; names the file that the run imported.
+      UserError: There is no run, it is damaged, or its encoding, emitter or network is unknown. The
+        error then names the file that the run imported.
     """
     run = read_run(run_dir)
     refuse_unknown(run)
     config = config_of_record(run["config"], source=f"{run_dir / 'run.json'}: its config")
-    # Photographs were shown when the run began.
+    # Photographs were scored when the run began.
     return dataclasses.replace(config, photos=None, convert=False, run_dir=run_dir, resume=True)
 
 
@@ -64,10 +63,10 @@ def check_resumable(run_dir: Path, wanted: EvolvePlan) -> dict[str, Any]:
 
     Args:
       run_dir: Directory of the run.
-      wanted: The plan with which it would continue.
+      wanted: Plan with which the run would continue.
 
     Raises:
-      UserError: It was run with another configuration; names each difference.
+      UserError: The run had another configuration; the error names each difference.
     """
     run = read_run(run_dir)
     also = import_differences(run, wanted.config.imports)
@@ -76,9 +75,9 @@ def check_resumable(run_dir: Path, wanted: EvolvePlan) -> dict[str, Any]:
 
 
 def _outcome(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides the outcome, with all settings of the run's encoding and emitters alone.
+    """The part of a record that decides the outcome, with only the settings that the run used.
 
-    Values that no field holds, such as the weights' SHA-256, are kept.
+    Values without a field, such as the weights' SHA-256, are kept.
     """
     config = with_preset(config_of_record(record, source="run.json: its config"))
     known = {name for setting in all_settings() for name in setting.names}

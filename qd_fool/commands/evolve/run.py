@@ -38,7 +38,7 @@ from qd_fool.runs.directory import make_run_dir, may_resume, new_directory, sole
 from qd_fool.runs.genomes import write_genome_log
 
 SEGMENT_LENGTH = 64
-"""Generations of a segment, at most."""
+"""Highest number of generations in a segment."""
 
 
 SEGMENT_BYTES = 2**27
@@ -47,7 +47,7 @@ SEGMENT_BYTES = 2**27
 
 @dataclasses.dataclass(frozen=True)
 class EvolveResult:
-    """What a call of `evolve_run` came to.
+    """The result of a call of `evolve_run`.
 
     Attributes:
       run_dir: Directory of the run.
@@ -66,9 +66,10 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
     """Start a run, or continue one, until its generations are done or Ctrl-C.
 
     Raises:
-      UserError: bad settings, a directory in use, NaN scores. Nothing is overwritten.
+      UserError: Settings are wrong, the directory is in use, or scores are NaN. Nothing is
+        overwritten.
     """
-    # Find all that is wrong with the settings before the directory is touched.
+    # Check the settings before the directory is touched.
     models = "+".join((config.model, *config.also))
     run_dir = new_directory(config.run_dir, models, config.encoding)
     resuming = may_resume(run_dir, resume=config.resume)
@@ -130,7 +131,7 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
         if facts["status"] == "interrupted" and not stop:
             facts["status"] = "paused"
         difference = _write_results(job, state, start.history, facts, console)
-        _say_what_came_of_it(job, state, facts, console)
+        _print_outcome(job, state, facts, console)
         return EvolveResult(run_dir, state, facts["status"] == "interrupted", difference)
 
 
@@ -147,10 +148,10 @@ def _check_stored(run_dir: Path, planned: EvolvePlan) -> dict[str, Any]:
 
 
 def _make_segment(planned: EvolvePlan, mesh: Mesh) -> tuple[Segment, int]:
-    """The compiled part of the run, and the generations that a call can do."""
+    """The compiled part of the run, and the highest number of generations per call."""
     logs_genomes, length = planned.keep_genomes != "none", SEGMENT_LENGTH
     if logs_genomes:
-        # As many as the log has room for.
+        # The log of the genomes must fit into SEGMENT_BYTES.
         generation = planned.map_elites.batch_size * genome_bytes(planned.subject.encoding)
         length = max(1, min(SEGMENT_LENGTH, SEGMENT_BYTES // generation))
     segment = make_segment(
@@ -171,23 +172,23 @@ def _write_results(
     facts: dict[str, Any],
     console: Console,
 ) -> float:
-    """Write all files of the run directory that the loop has not written."""
+    """Write the files of the run directory that the loop has not written."""
     console.print(f"writing the pictures, and scoring them again, into {job.run_dir}")
     if len(history.genomes.id):
         write_genome_log(job.run_dir, history.genomes)
     difference = write_archive_and_elites(job.run_dir, job.planned.subject, state)
     close_record(job.run_dir, facts, difference=difference)
     console.print(
-        f"{facts['evaluations']:,} evaluations in {history.seconds:.1f} s (compile time apart); "
+        f"{facts['evaluations']:,} evaluations in {history.seconds:.1f} s (without compile time); "
         f"PNGs scored again from disk: confidence differs by at most {difference:.1g}"
     )
     return difference
 
 
-def _say_what_came_of_it(
+def _print_outcome(
     job: Job, state: EvolutionState, facts: dict[str, Any], console: Console
 ) -> None:
-    """Print who is fooled most, where to look, and how to continue."""
+    """Print the most confident classes, the report's place, and how to continue."""
     subject, config = job.planned.subject, job.planned.config
     if subject.scorer.wnids:
         console.print(share_of_the_original(subject.encoding.name, facts["evaluations"]))

@@ -1,8 +1,8 @@
-"""Before a run: what the network says to plain noise, and to photographs if there are any.
+"""A check before a run: the network's confidence on noise, and on photographs if given.
 
-A network that sees its pictures in the wrong range, channel order or size still classifies
-something; its accuracy shows the mistake. On photographs of its classes accuracy should be high, on
-noise the network should be certain about nothing.
+A network that gets pictures in the wrong range, channel order or size still gives classes, but its
+accuracy is low. On photographs of its classes the accuracy should be high; on noise the network
+should be certain of no class.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ NOISE = 200
 
 
 PHOTOGRAPHS = 200
-"""Number of photographs, at most, evenly spaced in the folder."""
+"""Highest number of photographs, evenly spaced in the folder."""
 
 
 def show_sanity(
@@ -30,13 +30,13 @@ def show_sanity(
     """Print the network's confidence on noise, and on photographs.
 
     Args:
-      subject: Network, and how its pictures are scored.
-      console: Where to print.
-      photos: Folder of photographs, if any.
+      subject: Network, encoding and scoring of the run.
+      console: Console to print to.
+      photos: Folder of photographs; None for no photographs.
       convert: Whether to turn photographs of other kinds into 8-bit RGB.
 
     Raises:
-      UserError: the network gives NaN, knows no photographs, or one of them can't be read.
+      UserError: The network gives NaN or is not one of photographs, or a photograph can't be read.
     """
     # Photographs that cannot be read are reported before anything is scored.
     photographs = None if photos is None else _photographs(subject, photos, convert=convert)
@@ -72,7 +72,7 @@ def _on_noise(subject: Subject) -> str:
 def _photographs(
     subject: Subject, folder: Path, *, convert: bool
 ) -> tuple[list[Path], UInt8[np.ndarray, "n side side 3"]]:
-    """Some photographs of the folder, and their pixels."""
+    """The chosen photographs of the folder, and their pixels."""
     if subject.encoding.image_shape[2] != 3:
         raise UserError(f"--photos {folder}: {subject.scorer.name} is no network of photographs")
     paths = list_photographs(folder)
@@ -96,10 +96,10 @@ def _on_photographs(
     )
     try:
         classes = np.asarray([class_of(path, subject.scorer.wnids) for path in paths])
-    except UserError:  # nothing to compare with: photographs need not be named by their class
+    except UserError:  # file names need not name a class
         return confidence
     right = (scores.argmax(axis=1) == classes).mean()
-    return f"{confidence}, and {right:.1%} are classed right"
+    return f"{confidence}, and {right:.1%} are classified correctly"
 
 
 def _percent(log_odds: float) -> str:

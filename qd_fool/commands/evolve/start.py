@@ -1,4 +1,4 @@
-"""Where a run starts: from nothing, from another run's elites, or from its newest checkpoint."""
+"""The start of a run: random, from another run's elites, or from its newest checkpoint."""
 
 import dataclasses
 from pathlib import Path
@@ -26,11 +26,11 @@ from qd_fool.runs.stored import open_run
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Start:
-    """Where an evolution starts.
+    """The start of an evolution.
 
     Attributes:
       state: State on the host.
-      history: What was logged until then.
+      history: Logs of the evolution until this state.
       donor: Digest of the archive of `--init-from`, if the evolution began with one.
     """
 
@@ -40,10 +40,10 @@ class Start:
 
 
 def new_start(planned: EvolvePlan) -> Start:
-    """Start a new run: from nothing, or from the elites of another run, scored again.
+    """Start a new run: from an empty archive, or from another run's elites, scored again.
 
     Raises:
-      UserError: the other run can't be read, or its genomes mean something else.
+      UserError: The other run can't be read, or its genomes would make other pictures here.
     """
     history = History(0.0, events=[], genomes=empty_log(planned.subject.encoding))
     if planned.config.init_from is None:
@@ -67,10 +67,10 @@ def resumed_start(
       checkpoints: Checkpoints of the run; damaged ones are deleted.
       planned: Plan of the run.
       stored: Contents of its `run.json`.
-      console: Where to say from which generation the run continues.
+      console: Console for messages.
 
     Raises:
-      UserError: the run can't continue; before anything is changed.
+      UserError: The run can't continue. Nothing has been changed then.
     """
     donor = stored.get("init_from_digest")
     restored = restore_newest(checkpoints, _blank_state(planned))
@@ -83,13 +83,13 @@ def resumed_start(
         start = new_start(planned)
         if start.donor != donor:
             raise UserError(
-                f"cannot resume {run_dir}: the archive of {planned.config.init_from}, which it "
-                "is to start from, is not what it was"
+                f"cannot resume {run_dir}: the archive of {planned.config.init_from}, its start, "
+                "has changed"
             )
         truncate_metrics(run_dir, before=0)
         return start
 
-    # Check all that could stand in the way.
+    # Check everything that could prevent the run from continuing.
     generation = int(restored.state.generation)
     if generation > planned.generations + 1:
         raise UserError(
@@ -100,13 +100,13 @@ def resumed_start(
     if events is None:
         raise UserError(f"cannot resume {run_dir}: its lineage.npz is missing")
 
-    # Cut the logs back to the checkpoint, and drop what is newer.
+    # Cut the logs back to the checkpoint, and drop newer entries.
     truncate_metrics(run_dir, before=generation)
     for problem in restored.problems:
         console.print(f"{problem}; falling back to the one before")
     for step in checkpoints.all_steps():
         if step >= generation:
-            checkpoints.delete(step)  # damaged: it would stand in the way of its successor
+            checkpoints.delete(step)  # it is damaged, and a new checkpoint needs its place
     console.print(f"resuming after generation {generation - 1}")
     encoding = planned.subject.encoding
     genomes = genomes_of(restored, encoding, source=f"{run_dir}: its checkpoint")
@@ -130,7 +130,7 @@ def _donated_state(planned: EvolvePlan, source: Path) -> tuple[EvolutionState, s
     """
     subject, state = planned.subject, _blank_state(planned)
 
-    # Its genomes must mean the same pictures here.
+    # The genomes must make the same pictures in this run.
     donor_run = open_run(source)
     name, found = subject.encoding.name, donor_run.record["config"].get("encoding")
     if found != name:
@@ -153,8 +153,8 @@ def _donated_state(planned: EvolvePlan, source: Path) -> tuple[EvolutionState, s
     fitness = scores[cells, cells]
     held = np.asarray(donor.occupied) & np.isfinite(fitness)
 
-    # Each starts a lineage: ids of another run mean nothing here. Below -1, they name the first
-    # cell that the picture holds.
+    # Each elite begins a lineage, because ids of another run mean nothing here. An id of
+    # -2 - cell names the first cell that the picture holds.
     donor_id = np.asarray(donor.id)
     first_cell = np.argmax(donor_id[None, :] == donor_id[:, None], axis=1)
     none = jnp.full(len(cells), -1, jnp.int32)

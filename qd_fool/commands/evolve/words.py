@@ -1,4 +1,4 @@
-"""What a run says about itself while it runs and when it is over."""
+"""Messages of a run, during it and at its end."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,15 @@ from qd_fool.map_elites.state import EvolutionState
 from qd_fool.scoring.confidence import confidence_of, percent
 
 ORIGINAL = {"cppn": (5001, 400), "direct": (5010, 200)}
-"""Generations and offspring of the original code's ImageNet runs, beside as many random ones as
-offspring (sferes/exp/images/dl_map_elites_images*.cpp); ten crops each."""
+"""Generations and offspring of the original code's ImageNet runs, after one random generation of
+that size (sferes/exp/images/dl_map_elites_images*.cpp); ten crops each."""
 
 
 def progress_info(statistics: Statistics, *, rate: float, cells: int) -> str:
     """Return the figures that stand beside the progress bar.
 
     Args:
-      statistics: Scalars on the host.
+      statistics: Statistics of the archive, on the host.
       rate: Evaluations per second.
       cells: Number of cells in the archive.
     """
@@ -29,7 +29,7 @@ def progress_info(statistics: Statistics, *, rate: float, cells: int) -> str:
 
 
 def share_of_the_original(encoding: str, evaluations: int) -> str:
-    """How much of the original's search a run has done, in words."""
+    """The share of the original's search that a run has done, in words."""
     generations, batch = ORIGINAL[encoding]
     whole = (generations + 1) * batch
     return (
@@ -42,5 +42,7 @@ def most_confident(state: EvolutionState, names: Sequence[str], *, count: int = 
     """The classes of the most confident elites, best first, in words."""
     fitness = np.asarray(state.archive.fitness)
     best = [int(k) for k in np.argsort(-fitness, kind="stable")[:count] if fitness[k] > -np.inf]
-    told = [f"{names[k].split(',')[0]} {percent(float(confidence_of(fitness[k])))}" for k in best]
-    return ", ".join(told) or "nobody"
+    phrases = [
+        f"{names[k].split(',')[0]} {percent(float(confidence_of(fitness[k])))}" for k in best
+    ]
+    return ", ".join(phrases) or "none"

@@ -6,12 +6,11 @@ import sys
 import numpy as np
 from rich.console import Console
 
-from qd_fool.commands.common.foreign import picture_settings
+from qd_fool.commands.common.networks import load_network
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.config import CheckModel
 from qd_fool.data.photographs import class_of, list_photographs, read_photographs
 from qd_fool.errors import UserError
-from qd_fool.models import load_scorer
 from qd_fool.models.network import default_chunk
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.score import SCORE_AT_ONCE, score_function
@@ -20,7 +19,7 @@ BATCH = SCORE_AT_ONCE
 
 
 def check_model(action: CheckModel, *, console: Console, errors: Console, as_json: bool) -> None:
-    """Print how often the network's best classes are those of the photographs.
+    """Print how often the network's top classes are the photographs' classes.
 
     Args:
       action: Network and photographs.
@@ -29,15 +28,9 @@ def check_model(action: CheckModel, *, console: Console, errors: Console, as_jso
       as_json: Whether to print a line of JSON.
 
     Raises:
-      UserError: A network without the classes of ImageNet, or photographs that cannot be read.
+      UserError: The network does not have ImageNet's classes, or a photograph cannot be read.
     """
-    scorer = load_scorer(
-        action.name,
-        weights=action.weights,
-        mean=action.mean,
-        precision=action.precision,
-        picture=picture_settings(action),
-    )
+    scorer = load_network(action.name, action)
     if not scorer.wnids:
         raise UserError(
             f"{action.name} does not have ImageNet's classes: its accuracy on photographs cannot "
@@ -49,20 +42,20 @@ def check_model(action: CheckModel, *, console: Console, errors: Console, as_jso
     batches = read_photographs(
         paths, side=scorer.image_shape[0], convert=action.convert, batch=BATCH
     )
-    ranks, own = [], []
+    ranks, confidences = [], []
     with progress_bar(errors, "photograph", total=len(paths), transient=True) as bar:
         for i, batch in enumerate(batches):
             n = len(batch)
             scores = score(scorer.params, batch)
             if not np.isfinite(scores).all():
                 raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
-            mine = np.asarray(classes[i * BATCH : i * BATCH + n])
-            right = scores[np.arange(n), mine]
-            # Ties count against the network: one that sees no difference knows nothing.
+            labels = np.asarray(classes[i * BATCH : i * BATCH + n])
+            right = scores[np.arange(n), labels]
+            # Ties count against the network, so that constant scores have no accuracy.
             ranks.append((scores >= right[:, None]).sum(axis=1) - 1)
-            own.append(confidence_of(right))
+            confidences.append(confidence_of(right))
             bar.advance(n)
-    rank, confidence = np.concatenate(ranks), np.concatenate(own)
+    rank, confidence = np.concatenate(ranks), np.concatenate(confidences)
     facts = {
         "model": action.name,
         "weights": scorer.weights,

@@ -1,4 +1,4 @@
-"""`qd-fool models`: the known networks; fetch their weights, check them on photographs."""
+"""`qd-fool models`: list networks, fetch their weights, check them on photographs."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ def models_command(config: ModelsConfig, *, console: Console, errors: Console) -
       errors: Standard error, for progress.
 
     Raises:
-      UserError: No such model, weights that cannot be fetched, photographs that cannot be read.
+      UserError: There is no such model, or weights or photographs cannot be read.
     """
     match config.action:
         case ListModels():
@@ -38,7 +38,7 @@ def models_command(config: ModelsConfig, *, console: Console, errors: Console) -
 
 
 def facts_of(name: str) -> dict[str, Any]:
-    """What is known of a network, as values for JSON."""
+    """The facts of a network, as values for JSON."""
     entry = ZOO[name]
     facts = {"name": name} | {fact: getattr(entry, fact) for fact in FACTS}
     return facts | {k: v for k, v in describe(entry.origin).items() if v}

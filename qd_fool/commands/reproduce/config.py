@@ -14,11 +14,11 @@ from qd_fool.errors import UserError, check_range
 class ReproduceConfig(Importing):
     """Run the paper's experiments, and compare the results with the paper's figures.
 
-    Each experiment is a command of its own, which is printed, and which the summary shows beside
-    its figures. Run the same command again to continue; finished experiments stay.
+    Each experiment is a command, which is printed; the summary shows it beside the figures. Run the
+    same command again to continue; finished experiments stay.
     """
 
-    what: Annotated[Literal["mnist", "imagenet"], tyro.conf.Positional]
+    experiments: Annotated[Literal["mnist", "imagenet"], tyro.conf.Positional]
     """mnist: under an hour on two cores; imagenet: about as long with the default --budget."""
     out: Path | None = None
     """Directory to write: summary.md, summary.csv, plots, and one directory per run. Default:
@@ -34,7 +34,7 @@ class ReproduceConfig(Importing):
     data_dir: Path | None = None
     """Folder in which tensorflow-datasets keeps its data (MNIST)."""
     budget: int = 40_000
-    """Counted evaluations of an evolution (ImageNet); the paper's took 2,000,800."""
+    """Counted evaluations per evolution (ImageNet); the paper's took 2,000,800."""
     networks: tuple[str, ...] = ("squeezenet1.1", "efficientnet-lite0", "efficientnet-lite1")
     """Networks (ImageNet): NAME or NAME=WEIGHTS. Pictures are evolved against the first, and
     against the first two together; all networks score all pictures."""
@@ -43,7 +43,7 @@ class ReproduceConfig(Importing):
     retraining."""
 
     def __post_init__(self) -> None:
-        """Refuse what can't be run.
+        """Check the numbers.
 
         Raises:
           UserError: A number is out of range, or there are too few networks.
@@ -51,6 +51,6 @@ class ReproduceConfig(Importing):
         check_range(self, "seeds", "rounds", "budget", least=1)
         if len(self.networks) < 3:
             raise UserError(
-                f"--networks names {len(self.networks)}: expected 3 or more, two to be fooled at "
-                "once and one that is held out"
+                f"--networks names {len(self.networks)}: expected 3 or more, two to fool at once "
+                "and one that is held out"
             )

@@ -24,14 +24,14 @@ KINDS = {
 }
 """Encoding, preset, and share of the budget, by kind of run.
 
-Evolved pixels gain too little to wait for; pixels that climb gradients need no more; and a picture
+Evolved pixels gain too little to be worth more; pixels that climb gradients need no more; a picture
 for two networks costs two forward passes."""
 
 
 RETRAINED = 0.5
 """Share of the budget for evolution against the retrained network.
 
-Both evolutions are compared at that many evaluations."""
+Both evolutions are compared at this number of evaluations."""
 
 
 def imagenet_steps(config: ReproduceConfig, out: Path) -> list[Step]:
@@ -52,10 +52,10 @@ def imagenet_steps(config: ReproduceConfig, out: Path) -> list[Step]:
             words = (*words, "--run-dir", str(run), "--resume")
         steps.append(Step(name, words, result or run))
 
-    def evolve(kind: str, which: Sequence[tuple[str, str]], seed: int) -> None:
+    def evolve(kind: str, fooled: Sequence[tuple[str, str]], seed: int) -> None:
         encoding, preset, share = KINDS[kind]
         add(
-            f"{kind}/seed{seed}", "evolve", *_networks("--model", which), "--encoding", encoding,
+            f"{kind}/seed{seed}", "evolve", *_networks("--model", fooled), "--encoding", encoding,
             "--preset", preset, "--crops", "1", "--evaluations",
             str(round(config.budget * share)), "--seed", str(seed),
         )  # fmt: skip
@@ -84,7 +84,7 @@ def imagenet_steps(config: ReproduceConfig, out: Path) -> list[Step]:
 
 
 def _networks(flag: str, networks: Sequence[tuple[str, str]]) -> list[str]:
-    """Flags that name networks; and their weights, if a network has others than its own."""
+    """The flags that name networks, and weights files if a network has one."""
     words = [word for name, _ in networks for word in (flag, name)]
     if any(file for _, file in networks):
         words += [word for _, file in networks for word in ("--weights", file or "own")]
@@ -122,7 +122,7 @@ def _evolution(kind: str, steps: Sequence[Step]) -> list[Row]:
     encoding, preset, _ = KINDS[kind]
     words = "paper's settings" if preset == "paper" else f"preset {preset}"
     if kind == "cppn-joint":
-        words += ", two networks at once (confidence: the lesser)"
+        words += ", two networks at once (confidence: the lower)"
     everything = np.concatenate([confidences(step.result) for step in steps])
     count = evaluations(steps[0].result)
     experiment, seeds = f"evolution, {encoding}, {words}", ", ".join(map(str, range(len(steps))))
@@ -139,8 +139,8 @@ def _evolution(kind: str, steps: Sequence[Step]) -> list[Row]:
         ),
         Row(
             experiment=experiment,
-            figure="cells >= 99%, by seed",
-            ours=", ".join(map(str, sure)),
+            figure="cells >= 99% per seed",
+            value=", ".join(map(str, sure)),
             step=steps[0],
             seeds=seeds,
         ),
@@ -160,7 +160,7 @@ def _between(evolutions: dict[str, list[Step]], step: Step) -> list[Row]:
             experiment="CPPN against direct, paper's settings",
             figure="a CPPN elite is the more confident one (Mann-Whitney; direct had "
             f"{share:.0%} of the evaluations)",
-            ours=f"{test['effect']:.0%} of pairs, p {p_value(test['p'])}",
+            value=f"{test['effect']:.0%} of pairs, p {p_value(test['p'])}",
             step=step,
         )
     ]
@@ -179,7 +179,7 @@ def _retraining(step: Step) -> list[Row]:
         rows.append(
             figure_row(
                 figure=f"median confidence {network}",
-                ours=percent(row["median"]),
+                value=percent(row["median"]),
                 interval=f"{percent(row['median_low'])} to {percent(row['median_high'])}",
                 paper=f"retrain imagenet, {'after' if i else 'before'}",
             )
@@ -188,21 +188,21 @@ def _retraining(step: Step) -> list[Row]:
         if i:
             change = [row[name] - first[name] for name in ("top1", "top5")]
             accuracy += f" ({change[0]:+.1%} / {change[1]:+.1%})"
-        rows.append(figure_row(figure="top-1 / top-5 on photographs held out", ours=accuracy))
+        rows.append(figure_row(figure="top-1 / top-5 on photographs held out", value=accuracy))
         if i:
             rows.append(
                 figure_row(
                     figure="a picture against the first network is the more confident one "
                     "(Mann-Whitney)",
-                    ours=f"{row['first_is_larger']:.0%} of pairs, "
+                    value=f"{row['first_is_larger']:.0%} of pairs, "
                     f"p {p_value(row['mann_whitney_p'])}",
                 )
             )
             rows.append(
                 figure_row(
                     figure="fooling images caught: trained on / held out; photographs taken for "
-                    "them",
-                    ours=f"{row['caught_trained']:.1%} / {row['caught_held_out']:.1%}; "
+                    "fooling images",
+                    value=f"{row['caught_trained']:.1%} / {row['caught_held_out']:.1%}; "
                     f"{row['taken']:.1%}",
                 )
             )

@@ -45,6 +45,7 @@ def mnist_steps(config: ReproduceConfig, out: Path) -> list[Step]:
         words = ("evolve", *more, "--generations", str(generations), "--seed", str(seed))
         steps.append(Step(f"{kind}/seed{seed}", (*words, "--run-dir", str(run), "--resume"), run))
 
+    # Evolutions against one network, then against two.
     third = out / f"{NETWORKS[2]}.safetensors"
     for preset, each in GENERATIONS.items():
         for encoding in ENCODINGS:
@@ -56,6 +57,8 @@ def mnist_steps(config: ReproduceConfig, out: Path) -> list[Step]:
         for seed in range(JOINT_SEEDS):
             generations = GENERATIONS["paper"][encoding]
             evolve(f"{encoding}-joint", seed, generations, *flags)
+
+    # Gradient ascent, and a third network that no picture was evolved against.
     ascent = out / "ascent"
     steps.append(
         Step(
@@ -72,6 +75,8 @@ def mnist_steps(config: ReproduceConfig, out: Path) -> list[Step]:
             third,
         )
     )
+
+    # The pictures shown to all networks, and retraining.
     for kind in ("direct-paper", "cppn-paper", "direct-joint", "cppn-joint"):
         runs = [step.result for step in by_kind(steps, [kind])[kind]]
         where = out / f"transfer-{kind}"
@@ -103,7 +108,7 @@ def mnist_rows(config: ReproduceConfig, out: Path, steps: Sequence[Step]) -> lis
     rows += ascent_rows(
         named(steps, "ascent"),
         experiment="gradient ascent (Adam, log-odds), from noise",
-        targets="ascents, ten a digit,",
+        targets="ascents, ten per digit,",
     )
     for encoding in ENCODINGS:
         rows += transfer_rows(
@@ -118,7 +123,7 @@ def mnist_rows(config: ReproduceConfig, out: Path, steps: Sequence[Step]) -> lis
 
 
 def _seeds(steps: Sequence[Step]) -> str:
-    """Seeds of some steps, such as "0 to 4"."""
+    """The seeds of some steps, such as "0 to 4"."""
     last = len(steps) - 1
     return "0" if last == 0 else f"0 to {last}"
 
@@ -147,17 +152,17 @@ def evolution_rows(kind: str, steps: Sequence[Step]) -> list[Row]:
             seeds=_seeds(steps),
             paper=f"mnist {encoding}" if preset == "paper" else "",
         ),
-        row(figure="least median of a seed", ours=percent(float(medians.min()))),
+        row(figure="lowest median of a seed", value=percent(float(medians.min()))),
     ]
     # Evaluations until the median, or every cell, had 99.99%.
     for column, name in (("median_confidence", "median"), ("min_confidence", "all ten")):
         times = [_first(log, column) for log in logs]
         reached = [t for t in times if t is not None]
-        ours = f"{min(reached):,} to {max(reached):,} evaluations" if reached else "never"
+        value = f"{min(reached):,} to {max(reached):,} evaluations" if reached else "never"
         if reached and len(reached) < len(times):
-            ours += f" in {len(reached)} of {len(times)} seeds, never in the others"
+            value += f" in {len(reached)} of {len(times)} seeds, never in the others"
         key = "mnist direct, all" if column == "min_confidence" and kind == "direct-paper" else ""
-        rows.append(row(figure=f"{name} >= 99.99%", ours=ours, paper=key))
+        rows.append(row(figure=f"{name} >= 99.99%", value=value, paper=key))
     return rows
 
 
@@ -178,7 +183,7 @@ def _between(evolutions: dict[str, list[Step]]) -> list[Row]:
         Row(
             experiment="direct against CPPN, paper's settings",
             figure="a direct elite is the more confident one (Mann-Whitney)",
-            ours=f"{test['effect']:.0%} of pairs, p {p_value(test['p'])}",
+            value=f"{test['effect']:.0%} of pairs, p {p_value(test['p'])}",
             step=cppn_steps[0],
             seeds=_seeds(cppn_steps),
         )
@@ -186,7 +191,7 @@ def _between(evolutions: dict[str, list[Step]]) -> list[Row]:
 
 
 def _retraining(step: Step) -> list[Row]:
-    """Rows on the extremes over all rounds; the summary shows the whole table, too."""
+    """Rows on the extremes over all rounds. The summary also shows the whole table."""
     table = read_json(step.result / "table.json")["rows"]
     experiment = f"retraining, {len(table)} rounds, {step.name.partition('-')[2]}"
     figure_row = functools.partial(Row, experiment=experiment, step=step)
@@ -199,23 +204,29 @@ def _retraining(step: Step) -> list[Row]:
 
     return [
         figure_row(
-            figure=f"test error on {table[0]['test_images']:,} real digits, least to largest",
-            ours=f"{min(errors):.2%} to {max(errors):.2%}",
+            figure=f"test error on {table[0]['test_images']:,} real digits, lowest to highest",
+            value=f"{min(errors):.2%} to {max(errors):.2%}",
             paper="retrain mnist, error",
         ),
         figure_row(
-            figure="median confidence of the pictures evolved against DNN_1, and the last",
-            ours=f"{percent(medians[0])}, {percent(medians[-1])}",
+            figure="median confidence of the pictures evolved against DNN_1, and against the last",
+            value=f"{percent(medians[0])}, {percent(medians[-1])}",
             paper="retrain mnist",
         ),
         figure_row(
-            figure="the same, least of all rounds",
-            ours=f"{percent(min(medians))} (DNN_{int(np.argmin(medians)) + 1})",
+            figure="median confidence, lowest of all rounds",
+            value=f"{percent(min(medians))} (DNN_{int(np.argmin(medians)) + 1})",
         ),
         figure_row(
-            figure="the next network catches, of those it was trained on",
-            ours=spread("caught"),
+            figure="pictures that the next network catches, out of those it was trained on",
+            value=spread("caught"),
         ),
-        figure_row(figure="of other seeds", ours=spread("caught_held_out")),
-        figure_row(figure="of the other encoding", ours=spread("caught_other")),
+        figure_row(
+            figure="pictures of other seeds that the next network catches",
+            value=spread("caught_held_out"),
+        ),
+        figure_row(
+            figure="pictures of the other encoding that the next network catches",
+            value=spread("caught_other"),
+        ),
     ]

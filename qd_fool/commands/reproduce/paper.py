@@ -1,7 +1,7 @@
-"""Figures of the paper to compare experiments with, and how well each is sourced.
+"""The paper's figures to compare experiments with, and the source of each.
 
-A: the paper's text, or a verbatim quotation of it, was seen. B: an independent paraphrase was.
-R: recalled only, not verified.
+A: the paper's text, or a verbatim quotation of it, was seen. B: an independent paraphrase was seen.
+R: the figure was recalled and is not verified.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ class PaperFigure:
 
     Attributes:
       figure: Value, as people write it.
-      mark: "A", "B" or "R".
+      mark: Mark of the source: "A", "B" or "R".
     """
 
     figure: str
@@ -41,4 +41,4 @@ PAPER: dict[str, PaperFigure] = {
     "retrain imagenet, before": PaperFigure("88.1%", "R"),
     "retrain imagenet, after": PaperFigure("11.7%", "R"),
 }
-"""Figures of the paper, by what is measured."""
+"""Figures of the paper, by the measured quantity."""

@@ -24,7 +24,7 @@ INTERRUPTED = 130
 
 
 CACHE = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1"}
-"""Seeds of one kind run the same program, which is compiled once for all of them."""
+"""Environment for the commands: seeds of one kind run the same program, which is compiled once."""
 
 
 def reproduce_run(config: ReproduceConfig, *, console: Console) -> Path:
@@ -40,13 +40,15 @@ def reproduce_run(config: ReproduceConfig, *, console: Console) -> Path:
     Raises:
       UserError: A command failed; the results of earlier commands are kept.
     """
-    out = config.out or Path("runs") / f"reproduce-{config.what}"
+    out = config.out or Path("runs") / f"reproduce-{config.experiments}"
     make_run_dir(out, flag="--out")
-    steps = mnist_steps(config, out) if config.what == "mnist" else imagenet_steps(config, out)
+    steps = (
+        mnist_steps(config, out) if config.experiments == "mnist" else imagenet_steps(config, out)
+    )
     flags = [word for file in config.imports for word in ("--import", str(file))]
     steps = [dataclasses.replace(step, words=(*step.words, *flags)) for step in steps]
     run_steps(steps, out, console=console)
-    rows = (mnist_rows if config.what == "mnist" else imagenet_rows)(config, out, steps)
+    rows = (mnist_rows if config.experiments == "mnist" else imagenet_rows)(config, out, steps)
     write_summary(
         out, rows, steps, title=_title(config), command=command_line("reproduce", config, out=out)
     )
@@ -56,11 +58,11 @@ def reproduce_run(config: ReproduceConfig, *, console: Console) -> Path:
 
 def _title(config: ReproduceConfig) -> str:
     """Title of the summary."""
-    return "MNIST" if config.what == "mnist" else f"ImageNet, {config.budget:,} evaluations"
+    return "MNIST" if config.experiments == "mnist" else f"ImageNet, {config.budget:,} evaluations"
 
 
 def run_steps(steps: Sequence[Step], out: Path, *, console: Console) -> None:
-    """Run all commands whose results are not there, in order, each in a process of its own.
+    """Run all commands without a result, in order, each in its own process.
 
     Args:
       steps: Commands, in order.
@@ -74,20 +76,25 @@ def run_steps(steps: Sequence[Step], out: Path, *, console: Console) -> None:
     seconds = load_seconds(out)
     for i, step in enumerate(steps):
         line = f"[{i + 1}/{len(steps)}] {step.command}"
+        # Skip a finished command, but print it.
         if step.finished():
             console.print(f"{line}  (done)")
             continue
+
+        # Run it in its own process, which frees its memory and compiled programs at the end.
         console.print(line)
         began = time.monotonic()
-        # One process per command, so that its memory and compiled programs are freed.
-        code = subprocess.run(  # noqa: S603  # this program, with words of its own making
+        code = subprocess.run(  # noqa: S603  # this program, with words that this module made
             [sys.executable, "-m", "qd_fool.cli", *step.words],
             check=False,
             env={**CACHE, "JAX_COMPILATION_CACHE_DIR": str(out / "compiled"), **os.environ},
         ).returncode
-        # The times of a command that was interrupted and continued add up.
+
+        # Add up the times of a command that was interrupted and continued.
         seconds[step.command] = seconds.get(step.command, 0.0) + time.monotonic() - began
         write_json(out / "seconds.json", {k: round(v, 1) for k, v in seconds.items()})
+
+        # Stop if the command was interrupted or failed.
         if code in (INTERRUPTED, -2):
             raise KeyboardInterrupt
         if code or not step.finished():

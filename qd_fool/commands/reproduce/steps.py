@@ -1,4 +1,4 @@
-"""A command of a reproduction, and whether it is done; and readers of its results."""
+"""The commands of a reproduction, and readers of their results."""
 
 import csv
 import dataclasses
@@ -20,7 +20,7 @@ class Step:
     Attributes:
       name: Short name, unique among the steps.
       words: Words of the command after `qd-fool`.
-      result: Run directory, or file, that is there once the command is done.
+      result: Run directory or file that exists when the command is done.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Step:
         return shlex.join(["qd-fool", *self.words])
 
     def finished(self) -> bool:
-        """Whether the result is there, and whole."""
+        """Whether the result exists and is complete."""
         if self.result.suffix:
             return self.result.is_file()
         run = self.result / "run.json"
@@ -41,7 +41,7 @@ class Step:
 
 
 def read_run_status(path: Path) -> str | None:
-    """The status in a `run.json`; None where the file is not whole."""
+    """The status in a `run.json`; None if the file is not complete."""
     try:
         run = read_json(path)
     except UserError:
@@ -50,13 +50,13 @@ def read_run_status(path: Path) -> str | None:
 
 
 def load_seconds(out: Path) -> dict[str, float]:
-    """Seconds that each command took, by command."""
+    """The seconds that each command took."""
     path = out / "seconds.json"
     return read_json(path) if path.is_file() else {}
 
 
 def named(steps: Sequence[Step], name: str) -> Step:
-    """The step of a name."""
+    """The step with a name."""
     return next(step for step in steps if step.name == name)
 
 
@@ -72,10 +72,10 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def confidences(run_dir: Path) -> np.ndarray:
-    """Confidence of each elite of a run, `(elites,)`."""
+    """The confidence of each elite of a run, `(elites,)`."""
     return np.asarray([float(row["confidence"]) for row in rows_of(run_dir / "elites.csv")])
 
 
 def evaluations(run_dir: Path) -> int:
-    """Counted evaluations of a run."""
+    """The counted evaluations of a run."""
     return int(read_run(run_dir)["evaluations"])

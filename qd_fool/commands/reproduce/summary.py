@@ -22,21 +22,21 @@ from qd_fool.scoring.confidence import percent
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A figure of ours, to be shown beside that of the paper.
+    """One of our figures, to show beside that of the paper.
 
     Attributes:
       experiment: Name of the experiment.
       figure: Name of the measured figure.
-      ours: Value, as people write it.
+      value: Our value, as people write it.
       step: Command that made the value.
-      paper: Key of `PAPER`; "" where the paper has no comparable figure.
+      paper: Key of `PAPER`; "" if the paper has no comparable figure.
       interval: Bootstrap interval (95%) of a median, or another note beside the value.
-      seeds: Seeds that were run.
+      seeds: Seeds of the runs.
     """
 
     experiment: str
     figure: str
-    ours: str
+    value: str
     step: Step
     paper: str = ""
     interval: str = ""
@@ -52,20 +52,20 @@ def p_value(p: float) -> str:
 
 
 def median_row(values: np.ndarray, *, experiment: str, figure: str, step: Step, **more: str) -> Row:
-    """A row with the median of some confidences, and its interval.
+    """A row with the median of confidences, and its interval.
 
     Args:
       values: Confidences.
       experiment: Name of the experiment.
       figure: Name of the figure.
       step: Command that made the values.
-      more: Further fields of the row.
+      **more: Further fields of the row.
     """
     middle, low, high = median_interval(values)
     return Row(
         experiment=experiment,
         figure=figure,
-        ours=percent(middle),
+        value=percent(middle),
         step=step,
         interval=f"{percent(low)} to {percent(high)}",
         **more,
@@ -78,7 +78,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.experiment,
         row.figure,
-        row.ours,
+        row.value,
         row.interval,
         row.seeds,
         paper.figure if paper else "",
@@ -117,7 +117,7 @@ def write_summary(
         writer.writerow(COLUMNS)
         writer.writerows(_cells(row) for row in rows)
 
-    # How it was made, and how to read the figures.
+    # The command, the machine, and how to read the figures.
     seconds = load_seconds(out)
     total = sum(seconds.get(step.command, 0.0) for step in steps)
     number = {step.command: i + 1 for i, step in enumerate(steps)}
@@ -127,13 +127,13 @@ def write_summary(
         "",
         f"`{command}`  ",
         f"{machine()}; {datetime.date.today().isoformat()}. {len(steps)} commands, "
-        f"{total / 60:.1f} minutes. The last column is the number of the command below; the same "
-        f"in `summary.csv`. Nothing is left out: each seed that was run is in the figures.",
+        f"{total / 60:.1f} minutes. The last column is the number of the command below; "
+        "`summary.csv` has the commands. The figures include every seed that was run.",
         "",
-        f"How well the paper's figures are sourced: {marks}.",
+        f"Sources of the paper's figures: {marks}.",
         "",
-        "Intervals and tests are over pictures. Pictures of one run share ancestors: intervals say "
-        "how certain a figure is for these runs, and are too narrow for others.",
+        "Intervals and tests are over pictures. Pictures of one run share ancestors, so intervals "
+        "hold for these runs and are too narrow for others.",
         "",
     ]
 
@@ -168,7 +168,7 @@ def write_summary(
 
 
 TABLES = ("table.md", "retrain.md")
-"""Pages whose tables the summary repeats whole: those of retraining."""
+"""Pages whose tables the summary repeats: those of retraining."""
 
 
 SHOWN = (
@@ -184,7 +184,7 @@ SHOWN = (
 
 
 SHOWN_BETWEEN = (1e-6, 1 - 1e-7)
-"""Least and largest confidence on the axis; float32 has few values beyond."""
+"""Lowest and highest confidence on the axis. float32 has few values beyond them."""
 
 
 def plot_runs(path: Path, evolutions: Mapping[str, Sequence[Step]], *, title: str) -> None:

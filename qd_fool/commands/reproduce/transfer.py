@@ -13,7 +13,7 @@ from qd_fool.scoring.confidence import percent
 
 
 def transfer_rows(single: Step, joint: Step | None = None, *, experiment: str) -> list[Row]:
-    """Rows on pictures of one network shown to others, and of two networks shown to a third.
+    """Rows on pictures against one network, shown to others; and against two, shown to a third.
 
     Args:
       single: Transfer of runs against one network, A.
@@ -32,8 +32,9 @@ def transfer_rows(single: Step, joint: Step | None = None, *, experiment: str) -
         rows.append(
             Row(
                 experiment=experiment,
-                figure=f"of {images} pictures evolved against {source}, fool {source} and {other}",
-                ours=counted,
+                figure=f"pictures that fool {source} and {other}, out of {images} evolved against "
+                f"{source}",
+                value=counted,
                 step=single,
                 paper="transfer",
                 seeds=_seeds(single),
@@ -58,7 +59,7 @@ def _joint_row(single: Step, joint: Step, other: str, *, experiment: str) -> Row
     return Row(
         experiment=experiment,
         figure=f"confidence of {other}, held out: pictures of one network, of two",
-        ours=f"{medians} in the median; "
+        value=f"{medians} in the median; "
         f"{(alone >= 0.99).mean():.1%}, {(both >= 0.99).mean():.1%} at >= 99%; Mann-Whitney "
         f"{test['effect']:.0%}, p {p_value(test['p'])}",
         step=joint,
@@ -67,13 +68,13 @@ def _joint_row(single: Step, joint: Step, other: str, *, experiment: str) -> Row
 
 
 def _confidence(step: Step, network: str) -> np.ndarray:
-    """Confidence of a network in each picture of a transfer."""
+    """The confidence of a network in each picture of a transfer."""
     rows = rows_of(step.result.with_name("transfer.csv"))
     return np.asarray([float(row["confidence"]) for row in rows if row["network"] == network])
 
 
 def _counts(transfer: dict[str, Any]) -> dict[str, dict[str, PairCounts]]:
-    """Counts by the other network and the threshold, added up over the runs."""
+    """The counts by the other network and the threshold, summed over the runs."""
     total: dict[str, dict[str, PairCounts]] = {}
     for source in transfer["sources"]:
         for pair in source["pairs"]:
@@ -90,6 +91,6 @@ def _added(a: PairCounts, b: PairCounts) -> PairCounts:
 
 
 def _seeds(step: Step) -> str:
-    """Seeds of the runs of a transfer."""
+    """The seeds of the runs of a transfer."""
     seeds = [source.get("seed") for source in read_json(step.result)["sources"]]
     return ", ".join(str(seed) for seed in seeds if seed is not None)

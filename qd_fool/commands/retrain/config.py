@@ -12,17 +12,17 @@ from qd_fool.commands.common.settings import free
 from qd_fool.errors import check_range
 
 MNIST, IMAGENET = (MappingProxyType({"networks_of": name}) for name in ("MNIST", "ImageNet"))
-"""Metadata of fields that are for networks of these only."""
+"""Metadata of fields that apply only to networks of MNIST, or of ImageNet."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RetrainConfig(Importing):
-    """Does a network that has seen fooling images still get fooled? The paper's retraining.
+    """Retrain a network on fooling images, and fool it again, as in the paper.
 
-    Each round evolves pictures against a network, adds them to its training images as one class
-    more ("fooling image"), trains the next network on all of them, and evolves against that one.
-    LeNets train from scratch on MNIST; networks of ImageNet keep their weights, and learn the class
-    in their head. Stop with Ctrl-C at any time: --resume goes on with the round that was begun.
+    Each round evolves pictures against a network, adds them to its training images as a new
+    class ("fooling image"), trains the next network on all of them, and evolves against that one.
+    LeNets train from scratch on MNIST; networks of ImageNet keep their weights and learn the class
+    in their head. Ctrl-C stops at any time; --resume continues the unfinished round.
     """
 
     model: str = "lenet"
@@ -33,7 +33,7 @@ class RetrainConfig(Importing):
     """Continue the rounds in --run-dir. Settings that are not given are those of the run."""
     seed: int = 0
     """Seed of all randomness: the same seed gives the same table."""
-    rounds: int | None = free(None)  # more of them may be asked for
+    rounds: int | None = free(None)  # a resumed run may have more rounds
     """Number of networks, the first included (MNIST; the paper: 15). Number of retrainings
     (ImageNet); default: 1."""
     encoding: str = "cppn"
@@ -42,8 +42,8 @@ class RetrainConfig(Importing):
     """Settings of evolution: paper (the original's) or fast (our fastest settings: most confidence
     gained per evaluation)."""
     evaluations: int | None = None
-    """Counted evaluations of each evolution, at most. Default: on MNIST 2,000 (direct) or 4,000
-    (cppn), 40,200 with the paper's settings; on ImageNet 40,000."""
+    """Highest number of counted evaluations per evolution. Default: on MNIST 2,000 (direct) or
+    4,000 (cppn), 40,200 with the paper's settings; on ImageNet 40,000."""
     seeds: int = dataclasses.field(default=100, metadata=MNIST)
     """Evolutions per round, run at once (MNIST); each adds one picture per digit."""
     held_out_seeds: int = dataclasses.field(default=10, metadata=MNIST)
@@ -80,10 +80,10 @@ class RetrainConfig(Importing):
     """Pictures per training step (ImageNet)."""
 
     def __post_init__(self) -> None:
-        """Refuse what no retraining could mean.
+        """Check the numbers.
 
         Raises:
-          UserError: a number out of range.
+          UserError: A number is out of range.
         """
         check_range(self, "rounds", "evaluations", "seeds", "epochs", "batch_size", least=1)
         check_range(self, "held_out_seeds", "learning_rate", "distillation", least=0)
@@ -93,12 +93,12 @@ class RetrainConfig(Importing):
 
 @dataclasses.dataclass(frozen=True)
 class RetrainResult:
-    """What a retraining came to.
+    """The result of a retraining.
 
     Attributes:
-      run_dir: where everything is.
-      rows: of the table, one a network.
-      interrupted: whether Ctrl-C (or SIGTERM) ended it early.
+      run_dir: Directory of the retraining.
+      rows: Rows of the table, one per network.
+      interrupted: Whether Ctrl-C (or SIGTERM) ended the retraining early.
     """
 
     run_dir: Path

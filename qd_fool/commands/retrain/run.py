@@ -1,4 +1,4 @@
-"""`qd-fool retrain`: which retraining a network gets, and the settings a run was begun with."""
+"""`qd-fool retrain`: choose the retraining for a network, and read a stored run's settings."""
 
 import dataclasses
 from pathlib import Path
@@ -17,10 +17,11 @@ from qd_fool.runs.directory import new_directory
 
 
 def retrain_run(config: RetrainConfig, *, console: Console) -> RetrainResult:
-    """Retrain a network, round after round, or go on with it, until all is done or Ctrl-C.
+    """Retrain a network, round after round, or continue, until all is done or Ctrl-C.
 
     Raises:
-      UserError: bad settings, a directory in use, data that can't be read. Nothing is overwritten.
+      UserError: Settings are wrong, the directory is in use, or data can't be read. Nothing is
+        overwritten.
     """
     imagenet = ZOO[config.model].imagenet
     _refuse_foreign(config, imagenet=imagenet)
@@ -30,24 +31,24 @@ def retrain_run(config: RetrainConfig, *, console: Console) -> RetrainResult:
 
 
 def _refuse_foreign(config: RetrainConfig, *, imagenet: bool) -> None:
-    """Settings that would have no effect are a mistake, not a wish."""
+    """Refuse settings that would have no effect on this network."""
     kind, other = ("ImageNet", "MNIST") if imagenet else ("MNIST", "ImageNet")
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if field.metadata.get("networks_of") == other and value != field.default:
             raise UserError(
-                f"--{flag(field.name)} {value} is for networks of {other}: {config.model} is one "
-                f"of {kind}"
+                f"--{flag(field.name)} {value} applies only to networks of {other}: {config.model} "
+                f"is one of {kind}"
             )
 
 
 def stored_retrain(run_dir: Path) -> RetrainConfig:
-    """The settings that a retraining was begun with, as defaults for resuming it.
+    """The settings that a retraining was started with, as defaults for resuming it.
 
     Raises:
-      UserError: no retraining there, or one of other fields than this version's.
+      UserError: There is no retraining, or its record is damaged.
     """
-    # Retraining on ImageNet keeps runs of its own within the directory, and no run.json beside.
+    # A retraining on ImageNet has runs in its directory, but no run.json beside them.
     paths = [run_dir / name for name in ("run.json", "settings.json")]
     path = next((path for path in paths if path.exists()), None)
     if path is None:

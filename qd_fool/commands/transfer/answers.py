@@ -20,7 +20,7 @@ Shape = tuple[int, int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """Answers of networks to pictures; NaN, and class -1, where a network was not asked.
+    """The answers of networks to pictures. They are NaN and -1 if a network was not asked.
 
     Attributes:
       log_odds: Log-odds of the target class.
@@ -54,7 +54,7 @@ def check_shapes(
     Args:
       scorer: Network.
       paths: Files of the pictures.
-      shapes: Shape of each picture, as it lies on disk.
+      shapes: Shape of each picture on disk.
       crops: Crops per picture: 1 or 10.
 
     Raises:
@@ -70,7 +70,7 @@ def check_shapes(
 def show(scorer: Scorer, path: Path, *, crops: int) -> UInt8[np.ndarray, "height width channels"]:
     """A picture as it is shown to a network: pixel for pixel, or enlarged as photographs are.
 
-    With one crop, the picture is cropped here already, so that one program scores all sizes.
+    A single crop is cut out here already, so that one program scores all sizes.
     """
     channels, size = scorer.image_shape[2], scorer.input_size
     pixels = read_image(path, channels=channels)
@@ -98,7 +98,7 @@ def ask(
     Args:
       scorer: Network.
       paths: Files of the pictures.
-      shapes: Shape of each picture, as it lies on disk.
+      shapes: Shape of each picture on disk.
       targets: Target class of each picture; -1 stands for the network's top class.
       crops: Crops per picture: 1 (centre) or 10.
       count: Function to call with the number of pictures scored since the last call.

@@ -11,7 +11,7 @@ from qd_fool.commands.common.imports import Importing
 
 @dataclasses.dataclass(frozen=True)
 class TransferConfig(Importing):
-    """Show pictures that fool one network to others: what fools both, what only the first?
+    """Show pictures that fool one network to others, and count which fool both.
 
     Takes runs (evolved, climbed, or evolved against several networks), which are also shown to the
     networks they were made against; and folders of PNG or JPEG pictures. Pictures are scored pixel
@@ -21,12 +21,12 @@ class TransferConfig(Importing):
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Run directories, or folders of pictures named NNNN_label.png by class or by WNID."""
     to: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Network to show the pictures to; repeat the flag for each."""
+    """Network to show the pictures to. Repeat the flag for each network."""
     weights: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     """Weights file for each --to, in the same order; `own` for a network's own weights."""
     mean: Path | None = None
-    """Mean image (.npy or .binaryproto) for those of --to that were trained by Caffe on
-    ImageNet."""
+    """Mean image (.npy or .binaryproto) for the networks of --to that were trained by Caffe
+    on ImageNet."""
     crops: int = 1
     """Crops averaged per picture: 1 (centre) or 10."""
     out: Path | None = None

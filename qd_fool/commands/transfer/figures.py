@@ -17,12 +17,12 @@ class NetworkRow:
       name: Name for people; no two networks have the same.
       model: Name in the zoo.
       weights_sha256: Digest of the weights file.
-      mean_sha256: Digest of a mean image, or nothing.
+      mean_sha256: Digest of a mean image; empty if there is none.
       precision: Precision of the arithmetic.
       weights: Name of the weights file.
       scored: Whether the network could be loaded and scored the pictures.
       input_size: Side of the network's input; None if it was not loaded.
-      images_enlarged: How many pictures were enlarged for the network.
+      images_enlarged: Number of pictures that were enlarged for the network.
       enlarged_to: Short side of enlarged pictures; None if there are none.
     """
 
@@ -45,7 +45,7 @@ class FooledRow:
     Attributes:
       median_confidence: Median confidence in the pictures' targets.
       interval_95: Bootstrap interval (95%) of the median.
-      fooled: How many pictures fool the network, by threshold.
+      fooled: Number of pictures that fool the network, by threshold.
       argmax_is_target: Share of pictures whose target is the network's top class.
     """
 
@@ -57,7 +57,7 @@ class FooledRow:
 
 @dataclasses.dataclass(frozen=True)
 class PairRow:
-    """Counts of pictures that fool one network, another, or both.
+    """The counts of pictures that fool one network, another, or both.
 
     Attributes:
       a: Name of the network that the pictures were made against.
@@ -72,7 +72,7 @@ class PairRow:
 
 @dataclasses.dataclass(frozen=True)
 class RunFacts:
-    """Facts of a run, from `run.json`; None stands for a fact that is not there.
+    """The facts of a run, from `run.json`; None for a missing fact.
 
     Attributes:
       encoding: Encoding of the genomes.
@@ -93,22 +93,23 @@ class RunFacts:
 
 @dataclasses.dataclass(frozen=True)
 class SourceRow:
-    """A run or a folder, and what its pictures do to all networks.
+    """A run or a folder, with the figures of its pictures on all networks.
 
     Attributes:
       name: Name for people; no two sources have the same.
-      path: Path as it was given.
+      path: Path of the directory, as the command names it.
       kind: "evolution", "ascent", "joint" or "pictures".
       networks: Names of the networks that the pictures were made against; none for a folder.
       run: Facts of a run; None for a folder.
-      images: How many pictures there are.
-      targets_told_by: How many targets come from which source: "run", "index", "wnid", "nothing".
-      scores_differ_from_recorded_by: Largest difference between confidences that the run wrote
-        down and those measured here; None where they can't be compared.
-      networks_fooled: Figures by name of the network; None where the network was not asked.
-      pairs: Counts for the first network that was made against, with each other one.
+      images: Number of pictures.
+      targets_told_by: Number of targets by the source of the class: "run", "index", "wnid",
+        "nothing".
+      scores_differ_from_recorded_by: Largest difference between confidences that the run recorded
+        and those measured here; None if they can't be compared.
+      networks_fooled: Figures by name of the network; None if the network was not asked.
+      pairs: Counts for each pair of the network that the pictures were made against and another.
       fool_both_at_99: Pictures that fool both of two networks, in the order of the networks; None
-        where one was not asked.
+        if a network was not asked.
       fool_all_at_99: Pictures that fool all networks that were asked.
     """
 
@@ -149,13 +150,13 @@ class Summary:
 
     Attributes:
       crops: Crops per picture: 1 or 10.
-      classes: How many classes the networks have.
+      classes: Number of classes of the networks.
       chance: Confidence of a network that guesses.
-      thresholds: Confidences from which on a picture counts as fooling.
+      thresholds: Confidences from which a picture counts as fooling.
       networks: Networks, in order.
       sources: Sources, in order.
-      images: How many pictures there are in all.
-      fool_all: Pictures that fool all networks, those of the highest least confidence first.
+      images: Number of pictures in all sources.
+      fool_all: Pictures that fool all networks, in falling order of the least confidence.
       notes: Sentences that a reader of the figures needs.
       command: Command that writes the same again.
       files: Names of the other files in the directory.
@@ -187,7 +188,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
 
 
 def _source_json(source: dict[str, Any]) -> dict[str, Any]:
-    """A source with the facts of the run among those of the source, behind the networks."""
+    """A source with the facts of its run inserted after the networks."""
     run = source["run"] or {}
     facts = {name: value for name, value in run.items() if name not in ("evaluations", "status")}
     facts |= {name: run.get(name) for name in ("evaluations", "status")}

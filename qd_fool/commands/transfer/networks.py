@@ -20,7 +20,7 @@ FLAGS = ("--to", "--weights")
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """Identity of a network: networks with the same identity are one, wherever their files lie.
+    """The identity of a network. Networks with the same identity are one, wherever the files are.
 
     Attributes:
       model: Name in the zoo.
@@ -43,8 +43,8 @@ class Network:
       name: Name for people; no two networks have the same.
       identity: Identity of the network.
       weights: Name of the weights file, for people.
-      scorer: The loaded network; None where it can't be loaded. Then the confidences that its run
-        wrote down stand in.
+      scorer: Loaded network; None if it can't be loaded. The confidences that its run recorded then
+        replace its answers.
     """
 
     name: str
@@ -72,11 +72,11 @@ def load_targets(to: Sequence[str], weights: Sequence[Path], *, mean: Path | Non
     """The networks of `--to`, in order, under their models' names.
 
     Raises:
-      UserError: No network is given, one is given twice or can't be loaded, or networks differ in
-        classes or channels.
+      UserError: No network is given, a network is given twice or can't be loaded, or networks
+        differ in classes or channels.
     """
     if not to:
-        raise UserError("--to is missing: expected a model or more, see `qd-fool models`")
+        raise UserError("--to is missing: expected one model or more, see `qd-fool models`")
     scorers = load_networks(to, weights, mean=mean, flags=FLAGS)
     digest = "" if mean is None else hashlib.sha256(mean.read_bytes()).hexdigest()
     networks: list[Network] = []
@@ -166,7 +166,7 @@ def _recorded_networks(source: Source) -> list[_RecordedNetwork]:
     if len(digests) != len(models) or not all(isinstance(model, str) for model in models):
         raise UserError(
             f"{source.path / 'run.json'}: config has the models {models} and weights-sha256 "
-            f"{digests}: expected as many"
+            f"{digests}: expected the same number"
         )
     precision = str(config.get("precision", "float32"))
     recorded = []
@@ -181,7 +181,7 @@ def _recorded_networks(source: Source) -> list[_RecordedNetwork]:
 
 
 def _load(source: Source, recorded: _RecordedNetwork, *, console: Console) -> Network:
-    """A run's network, as the run had it. If it can't be loaded: a warning, and no scorer."""
+    """Load a run's network as the run had it. If that fails, print a warning and have no scorer."""
     wanted, mean = recorded.identity, recorded.mean
     label = Path(recorded.weights).name if recorded.weights else "its own weights"
     try:
@@ -199,9 +199,9 @@ def _load(source: Source, recorded: _RecordedNetwork, *, console: Console) -> Ne
             raise UserError(f"{mean} is not the mean image that the run subtracted")
     except UserError as error:
         rest = (
-            "its own figures are left out"
+            "its figures are left out"
             if source.kind == "joint"
-            else "what the run wrote down stands in for its scores"
+            else "the scores that the run recorded are used instead"
         )
         console.print(f"warning: {source.name}: {wanted.model} is not scored, {rest}: {error}")
         return Network(wanted.model, wanted, label, None)
@@ -224,8 +224,8 @@ def named(
     """
     if names and len(names) != len(targets):
         raise UserError(
-            f"--names has {len(names)} names and --to is given {len(targets)} times: expected as "
-            "many"
+            f"--names has {len(names)} names and --to is given {len(targets)} times: expected the "
+            "same number"
         )
     given = {target.identity: name for target, name in zip(targets, names, strict=False)}
     models = [network.identity.model for network in networks]

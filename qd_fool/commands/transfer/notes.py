@@ -9,7 +9,7 @@ from qd_fool.commands.transfer.summary import Transfer
 
 
 def enlarged(network: Network, shapes: Sequence[Shape]) -> tuple[int, int]:
-    """How many pictures are enlarged for a network, and to which side; 0, 0 for none."""
+    """The number of pictures that are enlarged for a network, and their side; or 0, 0."""
     scorer = network.scorer
     if scorer is None:
         return 0, 0
@@ -36,20 +36,19 @@ def notes_on(transfer: Transfer, first: int) -> list[str]:
             )
         if network.scorer is None:
             notes.append(
-                f"{names[j]} could not be asked: it has figures only where its own runs wrote "
-                "them down"
+                f"{names[j]} could not be asked: it has figures only for its own runs, "
+                "which recorded them"
             )
     for source in transfer.sources:
         if unknown := source.told_by.get("nothing"):
             notes.append(
-                f"{source.name}: no class is told by the names of {unknown} of "
-                f"{len(source.paths)} pictures: the target of these is what {names[first]} is most "
-                "confident about"
+                f"{source.name}: the names of {unknown} of {len(source.paths)} pictures give no "
+                f"class: their target is the class that {names[first]} is most confident about"
             )
         crops = source.run.get("config", {}).get("crops", transfer.crops)
         if crops != transfer.crops:
             notes.append(
-                f"{source.name} was made with {crops} crops a picture, and is scored here with "
+                f"{source.name} was made with {crops} crops per picture, and is scored here with "
                 f"{transfer.crops}"
             )
         if source.run and source.run.get("status") != "finished":

@@ -14,7 +14,7 @@ TARGET_FROM = {
     "run": "the run",
     "index": "the number in its name",
     "wnid": "the WNID in its name or its folder's",
-    "nothing": "nothing, so that the first network of --to stands in",
+    "nothing": "nothing: the top class of the first network of --to is the target",
 }
 
 
@@ -22,14 +22,14 @@ def write_page(path: Path, summary: Summary) -> None:
     """Write the page.
 
     Args:
-      path: Where to write.
-      summary: All figures.
+      path: File to write.
+      summary: Figures of the transfer.
     """
     parts = [
         "# Transfer",
         f"{summary.images} pictures, {len(summary.networks)} networks, "
-        f"{summary.classes} classes: at random a network is {summary.chance:g} confident in "
-        "a picture's target, and its most confident class is the target as often. A network is "
+        f"{summary.classes} classes. A network that guesses is {summary.chance:g} confident "
+        "in a picture's target, and its top class is the target as often. A network is "
         "*fooled* by a picture if its confidence in the picture's target is at least the "
         "threshold. Brackets are bootstrap intervals (95%) of the median.",
         f"```\n{summary.command}\n```",
@@ -51,8 +51,8 @@ def write_page(path: Path, summary: Summary) -> None:
 
 
 def floored(value: float, digits: int) -> str:
-    """A confidence with some digits, such as `0.9999`: never rounded up, least of all to 1."""
-    # The float 0.9 is a little less than nine tenths: add a hair first.
+    """A confidence with some digits, such as `0.9999`, rounded down so that it never shows as 1."""
+    # The float 0.9 is a little less than nine tenths, hence the small addition.
     return f"{math.floor(value * 10**digits + 1e-9) / 10**digits:.{digits}f}"
 
 
@@ -94,9 +94,9 @@ def _overview(summary: Summary) -> str:
             cells.append(f"{median}{star} ({count})")
         rows.append((source.name, source.images, *cells))
     return (
-        "Median confidence in the target, and in parentheses how many pictures fool the network at "
-        ">= 0.99; \\*: the network that they were made against. `matrix.png` shows the same.\n\n"
-        + _table(("source", "pictures", *summary.names), rows)
+        "Median confidence in the target, and in parentheses the number of pictures that fool the "
+        "network at >= 0.99; \\* marks the network that they were made against. See "
+        "`matrix.png`.\n\n" + _table(("source", "pictures", *summary.names), rows)
     )
 
 
@@ -116,30 +116,30 @@ def _source_section(source: SourceRow, names: Sequence[str]) -> list[str]:
         facts.append(f"{source.run.evaluations:,} counted evaluations")
     if source.run and source.run.seed is not None:
         facts.append(f"seed {source.run.seed}")
-    facts.append(f"targets told: {found}")
+    facts.append(f"targets from: {found}")
     if (difference := source.scores_differ_from_recorded_by) is not None:
-        facts.append(f"confidences differ from those that the run wrote down by {difference:.1g}")
+        facts.append(f"confidences differ from those that the run recorded by {difference:.1g}")
     parts = [f"## {source.name}", "; ".join(facts) + ".", _fooled_table(source)]
 
     # Pairs with the network that the pictures were made against.
     if source.pairs:
         a = source.pairs[0].a
-        why = "which they were made against" if source.networks else "the first of --to"
-        parts += [f"A is {a}, {why}; B another network:", _pairs_table(source)]
+        role = "which they were made against" if source.networks else "the first network of --to"
+        parts += [f"A is {a}, {role}; B is another network:", _pairs_table(source)]
 
     # Every pair of networks.
     matrix = zip(names, source.fool_both_at_99, strict=True)
     rows = [(name, *("-" if n is None else n for n in row)) for name, row in matrix]
     parts += [
-        "Pictures that fool both of two networks at >= 0.99 (on the diagonal: the one):",
+        "Pictures that fool both of two networks at >= 0.99 (on the diagonal: one network):",
         _table(("", *names), rows),
-        f"All that were asked: {source.fool_all_at_99}.",
+        f"Pictures that fool all networks that were asked: {source.fool_all_at_99}.",
     ]
     return parts
 
 
 def _fooled_table(source: SourceRow) -> str:
-    """A table of the networks: how far the pictures of the source fool each."""
+    """A table with one row per network, and how far the pictures of the source fool it."""
     rows = []
     for name, fooled in source.networks_fooled.items():
         label = f"{name} (its own)" if name in source.networks else name
@@ -160,7 +160,7 @@ def _fooled_table(source: SourceRow) -> str:
 
 
 def _pairs_table(source: SourceRow) -> str:
-    """A table of pairs: how many pictures fool both networks, or one alone."""
+    """A table with one row per pair: pictures that fool both networks, or only one."""
     head = ["B"]
     for threshold in source.pairs[0].at:
         head += [f"fool both >= {threshold}", "A only", "B only"]

@@ -1,4 +1,4 @@
-"""`qd-fool transfer`: do pictures that fool one network fool others? (Paper: generalization.)"""
+"""`qd-fool transfer`: show pictures that fool one network to others (paper: generalization)."""
 
 import dataclasses
 import time
@@ -47,12 +47,12 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
     if not config.runs:
         raise UserError("transfer needs at least one run or folder of pictures")
 
-    # Networks and pictures; nothing is scored yet.
+    # Read networks and the shapes of pictures. Nothing is scored yet.
     out = _directory(config)
     former = _former_files(out)
     to = load_targets(config.to, config.weights, mean=config.mean)
     like = to[0].scorer
-    assert like is not None  # noqa: S101  # of --to, all are loaded
+    assert like is not None  # noqa: S101  # all networks of --to are loaded
     sources = read_sources(config.runs, like)
     networks, made_against = all_networks(sources, to, console=console)
     networks = named(networks, to, config.names)
@@ -62,7 +62,7 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
         if network.scorer is not None:
             check_shapes(network.scorer, paths, shapes, crops=config.crops)
 
-    # Scores.
+    # Score all pictures with all networks.
     first = next(j for j, network in enumerate(networks) if network.identity == to[0].identity)
     targets, answers = _ask_all(
         networks, sources, shapes=shapes, first=first, crops=config.crops, console=console
@@ -84,7 +84,7 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
         command=command_line("transfer", config),
     )
 
-    # Files, and the counts for people.
+    # Write the files, and print the counts.
     for note in summary.notes:
         say(f"note: {note}")
     make_run_dir(out, flag="--out")
@@ -98,7 +98,8 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
     for source in summary.sources:
         for pair in source.pairs:
             say(pair_line(source.name, pair))
-    say(f"{len(summary.fool_all)} of {len(paths)} pictures fool all that were asked at >= {SURE}")
+    count = len(summary.fool_all)
+    say(f"{count} of {len(paths)} pictures fool all networks that were asked at >= {SURE}")
     say(f"look at {out / 'transfer.md'}")
     return out
 
@@ -145,10 +146,10 @@ def _ask_all(
     crops: int,
     console: Console,
 ) -> tuple[Int[np.ndarray, " images"], Answers]:
-    """Targets `(images,)`, and the answers of all networks `(images, networks)`.
+    """The targets `(images,)`, and the answers of all networks `(images, networks)`.
 
-    The first network of `--to` is asked first: its top class is the target of a picture whose name
-    states none.
+    The first network of `--to` is asked first, because its top class is the target of a picture
+    whose name states none.
 
     Args:
       networks: Networks, in order.
@@ -159,13 +160,15 @@ def _ask_all(
       console: Console for progress.
 
     Raises:
-      UserError: As in `ask`.
+      UserError: A network gives NaN or infinite scores, or a picture can't be read any more.
     """
+    # Unknown targets are -1; answers of networks that are not asked stay NaN and -1.
     paths = [path for source in sources for path in source.paths]
     targets = np.concatenate([source.targets for source in sources])
     shape = (len(paths), len(networks))
     log_odds, best = np.full(shape, np.nan), np.full(shape, np.nan)
     argmax = np.full(shape, -1)
+
     for j in sorted(range(len(networks)), key=lambda j: j != first):
         network = networks[j]
         if network.scorer is None:
@@ -180,9 +183,13 @@ def _ask_all(
                 crops=crops,
                 count=bar.advance,
             )
+
+        # Keep the answers. The first network decides the unknown targets.
         log_odds[:, j], argmax[:, j] = found.log_odds, found.argmax
         best[:, j] = found.argmax_log_odds
         targets = np.where(targets < 0, found.argmax, targets)
+
+        # Print the figures of this network.
         confidence = confidence_of(found.log_odds)
         console.print(
             f"{network.name} ({network.weights}): {len(paths)} pictures in "

@@ -13,10 +13,10 @@ from qd_fool.judge.transfer import SURE, fools_all
 from qd_fool.scoring.confidence import confidence_of, percent
 
 MOST = 100
-"""Most pictures on the sheet."""
+"""Highest number of pictures on the sheet."""
 
 FEW = 12
-"""Pictures on the sheet when none fools all networks."""
+"""Number of pictures on the sheet if none fools all networks."""
 
 CELL, MARGIN, CAPTION = 112, 10, 32
 """Sides in pixels: a thumbnail, the space between two, the caption's height."""
@@ -35,8 +35,8 @@ def write_sheet(
 
     Args:
       path: PNG file to write.
-      networks: How many networks scored the pictures.
-      log_odds: Log-odds of each image's target; NaN where a network was not asked.
+      networks: Number of networks that scored the pictures.
+      log_odds: Log-odds of each image's target; NaN for a network that was not asked.
       targets: Target class of each image.
       paths: Files of the images.
       labels: Labels of all classes.
@@ -46,7 +46,7 @@ def write_sheet(
     if count:
         shown = min(count, MOST)
         title = f"{count} of {len(order)} pictures fool {fooled} at >= {SURE}"
-        title += "" if shown == count else f"; the {shown} of the highest least confidence"
+        title += "" if shown == count else f"; the {shown} with the highest least confidence"
     else:
         shown = min(len(order), FEW)
         title = f"no picture of {len(order)} fools {fooled} at >= {SURE}: the nearest {shown}"
@@ -69,7 +69,7 @@ def _sheet(paths: Sequence[Path], captions: Sequence[str], title: str) -> Image.
     sheet = Image.new("RGB", (columns * pitch_x + MARGIN, rows * pitch_y + head), "white")
     draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN, 6), title, fill="black", font=large)
-    note = "under each: its target class, and the least confidence of any network in it"
+    note = "below each picture: its target class, and the lowest confidence of any network in it"
     draw.text((MARGIN, 26), note, fill="#666", font=small)
     for i, (path, caption) in enumerate(zip(paths, captions, strict=True)):
         x, y = MARGIN + (i % columns) * pitch_x, head + (i // columns) * pitch_y

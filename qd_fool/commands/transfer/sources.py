@@ -27,7 +27,7 @@ NAMED_BY_WNID = re.compile(r"(?<![0-9A-Za-z])n\d{8}(?!\d)")
 
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """Scores that a run wrote down about its pictures, arrays `(images,)`.
+    """The scores that a run recorded for its pictures, arrays `(images,)`.
 
     Attributes:
       confidence: Confidence in the target class.
@@ -48,13 +48,13 @@ class Source:
 
     Attributes:
       name: Name for people; no two sources have the same.
-      path: Path as it was given.
+      path: Path of the directory, as the command names it.
       kind: "evolution", "ascent", "joint" (evolved against several networks) or "pictures".
       run: Contents of `run.json`; empty for pictures.
       paths: Files of the pictures.
-      targets: Target class of each picture, -1 where it is not known.
-      told_by: How many targets come from which source: "run", "index", "wnid", "nothing".
-      recorded: Scores that a run wrote down; None for pictures.
+      targets: Target class of each picture; -1 if it is not known.
+      told_by: Number of targets by the source of the class: "run", "index", "wnid", "nothing".
+      recorded: Scores that a run recorded; None for pictures.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Source:
 
 
 def read_sources(paths: Sequence[Path], like: Scorer) -> list[Source]:
-    """Runs and folders, in order; no picture is decoded yet.
+    """Read runs and folders, in order. No picture is decoded yet.
 
     Args:
       paths: Directories, each with a `run.json` and `elites.csv`, or with pictures.
@@ -141,7 +141,7 @@ def _read_folder(path: Path, name: str, like: Scorer) -> Source:
         if file.suffix.lower() in SUFFIXES
         and not file.name.startswith(".")
         and file.is_file()
-        # Not the plots of a former transfer, which lie in a folder below by default.
+        # The plots of a former transfer are not pictures; they are in a folder below by default.
         and not (file.parent / "transfer.json").exists()
     )
     if not paths:
@@ -164,7 +164,7 @@ def _read_folder(path: Path, name: str, like: Scorer) -> Source:
 
 
 def _target(path: Path, wnids: dict[str, int], *, classes: int) -> tuple[int, str]:
-    """The class in the name of a picture or its folder, and what names it; -1 and "nothing"."""
+    """The class in the name of a picture or its folder, and its source; else -1 and "nothing"."""
     for text in (path.stem, path.parent.name):
         for wnid in NAMED_BY_WNID.findall(text):
             if wnid in wnids:
@@ -176,7 +176,7 @@ def _target(path: Path, wnids: dict[str, int], *, classes: int) -> tuple[int, st
 
 
 def read_shapes(sources: Sequence[Source], *, channels: int) -> list[tuple[int, int, int]]:
-    """The shape of every picture, one source after another. Each is decoded once, and dropped.
+    """The shape of every picture, one source after another. Pictures are not kept in memory.
 
     Raises:
       UserError: A picture can't be read, or has other channels.

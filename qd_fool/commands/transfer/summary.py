@@ -1,4 +1,4 @@
-"""Results of a transfer: rows of `transfer.csv`, and the figures of `transfer.json`."""
+"""The results of a transfer: rows of `transfer.csv`, and the figures of `transfer.json`."""
 
 import csv
 import dataclasses
@@ -48,11 +48,11 @@ class Transfer:
     Attributes:
       sources: Sources, in order. Their pictures, one source after another, are the images.
       networks: Networks, in order.
-      made_against: Indices of the networks that each source was evolved against. For a folder, the
-        index of the first network of `--to` stands in.
+      made_against: Indices of the networks that each source was evolved against. For a folder,
+        the index of the first network of `--to`.
       targets: Target class of each image.
       answers: Answers, arrays `(images, networks)`.
-      enlarged: How many images were enlarged for each network, and to which side; 0, 0 for none.
+      enlarged: Number of images that were enlarged for each network, and their side; or 0, 0.
       class_names: Names of the classes, in order of index.
       crops: Crops per picture: 1 or 10.
     """
@@ -73,7 +73,7 @@ class Transfer:
 
     @property
     def confidence(self) -> Float[np.ndarray, "images networks"]:
-        """Confidence in each image's target; NaN where a network was not asked."""
+        """Confidence in each image's target; NaN if a network was not asked."""
         return confidence_of(self.answers.log_odds)
 
     def rows(self, index: int) -> slice:
@@ -111,7 +111,7 @@ def _rows(transfer: Transfer) -> Iterator[tuple[Any, ...]]:
                 target,
                 names[target],
                 network.name,
-                # A folder's stand-in is not what its pictures were made for.
+                # The pictures of a folder were not made for the first network of --to.
                 int(bool(source.run) and j in transfer.made_against[s]),
                 repr(float(confidence[i, j])),
                 repr(float(answers.log_odds[i, j])),
@@ -162,7 +162,7 @@ def summarise(transfer: Transfer, *, notes: Sequence[str], command: str) -> Summ
 
 
 def _network_row(network: Network, *, images: int, side: int) -> NetworkRow:
-    """A network, and how many images were enlarged for it, to which side."""
+    """The row of a network, with the number of images enlarged for it and their side."""
     scorer = network.scorer
     return NetworkRow(
         name=network.name,
@@ -211,7 +211,7 @@ def _run_facts(run: Mapping[str, Any]) -> RunFacts:
 
 
 def _from_recorded(transfer: Transfer, index: int) -> float | None:
-    """The largest difference between confidences that a run wrote down and those measured here."""
+    """The largest difference between confidences that a run recorded and those measured here."""
     source, made_against = transfer.sources[index], transfer.made_against[index]
     if source.recorded is None or len(made_against) != 1:
         return None
@@ -245,10 +245,12 @@ def _pair_rows(
     *,
     made_against: Sequence[int],
 ) -> tuple[PairRow, ...]:
-    """Counts for the first network that a source was made against and that was asked, with others.
+    """The counts of each pair of a network that the source was made against and another.
+
+    The first such network that was asked is taken.
 
     Args:
-      confidence: Confidence in each image's target; NaN where a network was not asked.
+      confidence: Confidence in each image's target; NaN if a network was not asked.
       names: Names of the networks.
       made_against: Indices of the networks that the source was made against.
     """

@@ -15,12 +15,12 @@ ACTIVATION_NAMES = ("sine", "sigmoid", "gaussian", "linear", "tanh")
 
 
 INPUTS = 4
-"""Column, row, distance from the centre, bias (phen_color_image.hpp:144-157)."""
+"""Number of inputs: column, row, distance from the centre, bias (phen_color_image.hpp:144-157)."""
 
 
 MOST = 1000
 """Highest capacity of a genome in nodes or edges: a sort key holds their numbers in ten bits.
-Also the highest number of mutations per offspring: more is hardly meant."""
+Also the highest number of mutations per offspring; a higher number is probably a mistake."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,5 +112,5 @@ class CppnSettings(GraphRates):
 
 
 def activation_names(activations: str) -> list[str]:
-    """The names in a list separated by commas."""
+    """Split a list of names, separated by commas."""
     return [name.strip() for name in activations.split(",") if name.strip()]

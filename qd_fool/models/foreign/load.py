@@ -1,4 +1,4 @@
-"""A network that is not the zoo's, ready to score pictures."""
+"""Load a user's network, ready to score pictures."""
 
 from pathlib import Path
 
@@ -15,16 +15,16 @@ def load_foreign(
     picture: PictureSettings | None = None,
     precision: str = "float32",
 ) -> Scorer:
-    """Read a network from somebody's file.
+    """Read a network from a user's file.
 
     Args:
-      name: `KIND:PLACE`, such as "onnx:model.onnx".
-      weights: Weights file; a kind whose file holds the weights takes none.
-      picture: What the file does not say about its pictures.
-      precision: "float32".
+      name: Name of the network, `KIND:PLACE`, such as "onnx:model.onnx".
+      weights: Weights file; None if the file of the network holds the weights.
+      picture: Facts about the pictures that the file does not state.
+      precision: Type of parameters and arithmetic; must be "float32".
 
     Raises:
-      UserError: The file cannot be read, or a setting does not go with it.
+      UserError: The file cannot be read, or a setting does not fit it.
     """
     kind, _, place = name.partition(":")
     if not place:

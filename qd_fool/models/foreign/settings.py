@@ -1,4 +1,4 @@
-"""How a network that is not the zoo's is named, and what is in its pictures. No JAX here."""
+"""Names of users' networks, and facts about their pictures. This module imports no JAX."""
 
 import dataclasses
 from pathlib import Path
@@ -11,12 +11,12 @@ Channels = Literal["auto", "rgb", "bgr", "gray"]
 Outputs = Literal["auto", "logits", "probabilities"]
 
 READERS = {"onnx": "qd_fool.models.foreign.onnx.load:from_onnx"}
-"""Function that reads a network, by the word before the colon of its name."""
+"""Place of the function that reads a network, by the word before the colon in the name."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PictureSettings:
-    """What a file does not say about the pictures that its network takes.
+    """Facts about the pictures of a user's network that its file does not state.
 
     Attributes:
       labels: File with one label per line; None for the file's own labels, or ImageNet's.
@@ -25,8 +25,8 @@ class PictureSettings:
       channels: Order of the picture's channels, as the network takes them.
       mean: Number or numbers, separated by commas, in 0..255: `(pixel - mean) / std`.
       std: Number or numbers, separated by commas.
-      outputs: Kind of numbers that come out.
-      output: Name of the output to read; None where there is one.
+      outputs: Kind of the output's numbers.
+      output: Name of the output to read; None if there is only one.
     """
 
     labels: Path | None = None
@@ -40,7 +40,7 @@ class PictureSettings:
 
 
 def is_foreign(name: str) -> bool:
-    """Whether a network's name is `KIND:PLACE` of a kind that is read from somebody's file.
+    """Whether a name is `KIND:PLACE`, and so that of a user's network.
 
     Args:
       name: Name of the network, as `--model` takes it.

@@ -47,6 +47,6 @@ def test_nothing_is_left_of_an_ascent_that_is_cut_off_at_once(tmp_path, monkeypa
     run = tmp_path / "none"
     monkeypatch.setattr(loop, "ascend_block", lambda *_, **__: None)
     assert ascend(run, *DIGITS) == 130
-    assert "interrupted before any was finished; start over with" in capsys.readouterr().err
+    assert "interrupted before any target was finished; start over with" in capsys.readouterr().err
     assert record(run)["status"] == "interrupted"
     assert not (run / "archive.npz").exists()

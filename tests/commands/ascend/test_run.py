@@ -36,8 +36,8 @@ def test_elites_are_polished_in_pixels(digits, tmp_path):
     assert ascend(run, *flags) == 0
     trace, old = read_npz(run / "ascent.npz"), rows_of(digits, "elites.csv")
     assert trace["class_index"].tolist() == [2, 7]
-    theirs = [float(old[k]["fitness"]) for k in (2, 7)]
-    np.testing.assert_allclose(trace["log_odds"][0], theirs, rtol=1e-4)
+    reference = [float(old[k]["fitness"]) for k in (2, 7)]
+    np.testing.assert_allclose(trace["log_odds"][0], reference, rtol=1e-4)
     assert len(rows_of(run, "elites.csv")) == 2
 
 
@@ -73,7 +73,7 @@ def test_weights_of_graphs_climb_and_the_rest_of_them_stays(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "output"),
     [
         (("--classes", "10"), "--classes is 10: expected 0 to 9"),
         (("--classes", "0:11"), "--classes has 0:11: expected 0 to 9"),
@@ -83,19 +83,19 @@ def test_weights_of_graphs_climb_and_the_rest_of_them_stays(tmp_path, capsys):
         (("--objective", "fc8:3"), "lenet has no layer 'fc8'"),
         (("--start", "nowhere.png"), "--start is nowhere.png: expected mean, uniform, zero or"),
         (("--start", "zero", "--starts", "2"), "--starts is 2: all of them would be the same"),
-        (("--parametrization", "cppn", "--start", "mean"), "--start mean is of pixels"),
+        (("--parametrization", "cppn", "--start", "mean"), "--start mean applies only to pixels"),
         (("--parametrization", "cppn", "--decay", "0.1"), "decay, blur and percentiles"),
         (("--from", "nowhere"), "nowhere is not a run directory"),
-        (("--early", "0.5"), "--early 0.5 would do nothing: --rule is adam, expected progress"),
-        (("--preset", "paper", "--lr", "9"), "--lr 9.0 would do nothing: --rule is progress"),
-        (("--blur-every", "7"), "--blur-every 7 would do nothing: --blur is 0"),
+        (("--early", "0.5"), "--early 0.5 has no effect: --rule is adam, expected progress"),
+        (("--preset", "paper", "--lr", "9"), "--lr 9.0 has no effect: --rule is progress"),
+        (("--blur-every", "7"), "--blur-every 7 has no effect: --blur is 0"),
         (("--iterations", "0"), "iterations is 0: expected 1 or more"),
         (("--crops", "10"), "ten crops need images larger"),
     ],
 )
-def test_bad_input_is_one_sentence(tmp_path, capsys, flags, told):
+def test_bad_input_is_one_sentence(tmp_path, capsys, flags, output):
     run = tmp_path / "run"
-    assert told in refused(capsys, "ascend", "--run-dir", run, *flags)
+    assert output in refused(capsys, "ascend", "--run-dir", run, *flags)
     assert not run.exists()
 
 

@@ -1,4 +1,4 @@
-"""Users' files and packages: imported when they are named, recorded, never by themselves."""
+"""Users' files and packages are imported only if they are named, and they are recorded."""
 
 import hashlib
 import importlib.metadata
@@ -63,7 +63,7 @@ def test_a_file_is_imported_once(hop, capsys):
 
 @pytest.mark.parametrize("command", ["evolve", "score", "models", "render", "retrain"])
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "output"),
     [
         ("x = 1\nx = (\n", "bad.py, line 2: '(' was never closed"),
         ("\n\n1 / 0\n", "bad.py, line 3: ZeroDivisionError: division by zero"),
@@ -77,11 +77,11 @@ def test_a_file_is_imported_once(hop, capsys):
         ),
     ],
 )
-def test_a_bad_file_is_one_sentence(tmp_path, capsys, monkeypatch, command, text, told):
+def test_a_bad_file_is_one_sentence(tmp_path, capsys, monkeypatch, command, text, output):
     monkeypatch.setattr(sys, "path", [*sys.path])
     path = tmp_path / "bad.py"
     path.write_text(text)
-    assert told in refused(capsys, command, "--import", path)
+    assert output in refused(capsys, command, "--import", path)
 
 
 def test_a_missing_file_is_one_sentence(capsys):
@@ -106,8 +106,8 @@ def test_a_run_names_its_file_and_never_imports_it(hop, tmp_path, capsys):
     assert main(list(map(str, (*again, "--import", hop)))) == 0
     forget()
     hop.write_text(PLAIN + "# changed\n")
-    told = refused(capsys, *again, "--import", hop)
-    assert f"the run has {sha256[:12]}..." in told
+    output = refused(capsys, *again, "--import", hop)
+    assert f"the run has {sha256[:12]}..." in output
 
 
 def test_a_file_of_another_name_and_the_same_content_is_the_same(tmp_path):
@@ -127,5 +127,7 @@ def test_packages_offer_modules_by_entry_points(hop, capsys, monkeypatch):
     assert "--hop-far" in capsys.readouterr().out
     forget()
     hop.write_text("1 / 0")
-    told = refused(capsys, "models")
-    assert "its entry point 'hop' of the group qd_fool cannot be loaded (ZeroDivisionError" in told
+    output = refused(capsys, "models")
+    assert (
+        "its entry point 'hop' of the group qd_fool cannot be loaded (ZeroDivisionError" in output
+    )

@@ -52,7 +52,7 @@ def test_what_an_older_version_lacked_takes_its_default():
 
 
 @pytest.mark.parametrize(
-    ("record", "told"),
+    ("record", "output"),
     [
         ({"runs": []}, "run.json lacks seed"),
         ({"runs": [], "seed": "many"}, "run.json: seed is 'many', expected int"),
@@ -60,8 +60,8 @@ def test_what_an_older_version_lacked_takes_its_default():
         ({"seed": 1}, "run.json is damaged"),
     ],
 )
-def test_a_damaged_record_is_one_sentence(record, told):
-    with pytest.raises(UserError, match=told):
+def test_a_damaged_record_is_one_sentence(record, output):
+    with pytest.raises(UserError, match=output):
         config_of(Config, record, source="run.json", needs=("seed",))
 
 

@@ -82,9 +82,9 @@ def test_a_graph_is_drawn_as_svg(run_dir):
 def test_a_poster_of_an_elite(run_dir, tmp_path, capsys):
     out = tmp_path / "poster.png"
     assert main(["render", str(run_dir), "--class", "3", "--size", "112", "--out", str(out)]) == 0
-    told = capsys.readouterr().err
-    assert "confidence of lenet in 3" in told
-    assert "with this picture scaled to" in told
+    output = capsys.readouterr().err
+    assert "confidence of lenet in 3" in output
+    assert "with this picture scaled to" in output
     with Image.open(out) as image:
         assert (image.size, image.mode) == ((112, 112), "L")
         assert len(np.unique(np.asarray(image))) > 1
@@ -118,14 +118,14 @@ def test_a_graph_file_draws_what_its_run_draws(run_dir, tmp_path, capsys):
     out = tmp_path / "b.png"
     assert main(["render", str(tmp_path / "bare.json"), "--size", "28", "--out", str(out)]) == 0
     assert "confidence" not in capsys.readouterr().err
-    told = refused(capsys, "render", tmp_path / "bare.json", "--out", out, "--class", 3)
-    assert "give both --model and --class" in told
+    output = refused(capsys, "render", tmp_path / "bare.json", "--out", out, "--class", 3)
+    assert "give both --model and --class" in output
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ((), "is a run: --class says which of its elites to draw"),
+        ((), "is a run: expected --class, the elite to draw"),
         (("--class", 10), "--class is 10: expected 0 to 9"),
         (("--class", 1, "--size", 0), "--size is 0: expected 1 to 4096"),
         (("--class", 1, "--size", 5000), "--size is 5000: expected 1 to 4096"),
@@ -156,14 +156,14 @@ def test_files_that_are_no_graph_or_picture(run_dir, tmp_path, capsys):
 
 def test_a_run_in_use_is_left_alone(run_dir, tmp_path, capsys):
     with sole_user(run_dir):
-        told = refused(capsys, "render", run_dir, "--class", 1, "--out", tmp_path / "x.png")
-    assert "in use by another process" in told
+        output = refused(capsys, "render", run_dir, "--class", 1, "--out", tmp_path / "x.png")
+    assert "in use by another process" in output
 
 
 def test_elites_of_other_settings_are_no_first_archive(run_dir, tmp_path, capsys):
     flags = ("--init-from", run_dir, "--activations", "sine")
-    told = refused(capsys, "evolve", "--run-dir", tmp_path / "new", *SMALL, *flags)
-    assert "its activations is 'sine,sigmoid,gaussian,linear', this run's 'sine'" in told
+    output = refused(capsys, "evolve", "--run-dir", tmp_path / "new", *SMALL, *flags)
+    assert "its activations is 'sine,sigmoid,gaussian,linear', this run's 'sine'" in output
     assert not (tmp_path / "new").exists()
 
 
@@ -173,20 +173,21 @@ def test_settings_of_a_wrong_type_in_run_json_are_told(run_dir, tmp_path, capsys
     run = json.loads((path / "run.json").read_text())
     for name, value in (("max_nodes", "64"), ("activations", 5), ("mutations", 1.5)):
         (path / "run.json").write_text(json.dumps(run | {"config": run["config"] | {name: value}}))
-        told = refused(capsys, "evolve", "--resume", "--run-dir", path)
-        assert f"{name} is {value!r}, expected" in told
+        output = refused(capsys, "evolve", "--resume", "--run-dir", path)
+        assert f"{name} is {value!r}, expected" in output
 
 
 def test_direct_runs_have_no_graphs_and_one_size(tmp_path, capsys):
     path = tmp_path / "direct"
     assert evolve(path, "--generations", 1, "--batch-size", 20, "--chunk", 10) == 0
-    told = refused(capsys, "export", path, "--format", "graphs")
-    assert "the direct encoding has no graphs" in told
+    output = refused(capsys, "export", path, "--format", "graphs")
+    assert "the direct encoding has no graphs" in output
     out = tmp_path / "x.png"
-    told = refused(capsys, "render", path, "--class", 0, "--out", out)
-    assert "the direct encoding knows one size only: --nearest" in told
+    output = refused(capsys, "render", path, "--class", 0, "--out", out)
+    assert "the direct encoding draws one size only: --nearest" in output
     assert main(["render", str(path), "--class", "0", "--out", str(out), "--nearest"]) == 0
-    assert "--class is of --format graphs" in refused(capsys, "export", path, "--class", 1)
+    found = refused(capsys, "export", path, "--class", 1)
+    assert "--class applies only to --format graphs" in found
 
 
 @pytest.mark.parametrize(

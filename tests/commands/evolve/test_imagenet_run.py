@@ -63,8 +63,8 @@ def test_the_end_tells_where_to_look_and_who_is_fooled_most(finished):
     assert f"look at {run / 'report.html'}" in said
     with (run / "elites.csv").open(newline="") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: -float(row["confidence"]))
-    told = said.split("most confident: ")[1].splitlines()[0]
-    names = [part.rsplit(" ", 1)[0] for part in told.split(", ")]
+    output = said.split("most confident: ")[1].splitlines()[0]
+    names = [part.rsplit(" ", 1)[0] for part in output.split(", ")]
     assert names == [row["label"].split(",")[0] for row in rows[:5]]
 
 

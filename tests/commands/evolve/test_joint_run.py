@@ -42,8 +42,8 @@ def test_a_confidence_is_the_least_of_the_networks(run, networks):
         score_images(scorer, images, crops=1, chunk=2)[np.arange(10), classes]
         for scorer in load_networks(["tiny", "tiny"], networks[1])
     ]
-    told = [float(row["fitness"]) for row in rows]
-    np.testing.assert_allclose(told, np.min(each, axis=0), rtol=1e-4, atol=1e-4)
+    output = [float(row["fitness"]) for row in rows]
+    np.testing.assert_allclose(output, np.min(each, axis=0), rtol=1e-4, atol=1e-4)
     assert not np.allclose(each[0], each[1], atol=0.1)
 
 
@@ -54,19 +54,19 @@ def test_it_says_which_networks_and_goes_on_with_them(run, networks, tmp_path):
     assert "+" in config["weights_sha256"]
     assert evolve(run, "--resume", "--generations", 3) == 0
     assert evolve(tmp_path / "whole", *networks[0], "--generations", 3) == 0
-    theirs, ours = (read_npz(path / "archive.npz") for path in (run, tmp_path / "whole"))
-    for name in ours:
-        np.testing.assert_array_equal(theirs[name], ours[name])
+    reference, result = (read_npz(path / "archive.npz") for path in (run, tmp_path / "whole"))
+    for name in result:
+        np.testing.assert_array_equal(reference[name], result[name])
     assert main(["export", str(run), "--format", "report"]) == 0
 
 
 def test_another_rule_does_not_go_on(run, capsys):
-    told = refused(
+    output = refused(
         capsys, "evolve", "--run-dir", run, "--resume", "--generations", 4, "--joint", "mean"
     )
-    assert "joint" in told
+    assert "joint" in output
 
 
 def test_an_ascent_from_it_asks_which_network(run, capsys, tmp_path):
-    told = refused(capsys, "ascend", "--from", run, "--run-dir", tmp_path / "a", "--classes", 1)
-    assert "--model says which of them to climb" in told
+    output = refused(capsys, "ascend", "--from", run, "--run-dir", tmp_path / "a", "--classes", 1)
+    assert "expected --model, the network to climb" in output

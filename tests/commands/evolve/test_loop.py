@@ -69,8 +69,8 @@ def test_sigkill_then_resume_gives_the_same_bits(whole, tmp_path, capsys, logged
     assert code == -signal.SIGKILL
     capsys.readouterr()
     assert main([*LONG, "--resume", "--run-dir", str(path)]) == 0
-    told = capsys.readouterr().err
-    assert "resuming after generation" in told or logged == 1
+    output = capsys.readouterr().err
+    assert "resuming after generation" in output or logged == 1
     assert_same_archive(whole, path)
     assert_same_logs(whole, path)
 
@@ -79,8 +79,8 @@ def test_ctrl_c_saves_and_says_how_to_continue(whole, tmp_path):
     path = tmp_path / "stopped"
     code, words = start_and_signal(path, signal.SIGINT, logged=3)
     assert code == 130
-    told = " ".join(words.split())
-    assert f"continue with: qd-fool evolve --resume --run-dir {path}" in told
+    output = " ".join(words.split())
+    assert f"continue with: qd-fool evolve --resume --run-dir {path}" in output
     assert record(path)["status"] == "interrupted"
     assert (path / "report.html").exists()
     assert main(["evolve", "--resume", "--run-dir", str(path)]) == 0

@@ -86,7 +86,7 @@ def test_both_names_of_a_setting_are_the_same(short, long, value, more):
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "output"),
     [
         ({"coords": "raw"}, "--coords applies only to the cppn encoding; this run uses direct"),
         ({"cppn_color": "rgb"}, "--cppn-color applies only to the cppn encoding; this run uses"),
@@ -96,10 +96,10 @@ def test_both_names_of_a_setting_are_the_same(short, long, value, more):
         ({"wavelength": 3}, "no encoding or emitter has a setting 'wavelength'"),
     ],
 )
-def test_a_setting_of_what_is_not_used_is_refused_even_at_its_default(leap, config, told):
+def test_a_setting_of_what_is_not_used_is_refused_even_at_its_default(leap, config, output):
     with pytest.raises(UserError) as error:
         with_preset(evolve_config(**config))
-    assert told in str(error.value)
+    assert output in str(error.value)
 
 
 def test_a_shared_name_needs_an_encoding_that_has_it():
@@ -110,8 +110,8 @@ def test_a_shared_name_needs_an_encoding_that_has_it():
         yield
         del ENCODINGS._table["waves"]
 
-    told = "--color applies only to the cppn and direct encodings; this run uses waves"
-    with registered(), pytest.raises(UserError, match=told):
+    output = "--color applies only to the cppn and direct encodings; this run uses waves"
+    with registered(), pytest.raises(UserError, match=output):
         with_preset(evolve_config(encoding="waves", color="rgb"))
 
 

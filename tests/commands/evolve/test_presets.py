@@ -107,7 +107,7 @@ def test_resuming_changes_no_bit(fast, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "output"),
     [
         (("--preset", "fats"), "--preset is 'fats': expected paper or fast"),
         (("--emitters", "mutation"), "--emitters names 'mutation': expected variation, gradient"),
@@ -125,8 +125,8 @@ def test_resuming_changes_no_bit(fast, tmp_path):
         ),
     ],
 )
-def test_one_sentence(capsys, tmp_path, flags, told):
-    assert told in refused(capsys, "evolve", "--run-dir", tmp_path / "run", *flags)
+def test_one_sentence(capsys, tmp_path, flags, output):
+    assert output in refused(capsys, "evolve", "--run-dir", tmp_path / "run", *flags)
     assert not (tmp_path / "run").exists()
 
 

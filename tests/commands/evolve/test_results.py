@@ -38,8 +38,8 @@ def test_pngs_are_the_scored_bytes_and_score_the_same_again(run_dir, capsys):
     capsys.readouterr()
     pngs = [str(run_dir / row["png"]) for row in rows]
     assert main(["score", *pngs, "--model", "lenet", "--top", "10", "--json"]) == 0
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    for row, line in zip(rows, told, strict=True):
+    output = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for row, line in zip(rows, output, strict=True):
         by_class = {t["class_index"]: t["confidence"] for t in line["top"]}
         again = by_class[int(row["class_index"])]
         assert abs(again - float(row["confidence"])) <= 1e-5

@@ -55,8 +55,8 @@ def test_a_run_in_use_is_refused(run_dir, capsys):
 
 def test_a_run_directory_that_is_not_empty_is_refused_untouched(run_dir, capsys):
     before = {p: p.stat().st_mtime_ns for p in run_dir.rglob("*")}
-    told = refused(capsys, "evolve", "--run-dir", run_dir, *SMALL)
-    assert "exists and is not empty: pass --resume" in told
+    output = refused(capsys, "evolve", "--run-dir", run_dir, *SMALL)
+    assert "exists and is not empty: pass --resume" in output
     assert {p: p.stat().st_mtime_ns for p in run_dir.rglob("*")} == before
 
 
@@ -71,7 +71,7 @@ def test_a_run_directory_that_is_not_empty_is_refused_untouched(run_dir, capsys)
         (("--crops", 10), "ten crops need images larger than the network's 28x28"),
         (("--crops", 4), "crops is 4: expected 1"),
         (("--weights", "none.caffemodel"), "none.caffemodel: cannot be read"),
-        (("--mutation-rate", 2), "mutation_rate is 2.0: expected 0 to 1"),
+        (("--mutation-rate", 2), "--mutation-rate is 2.0: expected 0 to 1"),
         (("--init-from", "nowhere"), "nowhere is not a run directory"),
         (("--generations", -1), "generations is -1: expected 0 or more"),
         (("--generations", 2**30), "expected fewer than 2^31 evaluations"),

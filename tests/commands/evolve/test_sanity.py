@@ -34,11 +34,11 @@ def test_the_confidence_on_noise_in_words():
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [(np.nan, "gives NaN or infinite"), (2.0, "is equally confident in all")]
+    ("value", "output"), [(np.nan, "gives NaN or infinite"), (2.0, "is equally confident in all")]
 )
-def test_a_network_that_says_nothing(value, told):
+def test_a_network_that_says_nothing(value, output):
     subject = subject_that_scores(lambda params, images: np.full((len(images), 10), value))
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=output):
         show_sanity(subject, make_console())
 
 

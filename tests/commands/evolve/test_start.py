@@ -81,9 +81,9 @@ def test_a_cut_checkpoint_falls_back_and_says_so(run_dir, four, tmp_path, capsys
         file.write_bytes(file.read_bytes()[:20])
     capsys.readouterr()
     assert evolve(path, "--resume", "--generations", 6) == 0
-    told = capsys.readouterr().err
-    assert "checkpoint of generation 4 is damaged" in told
-    assert "resuming after generation 2" in told
+    output = capsys.readouterr().err
+    assert "checkpoint of generation 4 is damaged" in output
+    assert "resuming after generation 2" in output
     assert_same_archive(run_dir, path)
 
 
@@ -103,8 +103,8 @@ def test_all_checkpoints_damaged_is_refused_and_nothing_lost(four, tmp_path, cap
 def test_a_missing_lineage_is_told(run_dir, tmp_path, capsys):
     path = copy_of(run_dir, tmp_path / "missing")
     (path / "lineage.npz").unlink()
-    told = refused(capsys, "evolve", "--resume", "--run-dir", path, "--generations", 9)
-    assert "lineage.npz is missing" in told
+    output = refused(capsys, "evolve", "--resume", "--run-dir", path, "--generations", 9)
+    assert "lineage.npz is missing" in output
 
 
 @pytest.mark.parametrize("name", ["lineage.npz", "metrics.csv", "archive.npz", "run.json"])

@@ -74,10 +74,10 @@ def test_figures_of_an_evolution_are_those_of_its_files(encoding):
     with (run / "metrics.csv").open(newline="") as file:
         reached = [int(r["evaluations"]) for r in csv.DictReader(file)
                    if float(r["median_confidence"]) >= 0.9999]  # fmt: skip
-    told = {row.figure.split(" after")[0]: row.ours for row in rows}
-    ours = told["median confidence"].rstrip("%")
-    assert float(ours) / 100 <= np.median(confidence) < float(ours) / 100 + 1e-6
-    assert told["median >= 99.99%"].split(" ")[0] == f"{min(reached):,}"
+    output = {row.figure.split(" after")[0]: row.value for row in rows}
+    result = output["median confidence"].rstrip("%")
+    assert float(result) / 100 <= np.median(confidence) < float(result) / 100 + 1e-6
+    assert output["median >= 99.99%"].split(" ")[0] == f"{min(reached):,}"
 
 
 def test_ascents_are_counted_and_those_that_never_got_there_have_no_steps(tmp_path):
@@ -85,8 +85,8 @@ def test_ascents_are_counted_and_those_that_never_got_there_have_no_steps(tmp_pa
     (tmp_path / "ascent.csv").write_text("\n".join(lines))
     step = Step("ascent", ("ascend",), tmp_path)
     sure, steps = ascent_rows(step, experiment="ascent", targets="digits")
-    assert (sure.figure, sure.ours) == ("of 4 digits at >= 99.99%", "3")
-    assert steps.ours == "6"
+    assert (sure.figure, sure.value) == ("digits at >= 99.99%, out of 4", "3")
+    assert steps.value == "6"
 
 
 def transfer(folder, networks, confidence, fooled):
@@ -101,8 +101,8 @@ def transfer(folder, networks, confidence, fooled):
         for j, b in enumerate(networks) if j
     ]  # fmt: skip
     source = {"name": "r", "networks": fooled, "seed": 0, "pairs": pairs}
-    told = {"networks": [{"name": name} for name in networks], "sources": [source, source]}
-    (folder / "transfer.json").write_text(json.dumps(told))
+    output = {"networks": [{"name": name} for name in networks], "sources": [source, source]}
+    (folder / "transfer.json").write_text(json.dumps(output))
     lines = ["network,confidence"]
     lines += [f"{n},{c}" for row in confidence for n, c in zip(networks, row, strict=True)]
     (folder / "transfer.csv").write_text("\n".join(lines))
@@ -117,13 +117,13 @@ def test_counts_of_a_transfer_add_up_over_runs_and_held_out_networks_are_compare
         transfer(tmp_path / "joint", ["A", "B", "C"], both, ["A", "B"]),
         experiment="transfer",
     )
-    assert [row.ours.split(" at")[0] for row in rows[:2]] == [
+    assert [row.value.split(" at")[0] for row in rows[:2]] == [
         "2 both, 2 only A", "0 both, 4 only A",
     ]  # fmt: skip
     assert len(rows) == 3  # B is not held out
     assert "of C, held out" in rows[2].figure
-    assert rows[2].ours.startswith("20.0000%, 85.0000% in the median; 0.0%, 0.0% at >= 99%")
-    assert "100%, p = 0.2" in rows[2].ours
+    assert rows[2].value.startswith("20.0000%, 85.0000% in the median; 0.0%, 0.0% at >= 99%")
+    assert "100%, p = 0.2" in rows[2].value
 
 
 def test_the_summary_lays_figures_beside_the_papers_and_their_sources(tmp_path):
@@ -150,10 +150,10 @@ def test_each_of_the_papers_figures_is_marked():
 
 
 def test_bad_input_is_refused(capsys, tmp_path):
-    told = refused(capsys, "reproduce", "mnist", "--seeds", 0)
-    assert told == "qd-fool: --seeds is 0: expected 1 or more"
-    told = refused(capsys, "reproduce", "imagenet", "--networks", "lenet", "lenet-b")
-    assert "--networks names 2: expected 3 or more" in told
+    output = refused(capsys, "reproduce", "mnist", "--seeds", 0)
+    assert output == "qd-fool: --seeds is 0: expected 1 or more"
+    output = refused(capsys, "reproduce", "imagenet", "--networks", "lenet", "lenet-b")
+    assert "--networks names 2: expected 3 or more" in output
     (tmp_path / "file").write_text("")
-    told = refused(capsys, "reproduce", "mnist", "--out", tmp_path / "file")
-    assert "cannot be made" in told
+    output = refused(capsys, "reproduce", "mnist", "--out", tmp_path / "file")
+    assert "cannot be made" in output

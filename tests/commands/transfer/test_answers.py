@@ -46,4 +46,4 @@ def test_pictures_are_cut_pixel_for_pixel_and_enlarged_only_where_they_are_small
     assert [n["images_enlarged"] for n in figures["networks"]] == [0, 3]
     assert figures["networks"][1]["enlarged_to"] == 56
     assert "3 of 3 pictures are smaller than the 48x48 input of tiny-wide" in said
-    assert "run was made with 1 crops a picture, and is scored here with 10" in said
+    assert "run was made with 1 crops per picture, and is scored here with 10" in said

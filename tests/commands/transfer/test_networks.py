@@ -31,8 +31,10 @@ def test_a_network_that_has_changed_or_gone_is_stood_in_for(run_dir, transfer, t
         out, figures, said = transfer(run_dir)
         assert said.count("warning: run: tiny-a is not scored") == 1
         assert words in said
-        own = [float(row["confidence"]) for row in rows_of(out) if row["network"] == "tiny-a"]
-        assert own == pytest.approx(elites)
+        scored_again = [
+            float(row["confidence"]) for row in rows_of(out) if row["network"] == "tiny-a"
+        ]
+        assert scored_again == pytest.approx(elites)
         assert figures["networks"][0]["scored"] is False
         assert figures["sources"][0]["pairs"][0]["at"]["0.99"]["both"] == 2
 
@@ -52,7 +54,7 @@ def test_a_joint_run_has_several_networks_of_its_own(run_dir, transfer, tiny):
     assert [(pair["a"], pair["b"]) for pair in source["pairs"]] == [("tiny-b", "tiny-wide")]
     record["config"]["also"] = []
     path.write_text(json.dumps(record))
-    assert "expected as many" in refusal(transfer, run_dir, out=run_dir / "other")
+    assert "expected the same number" in refusal(transfer, run_dir, out=run_dir / "other")
 
 
 def test_names(tiny, tmp_path):
@@ -70,5 +72,5 @@ def test_names(tiny, tmp_path):
     assert names(alike, networks, ())[0] == (
         f"tiny-a (a, {networks[0].identity.weights_sha256[:8]}, float32)"
     )
-    assert "expected as many" in refusal(named, networks, networks, ("x",))
+    assert "expected the same number" in refusal(named, networks, networks, ("x",))
     assert "called 'x'" in refusal(named, networks, networks, ("x", "x"))

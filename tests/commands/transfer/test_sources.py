@@ -28,7 +28,7 @@ def test_folders_tell_targets_by_name_or_go_by_the_first_network(tmp_path, trans
     assert source["targets_told_by"] == {"index": 1, "wnid": 2, "nothing": 1}
     assert source["networks"] == []
     assert source["pairs"][0]["a"] == "tiny-b"
-    assert "no class is told by the names of 1 of 4 pictures" in said
-    assert "what tiny-b is most confident about" in said
+    assert "the names of 1 of 4 pictures give no class" in said
+    assert "the class that tiny-b is most confident about" in said
     assert {"scatter_0_pictures.png", "scatter_1_run.png"} <= set(figures["files"])
     assert "## All sources" in (out / "transfer.md").read_text()

@@ -39,11 +39,11 @@ def test_bytes_saturate_where_float64_saturates(name):
     """trunc(255 |v|) is 255 only where v is exactly 1; float32 alone would get there sooner."""
     s = np.concatenate([np.linspace(-45, 45, 200_001), np.geomspace(1e-12, 1e-3, 10_000)])
     s = s.astype(np.float32)
-    theirs = np.array([abs(EXACT[name](x)) == 1 for x in s.tolist()])
+    reference = np.array([abs(EXACT[name](x)) == 1 for x in s.tolist()])
     found = np.abs(np.asarray(COMPILED[name](s))) == 1
     # Next to a limit the input itself has only float32's precision.
-    assert np.sum(theirs != found) <= 4
-    assert theirs.any() or name == "sine"
+    assert np.sum(reference != found) <= 4
+    assert reference.any() or name == "sine"
 
 
 @pytest.mark.parametrize("name", list(ACTIVATIONS))

@@ -41,8 +41,8 @@ def outputs(encoding, graphs):
 
 @pytest.mark.parametrize("choice", [(FIRST,) * 3, (SECOND,) * 3, (FIRST, SECOND, FIRST)])
 def test_each_output_is_one_parents(encoding, parents, choice):
-    theirs = [outputs(encoding, p) for p in parents]
-    expected = np.stack([theirs[c][..., i] for i, c in enumerate(choice)], axis=-1)
+    reference = [outputs(encoding, p) for p in parents]
+    expected = np.stack([reference[c][..., i] for i, c in enumerate(choice)], axis=-1)
     np.testing.assert_allclose(outputs(encoding, crossed(parents, *choice)), expected, atol=1e-9)
 
 

@@ -19,8 +19,8 @@ NORMALIZED = CppnSettings(coords="normalized", coords_scale=5.0)
 @pytest.mark.parametrize(("settings", "name"), [(RAW, "raw"), (NORMALIZED, "normalized")])
 def test_inputs_are_the_originals(settings, name):
     found = pixel_grid((20, 28), (20, 28), settings=settings)
-    theirs = np.stack(input_grids(28, 20, name, 5.0)).reshape(4, -1)
-    np.testing.assert_array_equal(found, theirs.astype(np.float32))
+    reference = np.stack(input_grids(28, 20, name, 5.0)).reshape(4, -1)
+    np.testing.assert_array_equal(found, reference.astype(np.float32))
 
 
 def test_another_size_samples_the_same_range():

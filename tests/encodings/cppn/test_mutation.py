@@ -71,10 +71,10 @@ def test_weights_mutate_at_their_rate_with_the_originals_step(parents):
     assert_rate(changed[inside].sum(), inside.sum(), 0.1)
     rng = np.random.default_rng(0)
     chosen = rng.choice(np.flatnonzero(changed & inside), 5_000, replace=False)
-    theirs = np.array([cppn_walker.mutate_weight(w, rng) for w in before[chosen]])
-    assert scipy.stats.ks_2samp(after[chosen] - before[chosen], theirs - before[chosen]).pvalue > (
-        0.0027
-    )
+    reference = np.array([cppn_walker.mutate_weight(w, rng) for w in before[chosen]])
+    assert scipy.stats.ks_2samp(
+        after[chosen] - before[chosen], reference - before[chosen]
+    ).pvalue > (0.0027)
     np.testing.assert_array_equal(parents.source, children.source)
     np.testing.assert_array_equal(parents.activation, children.activation)
 
@@ -182,8 +182,8 @@ def test_all_together_grow_as_plain_python_does():
     of 100.
     """
     encoding = cppn((28, 28, 3), max_nodes=NODES, max_edges=EDGES)
-    ours = drifted(encoding, 500, 30, seed=3)
-    assert ours.refused.sum() == 0
+    result = drifted(encoding, 500, 30, seed=3)
+    assert result.refused.sum() == 0
     rng = np.random.default_rng(4)
     nodes, edges = [], []
     for _ in range(150):
@@ -192,9 +192,9 @@ def test_all_together_grow_as_plain_python_does():
             graph, _ = cppn_walker.mutate(graph, rng)
         nodes.append(len(graph["nodes"]))
         edges.append(len(graph["edges"]))
-    for found, theirs in ((ours.hidden + INPUTS + OUTPUTS, nodes), (edges_of(ours), edges)):
-        error = np.sqrt(np.var(found) / len(found) + np.var(theirs) / len(theirs))
-        assert abs(np.mean(found) - np.mean(theirs)) < 3 * error
+    for found, reference in ((result.hidden + INPUTS + OUTPUTS, nodes), (edges_of(result), edges)):
+        error = np.sqrt(np.var(found) / len(found) + np.var(reference) / len(reference))
+        assert abs(np.mean(found) - np.mean(reference)) < 3 * error
 
 
 def test_capacity_refuses_and_counts():

@@ -19,7 +19,7 @@ ORACLES = {
 
 
 def logits(scorer, crops):
-    """Of `(n, size, size, 3)` RGB in 0..255."""
+    """The logits of `(n, size, size, 3)` RGB in 0..255."""
     call = jax.jit(lambda p, x: scorer.apply(p, scorer.preprocess(x)))
     return np.asarray(call(scorer.params, crops))
 

@@ -22,7 +22,7 @@ def test_one_number_or_three():
 
 
 def test_a_network_of_the_zoo_takes_no_facts_about_its_pictures():
-    with pytest.raises(UserError, match="--channels bgr: lenet says by itself"):
+    with pytest.raises(UserError, match="--channels bgr: the pictures of lenet are known"):
         load_scorer("lenet", picture=PictureSettings(channels="bgr"))
 
 

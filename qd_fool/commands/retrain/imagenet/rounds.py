@@ -57,13 +57,13 @@ from qd_fool.runs.elites import open_elite, read_elites
 from qd_fool.scoring.score import score_function
 
 EVALUATIONS = 40_000
-"""Counted evaluations of an evolution, where none are given."""
+"""Default number of counted evaluations per evolution."""
 
 HELD_OUT_SHARE = 4
-"""The held-out evolution has one part in so many of the evaluations."""
+"""Evaluations of the first evolution, divided by those of the held-out one."""
 
 HELD_OUT_SEED = 1000
-"""Difference between the seed of the held-out evolution and that of the first."""
+"""Difference between the seeds of the held-out evolution and the first one."""
 
 
 def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) -> RetrainResult:
@@ -71,13 +71,14 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
 
     Args:
       config: Settings of the retraining.
-      run_dir: Where to write.
+      run_dir: Directory to write.
       console: Console for progress and results.
 
     Raises:
-      UserError: Bad settings, a directory in use, or photographs that can't be read. Nothing is
-        overwritten.
+      UserError: Settings are wrong, the directory is in use, or photographs can't be read. Nothing
+        is overwritten.
     """
+    # Check the settings, and read network and photographs.
     say = console.print
     scorer = load_scorer(config.model, weights=config.weights, mean=config.mean)
     _check(config, scorer)
@@ -96,7 +97,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
     say(photographs.words)
     say(CAVEAT)
 
-    # Evolution against the first network: to train on, and held out.
+    # Evolve against the first network: pictures to train on, and held-out ones.
     before, held_out = config.evolved or run_dir / "before", run_dir / "held_out"
     quarter = dataclasses.replace(
         _with_evaluations(evolution, _spent(evolution) // HELD_OUT_SHARE),
@@ -118,6 +119,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
     # Each round trains the first network on all pictures so far, and evolves against the new one.
     for i in range(1, (config.rounds or 1) + 1):
         folder = run_dir / f"round_{i}"
+        # Train.
         evolved = np.concatenate([_pictures(run, scorer) for run in runs])
         train_round(
             scorer,
@@ -127,14 +129,20 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
             folder=folder,
             console=console,
         )
+
+        # Measure the new network.
         network = folder / "network.safetensors"
         retrained = load_scorer(config.model, weights=network)
         fooling = {"trained": evolved, "held_out": _pictures(held_out, scorer)}
         measured.append(_accuracies(retrained, photographs, fooling))
+
+        # Evolve against the new network.
         again = dataclasses.replace(evolution, weights=network, mean=None)
         runs.append(folder / "after")
         if _evolve(again, runs[-1], console=console, name=f"round {i}"):
             return RetrainResult(run_dir, rows, interrupted=True)
+
+        # Write the tables after each round.
         rows = _rows(runs, measured, classes=len(scorer.class_names))
         write_tables(
             run_dir, rows, runs,
@@ -165,9 +173,9 @@ def _check(config: RetrainConfig, scorer: Scorer) -> None:
 
 
 def _evolution(config: RetrainConfig, scorer: Scorer) -> EvolveConfig:
-    """Settings of the evolution against the first network.
+    """The settings of the evolution against the first network.
 
-    They are those of the run that `--evolved` names, or else those of the flags.
+    They come from the run that `--evolved` names, or else from the flags.
 
     Raises:
       UserError: The run is no finished evolution against this network.
@@ -185,7 +193,7 @@ def _evolution(config: RetrainConfig, scorer: Scorer) -> EvolveConfig:
         )
         return _with_evaluations(evolution, config.evaluations or EVALUATIONS)
 
-    # The run must be a whole evolution, from nothing, against the same network.
+    # The run must be a whole evolution against the same network, from an empty archive.
     run = read_run(config.evolved)
     sha256, status = run["config"].get("weights_sha256"), run.get("status")
     if run.get("kind", "evolution") != "evolution" or status not in ("finished", "paused"):
@@ -199,7 +207,7 @@ def _evolution(config: RetrainConfig, scorer: Scorer) -> EvolveConfig:
             f"({run.get('weights')}), expected {config.model} with the weights of {scorer.weights}"
         )
     if run["config"].get("init_from") is not None:
-        raise UserError(f"--evolved {config.evolved}: it began with another run's elites")
+        raise UserError(f"--evolved {config.evolved}: it started from another run's elites")
 
     # All evolutions are counted in generations, so that they have equally many.
     evolution = dataclasses.replace(
@@ -247,7 +255,7 @@ def _check_resumable(run_dir: Path, settings: dict[str, Any], config: RetrainCon
 
 
 def _evolve(config: EvolveConfig, run_dir: Path, *, console: Console, name: str) -> bool:
-    """Evolve into a directory, unless that is done; True if the evolution was interrupted."""
+    """Evolve into a directory, unless it is finished; True if the evolution was interrupted."""
     started = (run_dir / "run.json").exists()
     if started:
         run = read_run(run_dir)
@@ -260,7 +268,7 @@ def _evolve(config: EvolveConfig, run_dir: Path, *, console: Console, name: str)
 
 
 def _pictures(run_dir: Path, scorer: Scorer) -> UInt8[np.ndarray, "n height width 3"]:
-    """Saved elites of a run in the classes of photographs; each picture once.
+    """The saved elites of a run in the classes of photographs, each picture once.
 
     Raises:
       UserError: A picture is missing, or has another size than the network expects.
@@ -283,7 +291,7 @@ def _pictures(run_dir: Path, scorer: Scorer) -> UInt8[np.ndarray, "n height widt
 def _accuracies(
     scorer: Scorer, photographs: PhotographSet, fooling: dict[str, np.ndarray]
 ) -> dict[str, float]:
-    """Accuracies of a network, as in `accuracies`."""
+    """The accuracies of a network on photographs and fooling images."""
     score = score_function(scorer, crops=1, chunk=default_chunk(scorer))
     classes = len([name for name in scorer.class_names if name != NEW_CLASS])
     return accuracies(
@@ -294,7 +302,7 @@ def _accuracies(
 def _rows(
     runs: list[Path], measured: list[dict[str, float]], *, classes: int
 ) -> list[dict[str, Any]]:
-    """One row per network, all read at the evaluations that every run has."""
+    """One row per network, at the number of evaluations that all runs have reached."""
     evaluations = min(map(evaluations_of, runs))
     names = ["the first network", *(f"network {i}" for i in range(1, len(runs)))]
     return [

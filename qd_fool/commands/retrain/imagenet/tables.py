@@ -1,6 +1,6 @@
 """Results of retraining on ImageNet: the table, the curves and some pictures, before and after.
 
-Two runs are compared at the same number of counted evaluations, which their lineage tells.
+Two runs are compared at the same number of counted evaluations, from their lineage.
 """
 
 import math
@@ -24,11 +24,12 @@ from qd_fool.runs.metrics import read_metrics
 from qd_fool.scoring.confidence import percent
 
 CAVEAT = (
-    "Photographs are few, and may be among those that the network was first trained on: accuracy "
-    "on those held out checks that nothing broke, and is no validation accuracy. Photographs are "
-    "split by picture; where there is one a class, the classes held out have none to learn from, "
-    "and are kept by distillation alone. How training is set was chosen with SqueezeNet 1.1 on the "
-    "held-out half of one such set: the figures of that half are a little too good."
+    "The photographs are few, and may be among those that the network was first trained on. So "
+    "accuracy on held-out photographs checks that nothing broke; it is not a validation accuracy. "
+    "Photographs are split by picture. With one photograph per class, the held-out classes have "
+    "none to learn from, and only distillation keeps them. The training settings were chosen with "
+    "SqueezeNet 1.1 on the held-out half of one such set, so the figures of that half are a little "
+    "too good."
 )
 
 
@@ -113,7 +114,7 @@ def row_of(
       run_dir: Directory of the run against the network.
       first: Directory of the run against the first network.
       evaluations: Counted evaluations at which both runs are read.
-      classes: How many classes are reported.
+      classes: Number of classes that are reported.
       network: Name of the network, for people.
 
     Raises:
@@ -150,9 +151,9 @@ def write_tables(
 
     Args:
       run_dir: Directory to write to.
-      rows: One row per network, that of the first network first; later ones have more columns.
+      rows: One row per network; the first network comes first, later ones have more columns.
       runs: Directory of the evolution against each network.
-      classes: How many classes are reported.
+      classes: Number of classes that are reported.
       title: Title for people.
       facts: Facts for `retrain.json`; the page shows `photographs`, a sentence, and `command`.
     """
@@ -172,7 +173,7 @@ def cells_of(rows: Sequence[dict[str, Any]], *, classes: int) -> tuple[list[str]
     """Return the heads and the cells of the table for people.
 
     Args:
-      rows: Rows of the networks, the first network's first.
+      rows: Rows of the networks; the first network comes first.
       classes: Number of classes that are reported.
     """
     heads = [
@@ -181,7 +182,7 @@ def cells_of(rows: Sequence[dict[str, Any]], *, classes: int) -> tuple[list[str]
         "cells >= .99",
         "p, P(first larger)",
         "top-1 / top-5 on photographs held out",
-        "of them taken for fooling images",
+        "photographs taken for fooling images",
         "fooling images caught: trained on / held out",
     ]
     body = []

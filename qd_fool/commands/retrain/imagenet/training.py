@@ -36,25 +36,25 @@ EfficientNet-Lite's last convolution, AlexNet's last hidden layer."""
 
 
 RATE = 3e-3
-"""Adam's learning rate for the new class, where none is given."""
+"""Default learning rate of Adam for the new class."""
 
 
 OTHERS_RATE = 1 / 30
 """Learning rate of everything else that `--train blocks` trains, as a share of the new class's.
 
-The new class begins with nothing and must move far; the layers that are trained already must not.
+The weights of the new class start at zero and must change much; trained layers must not.
 """
 
 
 STEPS_AT_ONCE = 5
-"""Steps whose pictures are on the devices together: 80 MB with 40 pictures per step."""
+"""Steps whose pictures are on the devices together. They take 80 MB with 40 pictures per step."""
 
 
 COLUMNS = ("step", "seconds", "divergence", "cross_entropy", "agreement", "caught")
 
 
 def what_learns(scorer: Scorer, train: str) -> Callable[[str], bool]:
-    """A function from the name of an array to whether the array is trained.
+    """A function that says whether the array of a given name is trained.
 
     Args:
       scorer: Network to train.
@@ -77,7 +77,7 @@ def what_learns(scorer: Scorer, train: str) -> Callable[[str], bool]:
 
 
 def recipe_of(config: RetrainConfig, scorer: Scorer, *, pictures: int) -> FinetuneRecipe:
-    """Recipe of a round. One epoch is as many steps as show each picture once.
+    """The recipe of a round. One epoch has as many steps as it takes to show each picture once.
 
     The number of steps is rounded up to a multiple of `STEPS_AT_ONCE`, so that one program runs
     all of them.
@@ -85,7 +85,7 @@ def recipe_of(config: RetrainConfig, scorer: Scorer, *, pictures: int) -> Finetu
     Args:
       config: Settings of the retraining.
       scorer: Network to train.
-      pictures: How many photographs there are, or evolved pictures if there are more.
+      pictures: Number of photographs, or of evolved pictures if there are more.
     """
     half = max(1, config.batch_size // 2)
     rate = RATE if config.learning_rate is None else config.learning_rate
@@ -108,17 +108,17 @@ def train_new_class(
     evolved: UInt8[np.ndarray, "evolved height width 3"],
     console: Console,
 ) -> tuple[PyTree, list[dict[str, Any]]]:
-    """The first network with one more, trained class; and one row per step of training.
+    """Train a new class of the first network. Returns parameters and one row per step.
 
     Args:
       scorer: First network.
       config: Settings of the retraining.
-      photographs: Photographs on which the network is to keep its answers.
+      photographs: Photographs on which the network should keep its answers.
       evolved: Pictures that fooled the first network, or one that was trained after it.
       console: Console for progress.
 
     Raises:
-      UserError: As in `what_learns`; or training went to NaN.
+      UserError: The layers to train can't be found, or training went to NaN.
     """
     # The network with its new class, and the compiled steps, on all devices that share a batch.
     params = add_class(scorer.params, classes=len(scorer.class_names))
@@ -161,7 +161,7 @@ def train_round(
     folder: Path,
     console: Console,
 ) -> None:
-    """Write `training.csv` and then `network.safetensors`, unless they are there.
+    """Write `training.csv` and then `network.safetensors`, unless they exist.
 
     Args:
       scorer: First network.
@@ -172,7 +172,7 @@ def train_round(
       console: Console for progress.
 
     Raises:
-      UserError: As in `train_new_class`.
+      UserError: The layers to train can't be found, or training went to NaN.
     """
     path = folder / "network.safetensors"
     if path.exists():
@@ -204,15 +204,15 @@ def accuracies(
     fooling: dict[str, np.ndarray],
     classes: int,
 ) -> dict[str, float]:
-    """Shares of held-out photographs and of fooling images that a network classifies rightly.
+    """Shares of held-out photographs and of fooling images that a network classifies correctly.
 
     Args:
       score: Score function of the network.
       params: Parameters of the network.
       photographs: Photographs; the second part of the set is held out.
       fooling: Fooling images `(n, height, width, 3)`, by name.
-      classes: How many classes of photographs there are. The class behind them, if there is one,
-        is that of fooling images.
+      classes: Number of classes of photographs. The class after them, if there is one, is that of
+        fooling images.
 
     Returns:
       `top1` and `top5`: shares of photographs whose class is the first choice, or among the first

@@ -1,4 +1,4 @@
-"""A round of retraining on disk: a whole folder, or none.
+"""A round of retraining on disk. Its folder is complete or does not exist.
 
 round_01/network.safetensors   the network, for `qd-fool evolve --model lenet --weights FILE`
 round_01/images.npz            pictures evolved against the network, by the fields of `Pictures`
@@ -23,7 +23,7 @@ DIGITS = 10
 """Classes of the first network; all later networks have one more."""
 
 EVOLVED, HELD_OUT, OTHER = "evolved", "held out", "other encoding"
-"""Groups of pictures. Later networks are trained on the first, and only shown the others."""
+"""Groups of pictures. Later networks are trained on the first group, and only shown the others."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,11 +31,11 @@ class Pictures:
     """Elites of a round's evolutions as 8-bit pictures, one row per picture.
 
     Attributes:
-      images: Exactly the pictures that were scored.
-      group: `EVOLVED`, `HELD_OUT` or `OTHER`.
+      images: Pictures, exactly as they were scored.
+      group: Group of the picture: `EVOLVED`, `HELD_OUT` or `OTHER`.
       seed: Seed of the evolution.
       cell: Digit that the picture is taken for.
-      confidence: Confidence in that digit, of the network that the picture was evolved against;
+      confidence: Confidence in that digit of the network that the picture was evolved against,
         scored again from the saved picture.
       evaluations_to_99: Counted evaluations after which the evolution had 0.99 in this cell; -1
         for never.
@@ -60,7 +60,7 @@ def round_dir(run_dir: Path, number: int) -> Path:
 
 
 def finished_rounds(run_dir: Path) -> int:
-    """How many rounds are done, without a gap."""
+    """The number of finished rounds, counted up to the first gap."""
     number = 0
     while round_dir(run_dir, number + 1).is_dir():
         number += 1
@@ -93,7 +93,7 @@ def write_network(path: Path, params: PyTree[Array]) -> None:
     """Write a LeNet: an ordinary weights file of ten classes, or one of a retrained network.
 
     Args:
-      path: Where to write; a safetensors file.
+      path: Safetensors file to write.
       params: Parameters of a network of ten classes, or eleven.
     """
     if has_new_class(params, classes=DIGITS):
@@ -103,7 +103,7 @@ def write_network(path: Path, params: PyTree[Array]) -> None:
 
 
 def read_pictures(run_dir: Path, number: int) -> Pictures:
-    """The pictures of a round that is done.
+    """The pictures of a finished round.
 
     Raises:
       UserError: The pictures are missing or damaged.

@@ -1,4 +1,4 @@
-"""Pictures of a retraining on MNIST: the table as curves, and fooling images of each network."""
+"""The plots of a retraining on MNIST: the table as curves, and a sheet of fooling images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,7 +69,7 @@ def _curves(rows: Sequence[dict[str, Any]], *, other: str) -> matplotlib.figure.
     shown = (spots >= least) & (spots <= most)
     confidence.set_yticks(spots[shown], [f"{100 * t:g}%" for t in ticks[shown]])
     confidence.set_ylim(least, most)
-    confidence.set_ylabel("median confidence in\nwhat is evolved against it")
+    confidence.set_ylabel("median confidence in\npictures evolved against it")
 
     # Shares of the last round's pictures that are called fooling images.
     lines = {
@@ -84,7 +84,7 @@ def _curves(rows: Sequence[dict[str, Any]], *, other: str) -> matplotlib.figure.
     if caught.lines:
         caught.legend(loc="center left")
     caught.set_ylim(-3, 103)
-    caught.set_ylabel("caught of what fooled\nthe network before, %")
+    caught.set_ylabel("caught of pictures that\nfooled the network before, %")
     caught.set_xlabel("network")
     caught.set_xticks(numbers, [row["network"].removeprefix("DNN_") for row in rows])
     for axes in (errors, confidence, caught):

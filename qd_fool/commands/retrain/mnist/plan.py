@@ -1,4 +1,4 @@
-"""Settings of a retraining on MNIST, with names looked up and defaults filled in."""
+"""The plan of a retraining on MNIST: names looked up and defaults filled in."""
 
 import dataclasses
 from pathlib import Path
@@ -24,7 +24,7 @@ ROUNDS = 15
 EVALUATIONS = {"direct": 2_000, "cppn": 4_000}
 """Counted evaluations of an evolution with preset fast, by encoding.
 
-With so many, the median confidence of a first network was .99999 or more."""
+With these, the median confidence of a first network was .99999 or more."""
 
 
 PAPER_EVALUATIONS = 40_200
@@ -32,7 +32,7 @@ PAPER_EVALUATIONS = 40_200
 
 
 GROUP = 10
-"""Least number of seeds in one compiled call.
+"""Lowest number of seeds in one compiled call.
 
 A call takes a few seconds, so that the command soon responds to Ctrl-C."""
 
@@ -42,14 +42,14 @@ class RetrainPlan:
     """A `RetrainConfig` with its names looked up.
 
     Attributes:
-      config: Settings as given.
+      config: Settings of the retraining.
       rounds: Number of networks, the first included.
       evolutions: Evolutions by encoding: first that of the training pictures, then the other, if
         any pictures are held out.
       generations: Generations of each evolution after generation 0, by encoding.
       recipe: Recipe of training.
       at_once: Seeds that a device evolves side by side.
-      record: Plain values for `run.json`. A resumed run must have the same.
+      record: Plain values for `run.json`. A resumed run must have the same values.
     """
 
     config: RetrainConfig
@@ -78,6 +78,7 @@ def plan_mnist(config: RetrainConfig) -> RetrainPlan:
       UserError: A name is unknown, a setting is out of range, or the evaluations are too few for
         one generation.
     """
+    # Both encodings are planned if pictures of the other one are held out.
     names = [config.encoding]
     if config.held_out_seeds:
         names.append(other_encoding(config.encoding))
@@ -95,11 +96,15 @@ def plan_mnist(config: RetrainConfig) -> RetrainPlan:
                 f"--evaluations is {wanted}: expected {first} or more, a generation of --preset "
                 f"{config.preset}"
             )
+        # Whole generations that fit into the evaluations.
         evolutions[name] = planned
         generations[name] = (wanted - first) // (planned.evaluations(1) - first)
+
     # On a CPU, seeds one after another are as fast, and have the bits of runs of one seed. An
     # accelerator would be idle most of the time with such small batches.
     at_once = 1 if jax.default_backend() == "cpu" else GROUP
+
+    # The plan and its record.
     facts = {
         name: {
             "generations": generations[name],
@@ -153,7 +158,7 @@ def check_stored(run_dir: Path, stored: dict[str, Any], wanted: RetrainPlan) -> 
 
 @dataclasses.dataclass(frozen=True)
 class RoundSeeds:
-    """Seeds of one round, all different; they follow from the retraining's seed and the round.
+    """The seeds of one round, all different, from the retraining's seed and the round.
 
     Attributes:
       training: Seed of the network's first weights and of the order of images.
@@ -174,8 +179,8 @@ def round_seeds(seed: int, number: int, *, seeds: int, held_out: int) -> RoundSe
     Args:
       seed: Seed of the retraining.
       number: Number of the round, from 1.
-      seeds: How many evolutions to train on.
-      held_out: How many evolutions of each encoding to hold out.
+      seeds: Number of evolutions to train on.
+      held_out: Number of evolutions per encoding to hold out.
     """
     wanted = 1 + seeds + 2 * held_out
     words = np.random.SeedSequence([seed, number]).generate_state(2 * wanted, np.uint32)

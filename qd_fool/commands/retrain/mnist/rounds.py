@@ -1,7 +1,7 @@
 """Retraining on MNIST: networks trained from scratch on digits and on earlier fooling images.
 
-Source: paper, "Training networks to recognize fooling images": images evolved
-against DNN_1 become class n + 1 of DNN_2's training set, and so on.
+Source: paper, "Training networks to recognize fooling images". Images evolved against DNN_1 become
+class n + 1 in the training set of DNN_2, and so on.
 
 A round trains a network, measures it, and evolves pictures against it. A finished round is a
 folder:
@@ -69,7 +69,7 @@ class _Digits:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Round:
-    """Outcome of a round.
+    """The outcome of a round.
 
     Attributes:
       params: Parameters of the network.
@@ -87,12 +87,14 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
 
     Args:
       config: Settings of the retraining.
-      run_dir: Where to write.
+      run_dir: Directory to write.
       console: Console for progress and results.
 
     Raises:
-      UserError: Bad settings, a directory in use, or no MNIST. Nothing is overwritten.
+      UserError: Settings are wrong, the directory is in use, or MNIST is missing. Nothing is
+        overwritten.
     """
+    # Check the settings, and read the digits.
     say = console.print
     resuming = may_resume(run_dir, resume=config.resume, kind="retraining")
     planned = plan_mnist(config)
@@ -102,6 +104,7 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
     data_dir = None if config.data_dir is None else str(config.data_dir)
     train, test = (load_mnist(split, data_dir=data_dir) for split in ("train", "test"))
     digits = _Digits(*train, *test)
+
     say(
         f"retraining LeNet on MNIST and {config.encoding} pictures: {planned.rounds} networks, "
         f"{config.seeds} evolutions against each, into {run_dir}"
@@ -119,8 +122,12 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
             imports=imports_record(config.imports) or (stored or {}).get("imports", []),
         )
         write_json(run_dir / "run.json", record)
+
+        # Do the rounds.
         interrupted = _rounds(planned, digits, run_dir=run_dir, console=console)
         rows = [read_row(run_dir, i + 1) for i in range(finished_rounds(run_dir))]
+
+        # Write the results.
         status = "interrupted" if interrupted else "finished"
         write_json(run_dir / "run.json", record | {"status": status, "rounds": len(rows)})
         if rows:
@@ -135,7 +142,7 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
 
 
 def _rounds(planned: RetrainPlan, digits: _Digits, *, run_dir: Path, console: Console) -> bool:
-    """Do rounds until all are done or a signal came; True if one came."""
+    """Do rounds until all are done or a signal came; True if a signal came."""
     done = finished_rounds(run_dir)
     if done:
         console.print(f"{done} rounds are done already")
@@ -161,7 +168,7 @@ def _rounds(planned: RetrainPlan, digits: _Digits, *, run_dir: Path, console: Co
 
 @contextmanager
 def _progress(console: Console, stop: list[int], *, number: int, total: int) -> Iterator[Tick]:
-    """Show a bar for a round; its pieces learn from `tick` that they should stop."""
+    """Show a bar for a round. A piece of work calls the yielded `tick` to know if it must stop."""
     with progress_bar(console, f"DNN_{number}", total=total, transient=True) as bar:
 
         def tick() -> bool:
@@ -196,7 +203,7 @@ def _round(
     config = planned.config
     seeds = round_seeds(config.seed, number, seeds=config.seeds, held_out=config.held_out_seeds)
 
-    # Train on digits and on all that was evolved before.
+    # Train on digits and on all earlier pictures.
     started = time.perf_counter()
     training_set = _training_set(planned, digits, earlier)
     classes = DIGITS if number == 1 else DIGITS + 1
@@ -232,7 +239,7 @@ def _round(
 
 
 def _training_set(planned: RetrainPlan, digits: _Digits, earlier: list[Pictures]) -> TrainingSet:
-    """Digits and all evolved pictures so far.
+    """The digits and all evolved pictures so far.
 
     Blank images fill the set up to the size of the last round's, so that training compiles once.
     """
@@ -251,7 +258,7 @@ def _training_set(planned: RetrainPlan, digits: _Digits, earlier: list[Pictures]
 def _evolve(
     planned: RetrainPlan, tools: Tools, *, params: PyTree[Array], seeds: RoundSeeds, tick: Tick
 ) -> Pictures | None:
-    """Pictures of all evolutions against a network, scored again as saved; None if stopped."""
+    """The pictures of all evolutions against a network, scored again as saved; None if stopped."""
     encoding, other = planned.config.encoding, planned.other_encoding
     jobs = [
         (EVOLVED, encoding, seeds.evolved),

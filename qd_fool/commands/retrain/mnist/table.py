@@ -63,13 +63,13 @@ def notes_of(planned: RetrainPlan) -> list[str]:
         f"Each network is trained from scratch ({recipe.steps:,} steps of {recipe.batch_size}) on "
         "the 60,000 digits and the pictures evolved against all networks before it, as an "
         "eleventh class.",
-        f"Median confidence: of the {config.seeds * 10:,} pictures of {config.seeds} evolutions "
-        "against that network in the digit of their cell, scored again as saved; in brackets its "
-        "95% bootstrap interval over pictures.",
-        "Evaluations to .99: the median over those pictures.",
-        "Caught: the share of the pictures evolved against the network before that this one calls "
-        "fooling images: of those it was trained on, and of others, of "
-        f"{config.held_out_seeds} other seeds an encoding.",
+        f"Median confidence: the median over {config.seeds * 10:,} pictures from {config.seeds} "
+        "evolutions against the network of its confidence in the digit of their cell, scored again "
+        "as saved. Brackets hold its 95% bootstrap interval over pictures.",
+        "Evaluations to .99: the median over the same pictures.",
+        "Caught: the share of pictures evolved against the network before that this network calls "
+        "fooling images. Held out: the same share for pictures that it was not trained on, from "
+        f"{config.held_out_seeds} other seeds per encoding.",
         f"Counted evaluations of each evolution, settings {config.preset}: {runs}.",
         f"Seeds: the distinct words of NumPy's SeedSequence([{config.seed}, round]); all are "
         "listed in table.json.",

@@ -1,9 +1,9 @@
 """Compiled functions of a round of retraining: training, evolution of many seeds, scoring.
 
 Each function is compiled once for ten classes and once for eleven: the first network has ten
-classes, all others eleven. With eleven classes from the start there would be half as much to
-compile. But a class without training images would still receive confidence on every picture, and
-the first network is meant to be an ordinary one.
+classes, all others eleven. With eleven classes from the start, compilation would take half as
+long. But a class without training images would still receive confidence on every picture, and the
+first network should be an ordinary one.
 """
 
 import dataclasses
@@ -32,17 +32,17 @@ BLOCK = 100
 
 
 Tick = Callable[[], bool]
-"""Function to call after each piece of work; True asks to stop now."""
+"""Function to call after each piece of work. It returns True if the work must stop."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """Images to train on, on the device.
+    """The images to train on, on the device.
 
     Attributes:
-      images: Images, and blank ones behind them, so that all rounds have one shape.
+      images: Images, followed by blank ones, so that all rounds have one shape.
       labels: Class of each image.
-      count: How many of the images to train on: the first so many.
+      count: Number of images to train on, from the first.
     """
 
     images: UInt8[Array, "room 28 28 1"]
@@ -51,7 +51,7 @@ class TrainingSet:
 
 
 class Train(Protocol):
-    """Function that trains a network from scratch; None if it was stopped."""
+    """A function that trains a network from scratch. It returns None if it was stopped."""
 
     def __call__(
         self, training_set: TrainingSet, *, classes: int, seed: int, tick: Tick
@@ -60,12 +60,12 @@ class Train(Protocol):
 
 
 class Evolve(Protocol):
-    """Function that evolves pictures against a network; None if it was stopped."""
+    """A function that evolves pictures against a network. It returns None if it was stopped."""
 
     def __call__(
         self, encoding: str, params: PyTree[Array], *, seeds: np.ndarray, tick: Tick
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Elites of the ten digits, and counted evaluations until each had 0.99, or -1.
+        """The elites of the ten digits, and counted evaluations until each had 0.99, or -1.
 
         Shapes: `(seeds, 10, height, width, channels)` and `(seeds, 10)`.
         """
@@ -73,13 +73,13 @@ class Evolve(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Tools:
-    """Functions of a round.
+    """The functions of a round.
 
     Attributes:
-      train: Training.
-      evolve: Evolution.
-      score: Scoring, `(params, images) -> log-odds (n, classes)`.
-      pieces: How often `tick` is called in a round.
+      train: Function that trains a network.
+      evolve: Function that evolves pictures.
+      score: Score function, `(params, images) -> log-odds (n, classes)`.
+      pieces: Number of calls of `tick` in a round.
     """
 
     train: Train
@@ -89,12 +89,12 @@ class Tools:
 
 
 def make_tools(planned: RetrainPlan) -> Tools:
-    """Functions of a round with a LeNet. Each is compiled at its first call.
+    """Make the functions of a round with a LeNet. Each is compiled at its first call.
 
-    Their `evolve` raises UserError if the network gives NaN or infinite scores.
+    `evolve` raises UserError if the network gives NaN or infinite scores.
     """
     mesh, recipe, config = make_mesh(), planned.recipe, planned.config
-    # Seeds per call: a multiple of what all devices evolve side by side.
+    # The seeds per call are a multiple of those that all devices evolve side by side.
     devices = mesh.devices.size
     per_device = -(-max(1, -(-GROUP // devices)) // planned.at_once) * planned.at_once
     group = per_device * devices

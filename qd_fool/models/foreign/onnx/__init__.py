@@ -1,7 +1,7 @@
 """ONNX files read into a pure JAX function and a pytree of parameters.
 
-The way of a file: `protobuf` and `tensors` read it into a `graph`, `heads` takes the logits before
-a final Softmax, `quantised` joins what a quantiser splits, `program` folds all that doesn't depend
-on the picture and calls one of the `operators` per node that is left, `picture` and `class_names`
-read how a picture enters and how its classes are called, and `load` puts a `Scorer` together.
+`protobuf` and `tensors` read the file into a `graph`. `heads` takes the logits before a final
+Softmax. `quantised` joins operators that a quantiser splits. `program` evaluates all nodes that do
+not depend on the picture, and calls one of the `operators` for each other node. `picture` and
+`class_names` find the form of the input and the names of the classes. `load` makes a `Scorer`.
 """

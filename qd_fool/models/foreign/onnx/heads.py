@@ -13,10 +13,10 @@ from qd_fool.errors import UserError
 from qd_fool.models.foreign.onnx.graph import Graph, Node
 
 OUTPUTS = ("auto", "logits", "probabilities")
-"""What the numbers that come out are said to be."""
+"""Kinds of the output's numbers."""
 
 LEAST_PROBABILITY = 1e-7
-"""Probabilities are clipped to this and its complement, where no logits can be had."""
+"""Lowest probability. Probabilities are clipped to it and its complement if there are no logits."""
 
 _SOFT = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
 _THROUGH = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
@@ -29,7 +29,7 @@ def choose_output(graph: Graph, output: str | None, *, source: str) -> str:
     """The name of the value to read.
 
     Raises:
-      UserError: No such output, or several and none is chosen.
+      UserError: There is no such output, or there are several and none is chosen.
     """
     names = ", ".join(graph.outputs)
     if output is None:
@@ -42,10 +42,10 @@ def choose_output(graph: Graph, output: str | None, *, source: str) -> str:
 
 
 def without_softmax(graph: Graph) -> tuple[Graph, str]:
-    """A graph of one output whose final Softmax or Sigmoid is taken away.
+    """Remove the final Softmax or Sigmoid of a graph with one output.
 
     Returns:
-      The graph, and "softmax", "sigmoid" or "" for what was there.
+      The graph, and "softmax", "sigmoid" or "" for the removed operator.
     """
     makers = {name: node for node in graph.nodes for name in node.outputs}
     name, steps = graph.outputs[0], list[Node]()

@@ -21,10 +21,10 @@ from qd_fool.models.foreign.onnx.widening import widened
 from qd_fool.models.scorer import Scorer
 
 MOST_CLASSES = 2**17
-"""Classes of a network."""
+"""Highest number of classes."""
 
 _CHUNK, _CHUNK_SIDE, _MOST = 4, 224, 200
-"""Pictures of a side that a CPU core scores at once, and most of smaller ones."""
+"""Pictures of a side that a CPU core scores at once, and the highest number for smaller sides."""
 
 Forward = Callable[[PyTree[Array], Float[Array, "n size size depth"]], Array]
 
@@ -36,38 +36,39 @@ def from_onnx(
     input_size: int | None = None,
     layout: str = "auto",
     channels: str = "auto",
-    mean: float | Sequence[float] | None = None,
-    std: float | Sequence[float] | None = None,
+    mean: float | int | Sequence[float | int] | None = None,
+    std: float | int | Sequence[float | int] | None = None,
     outputs: str = "auto",
     output: str | None = None,
     name: str | None = None,
 ) -> Scorer:
-    """A classifier from an ONNX file, as a pure JAX function with its parameters apart.
+    """Read a classifier from an ONNX file, as a pure JAX function and its parameters.
 
     It is compiled, differentiated and spread over devices like the networks that come with this
-    package. What the file tells (layout, size, channels, labels) need not be given.
+    package. Facts that the file states (layout, size, channels, labels) need not be given.
 
     Args:
-      path: The file; arrays may lie in files beside it.
-      labels: A file with one label per line, or the labels; ImageNet's for 1000 classes.
-      input_size: Side of the network's input in pixels, where the file leaves it open.
-      layout: "nchw", "nhwc", or "auto".
-      channels: "rgb", "bgr", "gray" (also for a network of three equal channels), or "auto".
+      path: Path of the file. Arrays may be in files beside it.
+      labels: Labels, or a file with one label per line. Default: ImageNet's for 1000 classes.
+      input_size: Side of the network's input in pixels, if the file does not fix it.
+      layout: Order of the axes: "nchw", "nhwc", or "auto".
+      channels: Order of the channels: "rgb", "bgr", "gray" (also for a network of three equal
+        channels), or "auto".
       mean: One number or one per channel in the network's order, 0..255; the network gets
         `(pixel - mean) / std`. None: ImageNet's for colour, 0 for gray or bytes.
       std: One number or one per channel in the network's order. None: ImageNet's for colour,
         255 for gray, 1 for bytes.
-      outputs: "logits", "probabilities", or "auto": the logits before a final Softmax or Sigmoid if
-        there is one, else the output is taken for logits.
-      output: Name of the output to read, where the file has several.
-      name: Name of the network; the file's by default.
+      outputs: Kind of the output's numbers: "logits", "probabilities", or "auto": the logits before
+        a final Softmax or Sigmoid if there is one, else the output is taken for logits.
+      output: Name of the output to read, if the file has several.
+      name: Name of the network. Default: that of the file.
 
     Returns:
-      A scorer; a network with one output has two classes, "not" before the other.
+      A scorer. A network with one output has two classes; the first is "not" the other.
 
     Raises:
-      UserError: The file cannot be read, is no classifier of square pictures, disagrees with a
-        setting, or has an operator that is missing here.
+      UserError: The file cannot be read, is not a classifier of square pictures, contradicts a
+        setting, or has an unknown operator.
     """
     path = Path(path)
     source = str(path)
@@ -194,7 +195,7 @@ def _shape_of(
 def _flat(
     forward: Forward, params: PyTree[Array], x: Float[Array, "n size size depth"]
 ) -> Float[Array, "n numbers"]:
-    """What comes out, as one row per picture."""
+    """The output, as one row per picture."""
     out = forward(params, x)
     return out.reshape(out.shape[0], -1)
 

@@ -1,8 +1,8 @@
-"""What an operator is: a function from a call (node, values, version) to values, by name.
+"""Operators: functions from a call (node, values, version) to values, by name.
 
-An operator returns arrays in ONNX's order of axes, or `Laid` ones. Those that stand in arithmetic
-on shapes take `call.xp`, which is NumPy where nothing depends on the picture; the others may use
-JAX alone, which then runs at once.
+An operator returns arrays in ONNX's order of axes, or `Laid` ones. Operators in arithmetic
+on shapes use `call.xp`, which is NumPy if nothing depends on the picture. Other operators may use
+JAX only, which then runs at once.
 """
 
 import dataclasses
@@ -30,11 +30,11 @@ from qd_fool.models.foreign.onnx.values import (
 from qd_fool.registry import Registry
 
 MOST_NUMBERS = 2**28
-"""Numbers in one value, a gigabyte of float32: a file that asks for more is refused."""
+"""Highest number of numbers in one value, a gigabyte of float32. Files with more are refused."""
 
 
 class Unfit(Exception):
-    """A node cannot be run; the text says why, `evaluate` says which node."""
+    """A node cannot be run. The text is the reason; `evaluate` adds the node."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -19,12 +19,12 @@ LARGEST = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """What the network's input is.
+    """The input of a network.
 
     Attributes:
-      layout: "nchw" or "nhwc".
-      size: Side in pixels.
-      channels: "rgb", "bgr" or "gray".
+      layout: Order of the axes: "nchw" or "nhwc".
+      size: Side of the picture in pixels.
+      channels: Order of the channels: "rgb", "bgr" or "gray".
       depth: Channels that the network takes; 3 for a gray picture that is given three times.
       mean: One number per channel of the network, in its order, 0..255.
       std: One number per channel of the network, in its order.
@@ -73,19 +73,19 @@ def read_picture(
     layout: str,
     input_size: int | None,
     channels: str,
-    mean: float | Sequence[float] | None,
-    std: float | Sequence[float] | None,
+    mean: float | int | Sequence[float | int] | None,
+    std: float | int | Sequence[float | int] | None,
     source: str,
 ) -> Picture:
-    """What the file tells of its input, the rest from flags.
+    """The input of a network, from its file and from flags.
 
     Args:
-      graph: With its inputs.
-      layout: One of `LAYOUTS`.
-      input_size: Side in pixels, where the file leaves it open.
-      channels: One of `CHANNELS`.
-      mean: One number, or one per channel in the network's order; None for the usual.
-      std: One number, or one per channel in the network's order; None for the usual.
+      graph: Graph with its inputs.
+      layout: Order of the axes, one of `LAYOUTS`.
+      input_size: Side in pixels, if the file does not fix it.
+      channels: Order of the channels, one of `CHANNELS`.
+      mean: One number, or one per channel in the network's order; None for the default.
+      std: One number, or one per channel in the network's order; None for the default.
       source: Name of the file, for errors.
 
     Raises:
@@ -169,7 +169,7 @@ def _usual(given: Input, depth: int) -> tuple[tuple[float, ...], tuple[float, ..
 
 def _per_channel(
     flag: str,
-    value: float | Sequence[float] | None,
+    value: float | int | Sequence[float | int] | None,
     usual: tuple[float, ...],
     depth: int,
     *,

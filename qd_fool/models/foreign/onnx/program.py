@@ -25,19 +25,19 @@ MOST_FOLDED = 2**31
 """Bytes of arrays that folding may make."""
 
 _STATIC = ("Resize", "Upsample")
-"""Operators whose later inputs must be known before a picture is: those are no parameters."""
+"""Operators whose later inputs must be known before any picture, so they are no parameters."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Program:
-    """What is left of a graph to run for each picture.
+    """The part of a graph that must run for each picture.
 
     Attributes:
-      nodes: In the order in which they run.
-      constants: NumPy arrays by name, which become part of the compiled program.
+      nodes: Nodes in the order in which they run.
+      constants: NumPy arrays, by name, that become part of the compiled program.
       orders: Order of the axes of each parameter.
-      given: Name of the value that the caller hands in.
-      output: Name of the value that comes out.
+      given: Name of the value that the caller passes.
+      output: Name of the value to return.
       opset: Version of the operators.
       source: Name of the file, for errors.
     """
@@ -159,4 +159,6 @@ def run_nodes(nodes: Sequence[Node], values: dict[str, Value], *, opset: int, so
 def _get(values: dict[str, Value], name: str, node: Node, source: str) -> Value:
     if name not in values:
         raise UserError(f"{source}: {node} needs {name!r}, which is nowhere in the file")
-    return values[name]
+    value = values[name]
+    # A scalar of NumPy is no array, though arithmetic on arrays may give one.
+    return np.asarray(value) if isinstance(value, np.generic) else value

@@ -104,8 +104,8 @@ def test_each_round_learns_what_fooled_all_before(tmp_path, stand_ins):
     result = retrain(tmp_path / "a")
     assert not result.interrupted
     # Count, fooling images among them, classes, and room for the last round's: one shape for all.
-    told = [(count, fooling, classes, room) for count, fooling, classes, _, room in stand_ins]
-    assert told == [(40, 0, 10, 100), (70, 30, 11, 100), (100, 60, 11, 100)]
+    output = [(count, fooling, classes, room) for count, fooling, classes, _, room in stand_ins]
+    assert output == [(40, 0, 10, 100), (70, 30, 11, 100), (100, 60, 11, 100)]
     rows = result.rows
     assert [row["network"] for row in rows] == ["DNN_1", "DNN_2", "DNN_3"]
     assert [row["training_images"] for row in rows] == [40, 70, 100]
@@ -178,7 +178,7 @@ def test_a_round_that_was_cut_off_is_done_again(tmp_path, stand_ins, monkeypatch
 
         def cut(*arguments, **settings):
             calls.append(None)
-            # As if Ctrl-C came: the piece is told to stop.
+            # As if Ctrl-C came: the piece is reported to stop.
             second = len(calls) > (1 if stopped_in == "train" else 4)
             return getattr(tools, stopped_in)(*arguments, **settings | {"tick": lambda: second})
 
@@ -232,8 +232,11 @@ def test_none_held_out(tmp_path, stand_ins):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"epochs": 3}, "--epochs 3 is for networks of ImageNet"),
-        ({"model": "squeezenet1.1", "recipe": "caffe"}, "--recipe caffe is for networks of MNIST"),
+        ({"epochs": 3}, "--epochs 3 applies only to networks of ImageNet"),
+        (
+            {"model": "squeezenet1.1", "recipe": "caffe"},
+            "--recipe caffe applies only to networks of MNIST",
+        ),
         ({"model": "nothing"}, "nothing"),
         ({"evaluations": 7}, "expected 20 or more"),
         ({"encoding": "nothing"}, "nothing"),
@@ -259,7 +262,7 @@ def test_damaged_settings_are_told(tmp_path, text):
 def test_budgets_are_whole_generations():
     planned = plan_mnist(RetrainConfig(encoding="direct", evaluations=1000))
     assert planned.generations == {"direct": 2, "cppn": 49}
-    spent = {name: its.evaluations(planned.generations[name]) for name, its in
+    spent = {name: evolution.evaluations(planned.generations[name]) for name, evolution in
              planned.evolutions.items()}  # fmt: skip
     assert spent == {"direct": 700, "cppn": 1000}
     paper = plan_mnist(RetrainConfig(encoding="cppn", preset="paper"))

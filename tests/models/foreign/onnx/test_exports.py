@@ -110,9 +110,9 @@ def compare(module, path, side):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
     weigh = jnp.asarray(weights.numpy())[None]
     gradient = jax.jit(jax.grad(lambda y: (scorer.apply(scorer.params, y) * weigh).sum()))(last)
-    theirs = x.grad.permute(0, 2, 3, 1).numpy()
+    reference = x.grad.permute(0, 2, 3, 1).numpy()
     np.testing.assert_allclose(
-        np.asarray(gradient), theirs, rtol=0, atol=1e-3 * np.abs(theirs).max()
+        np.asarray(gradient), reference, rtol=0, atol=1e-3 * np.abs(reference).max()
     )
 
 

@@ -102,7 +102,7 @@ def _patches(
 
 
 def _by_shifts(x: Array, kernel: Array, found: Windows) -> Array:
-    """Each channel by itself: the sum of the shifted pictures times the kernel's weights."""
+    """A convolution per channel: the sum of the shifted pictures times the kernel's weights."""
     x = lax.optimization_barrier(jnp.pad(x, ((0, 0), *found.pads, (0, 0))))
     total: Any = 0.0
     for i in range(found.sizes[0]):

@@ -1,4 +1,4 @@
-"""Normalisations, in whatever order the axes lie."""
+"""Normalisations, in any order of the axes."""
 
 from collections.abc import Sequence
 from typing import Any

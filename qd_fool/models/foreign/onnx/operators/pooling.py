@@ -83,7 +83,7 @@ def _power_pool(call: Call) -> Laid:
 
 
 def _over_sides(value: Laid, function: Callable[..., Array]) -> Laid:
-    """Reduce all sides to one place each, whatever their order."""
+    """Reduce all sides to one place each, in any order of the axes."""
     places = tuple(value.order[axis] for axis in range(2, value.ndim))
     return Laid(function(value.array, axis=places, keepdims=True), value.order)
 

@@ -1,4 +1,4 @@
-"""Sums, means, extremes and softmax along axes, in whatever order the axes lie."""
+"""Sums, means, extremes and softmax along axes, in any order of the axes."""
 
 from collections.abc import Callable
 from typing import Any
