@@ -131,7 +131,7 @@ def test_the_table_says_what_the_runs_hold(finished):
     table = json.loads((run / "retrain.json").read_text())
     assert [row["network"] for row in table["rows"]] == ["the first network", "network 1"]
     assert table["rows"] == result.rows
-    assert "no validation accuracy" in table["caveat"]
+    assert "not a validation accuracy" in table["caveat"]
     before, after = table["rows"][0], table["rows"][1]
     for row, folder in ((before, "before"), (after, "round_1/after")):
         held = np.zeros(1000)
