@@ -75,8 +75,9 @@ reproduce-imagenet: $(VENV)/.imagenet ## run the paper's experiments on ImageNet
 	$(BIN)/qd-fool reproduce imagenet --budget $(BUDGET) --out $(OUT) \
 		$(if $(NETWORKS),--networks $(NETWORKS)) $(if $(PHOTOS),--photos $(PHOTOS)) $(ARGS)
 
-test: $(VENV)/.dev ## run the tests and report coverage; some minutes (ARGS for pytest)
-	$(BIN)/python -m pytest -n 2 --dist loadscope --cov --cov-report=term $(ARGS)
+# Counting covered lines takes about a third of the time of all tests.
+test: $(VENV)/.dev ## run the tests; some minutes (COV=1 reports coverage, ARGS for pytest)
+	$(BIN)/python -m pytest -n 2 --dist loadscope $(if $(COV),--cov --cov-report=term) $(ARGS)
 
 test-all: $(VENV)/.dev ## run the long tests, too: more samples, more networks, whole notebooks (ARGS for pytest)
 	$(BIN)/python -m pytest -n 2 --dist loadscope --cov --cov-report=term -m "" $(ARGS)
