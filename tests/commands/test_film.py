@@ -66,7 +66,7 @@ def test_else_the_line_that_led_to_its_elite(pruned, tmp_path, capsys):
     assert main(["film", str(pruned), "--class", str(cell), "--out", str(out)]) == 0
     output = capsys.readouterr().err
     assert f"pictures of the line that led to the elite of {'abcdefghijkl'[cell]}" in output
-    assert "not all kept: evolve --keep-genomes all" in output
+    assert "not all kept; use evolve --keep-genomes all" in output
     line = ancestors_of(archive.events, cell)
     assert list(colours(out)) == [colour_of(k) for k in line.id.tolist()]
 
@@ -88,7 +88,7 @@ def test_the_wall(run_dir, tmp_path, capsys, monkeypatch):
     first = (tmp_path / "wall.webp").read_bytes()
     with Image.open("wall.webp") as film:
         assert film.n_frames == 3
-    assert "wall.webp exists already: --out says" in refused(capsys, "film", run_dir)
+    assert "wall.webp exists already: expected --out" in refused(capsys, "film", run_dir)
     again = ["film", str(run_dir), "--frames", "3", "--size", "300", "--out", "wall.webp"]
     assert main(again) == 0
     assert (tmp_path / "wall.webp").read_bytes() == first

@@ -178,7 +178,7 @@ def test_a_round_that_was_cut_off_is_done_again(tmp_path, stand_ins, monkeypatch
 
         def cut(*arguments, **settings):
             calls.append(None)
-            # As if Ctrl-C came: the piece is reported to stop.
+            # As if Ctrl-C came: the piece of work must stop.
             second = len(calls) > (1 if stopped_in == "train" else 4)
             return getattr(tools, stopped_in)(*arguments, **settings | {"tick": lambda: second})
 
