@@ -90,8 +90,10 @@ def assert_a_loop_of_four_is_the_run(scorer, encoding, config):
 
 
 @pytest.mark.parametrize("name", list(EMITTERS))
-def test_ask_improve_score_and_tell_are_a_step(name):
-    setup = tiny(batch_size=8, chunk=2, emitters=(default_share(name),))
+@pytest.mark.parametrize("kind", ["direct", "cppn"])
+def test_ask_improve_score_and_tell_are_a_step(name, kind):
+    """The sharded run is that of `test_contract`, with its program."""
+    setup = tiny(encoding=kind, batch_size=8, chunk=2, emitters=(default_share(name),))
     before, offspring, _ = assert_a_loop_of_four_is_the_run(*setup)
     np.testing.assert_array_equal(offspring.id, int(before.generation) * 8 + np.arange(8))
 
@@ -103,8 +105,11 @@ OTHER_PARENTS = tuple(
 
 @pytest.mark.parametrize(
     ("kind", "emitters"),
-    [("direct", (*OTHER_PARENTS, GRADIENT)), ("cppn", (VARIATION, GRADIENT))],
-    ids=["direct", "cppn"],
+    [
+        pytest.param("direct", (*OTHER_PARENTS, GRADIENT), id="direct"),
+        # The test above has each emitter of graphs by itself.
+        pytest.param("cppn", (VARIATION, GRADIENT), id="cppn", marks=pytest.mark.long),
+    ],
 )
 def test_ask_improve_score_and_tell_are_a_step_of_a_mixture(kind, emitters):
     """And a share of the batch, in whole chunks, has the bits that it has in the whole batch."""
