@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from qd_fool.devices.chunks import map_chunks
+from qd_fool.devices.mesh import AXIS, make_mesh, replicate
+from qd_fool.models import Scorer
 
 HERE = Path(__file__).parent
 
@@ -29,6 +35,35 @@ def machine() -> str:
         name = models[0] if models else name
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{name}, {cores} cores, Python {platform.python_version()}, jax {jax.__version__}"
+
+
+def forward_call(scorer: Scorer, *, chunk: int, pictures: int) -> Callable[[], Any]:
+    """A call that runs pictures through a network, over all devices, as the search does.
+
+    Args:
+      scorer: The network.
+      chunk: Pictures that a device takes at once.
+      pictures: Number of pictures, a multiple of the chunk on each device.
+    """
+    mesh, side = make_mesh(), scorer.input_size
+    shape = (pictures, side, side, scorer.image_shape[2])
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+    def forward(params: Any, x: Any) -> Any:
+        return scorer.apply(params, scorer.preprocess(x.astype(jnp.float32)))
+
+    call = jax.jit(
+        jax.shard_map(
+            lambda params, x: map_chunks(lambda part: forward(params, part), x, chunk=chunk),
+            mesh=mesh,
+            in_specs=(PartitionSpec(), PartitionSpec(AXIS)),
+            out_specs=PartitionSpec(AXIS),
+            check_vma=False,
+        )
+    )
+    params = replicate(scorer.params, mesh)
+    placed = jax.device_put(images, NamedSharding(mesh, PartitionSpec(AXIS)))
+    return lambda: jax.block_until_ready(call(params, placed))
 
 
 def interleaved(runs: Mapping[str, Callable[[], Any]], *, rounds: int) -> dict[str, list[float]]:

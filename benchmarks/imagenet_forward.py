@@ -18,14 +18,9 @@ import sys
 import time
 from pathlib import Path
 
-import jax.numpy as jnp
-import numpy as np
 import torch
-from common import median_ratio, report
-from jax.sharding import NamedSharding, PartitionSpec
+from common import forward_call, median_ratio, report
 
-from qd_fool.devices.chunks import map_chunks
-from qd_fool.devices.mesh import AXIS, make_mesh, replicate
 from qd_fool.models import ZOO
 from qd_fool.models.load import make_scorer
 
@@ -41,25 +36,7 @@ def ours(name, chunk):
     """A call that runs `IMAGES` pictures through our network, over all cores."""
     entry = ZOO[name]
     scorer = make_scorer(entry, random_flat(entry), source="random")
-    mesh = make_mesh()
-    size = scorer.input_size
-    pictures = np.random.default_rng(0).integers(0, 256, (IMAGES, size, size, 3), dtype=np.uint8)
-
-    def forward(p, x):
-        return scorer.apply(p, scorer.preprocess(x.astype(jnp.float32)))
-
-    call = jax.jit(
-        jax.shard_map(
-            lambda p, x: map_chunks(lambda y: forward(p, y), x, chunk=chunk),
-            mesh=mesh,
-            in_specs=(PartitionSpec(), PartitionSpec(AXIS)),
-            out_specs=PartitionSpec(AXIS),
-            check_vma=False,
-        )
-    )
-    params = replicate(scorer.params, mesh)
-    x = jax.device_put(pictures, NamedSharding(mesh, PartitionSpec(AXIS)))
-    return lambda: jax.block_until_ready(call(params, x))
+    return forward_call(scorer, chunk=chunk, pictures=IMAGES)
 
 
 def fused(module):

@@ -19,16 +19,12 @@ import statistics
 import tempfile
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 import onnxruntime
 import torch
-from common import interleaved, median_ratio, report
-from jax.sharding import NamedSharding, PartitionSpec
+from common import forward_call, interleaved, median_ratio, report
 from onnx_zoo import export
 from onnx_zoo_networks import Entry, build
-from qd_fool.chunks import map_chunks
-from qd_fool.mesh import AXIS, make_mesh, replicate
 
 from qd_fool.data.photographs import list_photographs, read_photographs
 from qd_fool.models import ZOO, load_scorer
@@ -86,28 +82,6 @@ def _squeezenet_order(flat: dict[str, np.ndarray]) -> list[np.ndarray]:
     return [flat[name] for name in sorted(flat, key=place)]
 
 
-def runner(scorer: Scorer, chunk: int):
-    """A call that runs pictures through a network, over all cores, as the search does."""
-    mesh, size = make_mesh(), scorer.input_size
-    pictures = np.random.default_rng(0).integers(0, 256, (IMAGES, size, size, 3), dtype=np.uint8)
-
-    def forward(p, x):
-        return scorer.apply(p, scorer.preprocess(x.astype(jnp.float32)))
-
-    call = jax.jit(
-        jax.shard_map(
-            lambda p, x: map_chunks(lambda y: forward(p, y), x, chunk=chunk),
-            mesh=mesh,
-            in_specs=(PartitionSpec(), PartitionSpec(AXIS)),
-            out_specs=PartitionSpec(AXIS),
-            check_vma=False,
-        )
-    )
-    params = replicate(scorer.params, mesh)
-    x = jax.device_put(pictures, NamedSharding(mesh, PartitionSpec(AXIS)))
-    return lambda: jax.block_until_ready(call(params, x))
-
-
 def session(path: Path, size: int, batch: int = 16):
     """A call that runs pictures through onnxruntime, from ready float32 pictures."""
     options = onnxruntime.SessionOptions()
@@ -154,11 +128,17 @@ def main() -> None:
                 module = build(entry)
             export(module, torch.randn(3, 3, 224, 224), path, arguments.exporter)
             scorer = from_onnx(path, **facts)
-            calls = {("onnx", n): runner(scorer, n) for n in arguments.chunks}
+            calls = {
+                ("onnx", n): forward_call(scorer, chunk=n, pictures=IMAGES)
+                for n in arguments.chunks
+            }
             calls[("onnxruntime", 16)] = session(path, 224)
             if name in REAL:
                 hand = load_scorer(name, weights=weights)
-                calls |= {("hand", n): runner(hand, n) for n in arguments.chunks}
+                calls |= {
+                    ("hand", n): forward_call(hand, chunk=n, pictures=IMAGES)
+                    for n in arguments.chunks
+                }
             seconds = interleaved(calls, rounds=arguments.rounds)
         best = {}
         for who in {who for who, _ in calls}:
