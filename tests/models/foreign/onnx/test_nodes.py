@@ -6,7 +6,7 @@ pytest.importorskip("onnx", reason="ONNX files are read with the package onnx")
 
 from oracles import onnx_nodes
 
-EVERY = 25
+EVERY = 75
 """One case of so many is part of the quick tests."""
 
 
