@@ -27,7 +27,7 @@ from common import HERE, machine, median_ratio, report
 from qd_fool import MapElitesConfig, load_scorer, make_encoding
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.plan import plan
-from qd_fool.map_elites.config import counted_evaluations, generations_for
+from qd_fool.map_elites.evaluations import counted_evaluations, generations_for
 
 RESULTS = HERE / "versus.jsonl"
 CERTAIN = np.log(0.9999 / 0.0001)

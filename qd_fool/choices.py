@@ -16,3 +16,6 @@ KeepGenomes = Literal["auto", "none", "ancestors", "all"]
 
 Precision = Literal["float32", "bfloat16"]
 """Types of a network's parameters and arithmetic: `models/load.py`."""
+
+ShareRule = Literal["fixed", "adaptive"]
+"""How emitters share a batch: `map_elites/config.py`."""

@@ -58,6 +58,7 @@ COMMAND_FLAGS = frozenset(
         "run_dir",
         "seed",
         "settings",
+        "shares",
         "weights",
     }
 )

@@ -16,7 +16,7 @@ from qd_fool.commands.evolve.results import facts_of
 from qd_fool.commands.evolve.resume import stored_config
 from qd_fool.errors import UserError
 from qd_fool.files import write_json
-from qd_fool.map_elites.config import counted_evaluations
+from qd_fool.map_elites.evaluations import evaluations_so_far
 from qd_fool.map_elites.state import EvolutionState
 from qd_fool.report.graph_svg import write_graph_svg
 from qd_fool.report.page.write import write_report
@@ -74,7 +74,8 @@ def _facts_of_evolution(run: StoredRun, state: EvolutionState) -> dict[str, Any]
     facts = facts_of(
         state,
         generations=run.record["generations"],
-        evaluations=lambda generation: counted_evaluations(settings, generation, encoding=encoding),
+        evaluations=evaluations_so_far(state, settings, encoding=encoding),
+        ended=run.record.get("status") == "finished",
     )
     if run.record["status"] == "paused" and facts["status"] == "interrupted":
         facts["status"] = "paused"

@@ -27,15 +27,19 @@ class Emitter:
       evaluations: Counted evaluations per offspring. The offspring's score is one of them.
       choose: `keys (n,), archive, rank (n,) -> cells (n, 2)`, the cells of parents and mates.
         `rank` counts this emitter's offspring since the run began.
-      emit: `keys (n,), parents, mates, generation -> genomes`.
+      emit: `keys (n,), parents, mates, generation -> genomes`; with a step size, there is a fifth
+        argument, `steps (n,)`.
       improve: `params, genomes (n, ...), classes (n,) -> genomes`, the part that needs the network;
         `classes` are those of the parents' cells. None if the emitter does not need the network.
+      step: Step size of an offspring, in units of the encoding's choice. The run adapts it: each
+        cell has a factor of its own. None for an emitter without a step size.
     """
 
     evaluations: int
     choose: Callable[[Key[Array, " n"], ClassArchive, Int[Array, " n"]], Int[Array, "n 2"]]
-    emit: Callable[[Key[Array, " n"], PyTree[Array], PyTree[Array], Array], PyTree[Array]]
+    emit: Callable[..., PyTree[Array]]
     improve: Callable[[PyTree[Array], PyTree[Array], Int[Array, " n"]], PyTree[Array]] | None = None
+    step: float | None = None
 
 
 EmitterBuilder = Callable[[Any, Encoding, Network | None, int], Emitter]

@@ -1,12 +1,9 @@
 """Settings of the paper's emitter. This module imports no JAX."""
 
 import dataclasses
-from typing import Literal, get_args
 
-from qd_fool.errors import UserError
+from qd_fool.emitters.parent_rules import Parents, check_parents
 from qd_fool.registry import setting
-
-Parents = Literal["uniform", "young", "weak", "strong"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,14 +12,12 @@ class VariationSettings:
 
     Attributes:
       parents: Selection of parents for variation: uniform over the occupied cells (the original);
-        or, of two cells so drawn, the young (born later), weak or strong one (by confidence).
+        or, of two cells so drawn, the young (born later), weak or strong one (by confidence); or
+        promising: most offspring for cells whose confidence is neither low nor high.
     """
 
     # Uniform: map_elite.hpp:189-192 of the original code.
     parents: str = setting("uniform", flag="parents", choices=Parents)
 
     def __post_init__(self) -> None:
-        if self.parents not in get_args(Parents):
-            raise UserError(
-                f"parents is {self.parents!r}: expected one of {', '.join(get_args(Parents))}"
-            )
+        check_parents(self.parents)

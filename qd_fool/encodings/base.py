@@ -1,7 +1,7 @@
 """The interface of encodings, which make pictures from genomes; and their registration."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 from qd_fool.encodings.table import ENCODINGS
 from qd_fool.errors import UserError
 
-__all__ = ["ENCODINGS", "Encoding", "Variables", "make_encoding", "register_encoding"]
+__all__ = ["ENCODINGS", "Encoding", "Operator", "Variables", "make_encoding", "register_encoding"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,21 @@ class Variables:
 
 
 @dataclasses.dataclass(frozen=True)
+class Operator:
+    """A way to make a small change, whose size is given.
+
+    Attributes:
+      vary: `keys (n,), parents, mates, steps (n,) -> offspring`, genomes `(n, ...)` each.
+      step: Default size of a step, in units of the encoding's choice.
+    """
+
+    vary: Callable[
+        [Key[Array, " n"], PyTree[Array], PyTree[Array], Float[Array, " n"]], PyTree[Array]
+    ]
+    step: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Encoding:
     """A family of genomes, as pure functions over pytrees with a leading population axis.
 
@@ -63,6 +78,7 @@ class Encoding:
         size, in parts, so that memory is bounded; None if there is only one size.
       refusals: `genomes -> (n,)`, the number of mutations that were skipped when each genome was
         made, because they would have exceeded its capacity; None if this cannot happen.
+      operators: Ways to make small changes, by name. The emitters of these names use them.
       meaning: Names of the settings that decide how a genome is read. They must be equal for one
         run to start from genomes of another.
       describe: `genomes on the host, index -> dict`, one genome as values for JSON; None if the
@@ -82,6 +98,7 @@ class Encoding:
         | None
     ) = None
     refusals: Callable[[PyTree[Array]], Int[Array, " n"]] | None = None
+    operators: Mapping[str, Operator] = dataclasses.field(default_factory=dict, hash=False)
     meaning: tuple[str, ...] = ()
     describe: Callable[[PyTree[Any], int], dict[str, Any]] | None = None
 

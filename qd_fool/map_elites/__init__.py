@@ -10,7 +10,7 @@ A generation is four pure functions, and `step` is nothing but them:
 A loop of your own may call the four one by one, with anything in between, and gets the bits of
 `step`:
 
-    state = init(encoding, cells, seed=0)
+    state = init(encoding, cells, seed=0, feedback=config.feedback)
     for _ in range(generations):
         offspring = ask(state, encoding=encoding, config=config)
         offspring = improve(
@@ -41,8 +41,9 @@ donated: the archive is updated in place. Devices wait for each other once per g
 that is why `step` has no state outside its arguments, and why choices that depend on the generation
 do not depend on the seed.
 
-`config` has the settings, `state` the arrays, `generation` the step, `generation_end` its end, and
-`whole_run` the call that `qd_fool.evolve` is.
+`config` has the settings, `state` the arrays, `generation` the step, `generation_end` its end,
+`division` each emitter's part of a batch, `feedback` what a run learns from its offspring,
+`evaluations` what it has spent, and `whole_run` the call that `qd_fool.evolve` is.
 """
 
 from typing import TYPE_CHECKING
@@ -50,8 +51,8 @@ from typing import TYPE_CHECKING
 from qd_fool.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from qd_fool.map_elites.config import (
-        MapElitesConfig,
+    from qd_fool.map_elites.config import MapElitesConfig
+    from qd_fool.map_elites.evaluations import (
         counted_evaluations,
         generations_for,
         offspring_of,
@@ -69,13 +70,13 @@ else:
             "GenerationLog": "qd_fool.map_elites.state",
             "MapElitesConfig": "qd_fool.map_elites.config",
             "ask": "qd_fool.map_elites.generation",
-            "counted_evaluations": "qd_fool.map_elites.config",
+            "counted_evaluations": "qd_fool.map_elites.evaluations",
             "evolve": "qd_fool.map_elites.whole_run",
-            "generations_for": "qd_fool.map_elites.config",
+            "generations_for": "qd_fool.map_elites.evaluations",
             "improve": "qd_fool.map_elites.generation",
             "init": "qd_fool.map_elites.state",
             "make_segment": "qd_fool.map_elites.segments",
-            "offspring_of": "qd_fool.map_elites.config",
+            "offspring_of": "qd_fool.map_elites.evaluations",
             "raise_if_bad": "qd_fool.map_elites.segments",
             "score": "qd_fool.map_elites.generation",
             "segment_lengths": "qd_fool.map_elites.segments",

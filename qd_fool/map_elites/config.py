@@ -6,13 +6,15 @@ from typing import get_args
 import numpy as np
 from jaxtyping import Int
 
-from qd_fool.choices import ArchiveRule
+from qd_fool.choices import ArchiveRule, ShareRule
 from qd_fool.emitters.base import Emitter
+from qd_fool.emitters.operator_settings import OperatorSettings
 from qd_fool.emitters.shares import Share, chunk_emitters
 from qd_fool.emitters.table import EMITTERS
 from qd_fool.emitters.variation_settings import VariationSettings
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError, check_range
+from qd_fool.map_elites.feedback import MOST_EMITTERS
 from qd_fool.models.network import Network
 
 
@@ -28,6 +30,9 @@ class MapElitesConfig:
       chunk: Pictures scored at once. This is part of the configuration, because XLA's results
         differ in their last bits between sizes.
       emitters: Emitters that make the offspring, and how they share a batch, in whole chunks.
+      shares: "fixed": each batch is divided as `emitters` says. "adaptive": it is divided by the
+        confidence that each emitter's offspring added lately per counted evaluation; the shares
+        that `emitters` states have no effect.
     """
 
     batch_size: int = 200
@@ -35,6 +40,7 @@ class MapElitesConfig:
     crops: int = 1
     chunk: int = 50
     emitters: tuple[Share, ...] = (Share("variation", 1.0, VariationSettings()),)
+    shares: str = "fixed"
 
     def __post_init__(self) -> None:
         check_range(self, "batch_size", "chunk", least=1)
@@ -43,6 +49,16 @@ class MapElitesConfig:
                 f"archive rule is {self.archive_rule!r}: expected one of "
                 + ", ".join(get_args(ArchiveRule))
             )
+        if self.shares not in get_args(ShareRule):
+            raise UserError(
+                f"shares is {self.shares!r}: expected one of {', '.join(get_args(ShareRule))}"
+            )
+        if len(self.emitters) > MOST_EMITTERS:
+            raise UserError(
+                f"{len(self.emitters)} emitters: expected at most {MOST_EMITTERS} in one run"
+            )
+        if self.shares == "adaptive":
+            return  # any number of chunks will do: shares hold on average
         missing = set(range(len(self.emitters))) - set(emitter_table(self).tolist())
         for index in sorted(missing):
             name, chunks = self.emitters[index].name, len(emitter_table(self))
@@ -51,36 +67,16 @@ class MapElitesConfig:
                 "expected a larger share, a larger batch or a smaller chunk"
             )
 
+    @property
+    def feedback(self) -> bool:
+        """Whether the run learns from its offspring: adaptive shares, or step sizes."""
+        steps = any(isinstance(share.settings, OperatorSettings) for share in self.emitters)
+        return steps or self.shares == "adaptive"
+
 
 def emitter_table(config: MapElitesConfig) -> Int[np.ndarray, " chunks"]:
     """Return the index of the emitter that fills each chunk of the batch."""
     return chunk_emitters(config.emitters, -(-config.batch_size // config.chunk))
-
-
-def offspring_of(config: MapElitesConfig) -> list[int]:
-    """Count each emitter's offspring per generation; the last chunk may be smaller."""
-    if len(config.emitters) == 1:
-        return [config.batch_size]
-    individuals = np.repeat(emitter_table(config), config.chunk)[: config.batch_size]
-    return np.bincount(individuals, minlength=len(config.emitters)).tolist()
-
-
-def counted_evaluations(config: MapElitesConfig, generation: int, *, encoding: Encoding) -> int:
-    """Count the evaluations from the start of a run to the end of a generation; 0 is the first.
-
-    A gradient step counts as several evaluations: the emitter states the number.
-    """
-    emitters = build_emitters(config, encoding)
-    costs = [e.evaluations for e in emitters]
-    each = sum(n * cost for n, cost in zip(offspring_of(config), costs, strict=True))
-    return config.batch_size + generation * each
-
-
-def generations_for(config: MapElitesConfig, evaluations: int, *, encoding: Encoding) -> int:
-    """Count the generations after the first that fit into a number of evaluations; at least 1."""
-    first = counted_evaluations(config, 0, encoding=encoding)
-    each = counted_evaluations(config, 1, encoding=encoding) - first
-    return max(1, (evaluations - first) // each)
 
 
 def build_emitters(

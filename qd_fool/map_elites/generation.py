@@ -14,14 +14,14 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from qd_fool.archive import Offspring
 from qd_fool.devices.chunks import map_chunks
 from qd_fool.encodings import Encoding
 from qd_fool.encodings.randomness import run_key
-from qd_fool.map_elites.config import MapElitesConfig, build_emitters, emitter_table
+from qd_fool.map_elites.config import MapElitesConfig, build_emitters
+from qd_fool.map_elites.division import batch_division, emitters_of, ranks_of
 from qd_fool.map_elites.generation_end import tell
 from qd_fool.map_elites.state import EvolutionState, GenerationLog, batch_indices
 from qd_fool.models.network import Network
@@ -101,6 +101,7 @@ def ask(
     archive = state.archive
     ids = state.generation * config.batch_size + indices.astype(jnp.int32)
     emitters = build_emitters(config, encoding)
+    table, _ = batch_division(state, config=config)
 
     # One key chooses the parents, the other makes the genome.
     keys = jax.vmap(lambda key: jax.random.split(key, 2))(_individual_keys(state, indices))
@@ -113,11 +114,12 @@ def ask(
     def born_of(index: int) -> Callable[[Array, Array], tuple[PyTree[Array], Array, Array]]:
         def born(keys: Key[Array, "n 2"], indices: Array) -> tuple[PyTree[Array], Array, Array]:
             emitter = emitters[index]
-            rank = _rank(state, indices, index=index, config=config)
+            rank = ranks_of(state, indices, table, index=index, config=config)
             cells = emitter.choose(keys[:, 0], archive, rank)
             parents = jax.tree.map(lambda a: a[cells[:, 0]], archive.genomes)
             mates = jax.tree.map(lambda a: a[cells[:, 1]], archive.genomes)
-            genomes = emitter.emit(keys[:, 1], parents, mates, state.generation)
+            steps = () if emitter.step is None else (_steps(state, cells[:, 0], emitter.step),)
+            genomes = emitter.emit(keys[:, 1], parents, mates, state.generation, *steps)
             return genomes, archive.id[cells[:, 0]], cells[:, 0]
 
         return born
@@ -128,7 +130,7 @@ def ask(
             return born_of(0)(keys, indices)
 
         def born_in_chunk(part: tuple[Array, Array]) -> tuple[PyTree[Array], Array, Array]:
-            emitter = _emitter_of_chunk(part[1], config=config)
+            emitter = emitters_of(part[1], table, config=config)[0]
             return jax.lax.switch(emitter, [born_of(i) for i in range(len(emitters))], *part)
 
         return map_chunks(born_in_chunk, (keys, indices), chunk=config.chunk)
@@ -169,6 +171,8 @@ def improve(
         del classes
         return genomes
 
+    table, _ = batch_division(state, config=config)
+
     # Branch 0 leaves a chunk as it is; branch i + 1 is emitter i.
     branches = [stay]
     for emitter in emitters:
@@ -176,7 +180,7 @@ def improve(
 
     def improve_chunk(part: tuple[PyTree[Array], Array, Array]) -> PyTree[Array]:
         genomes, classes, indices = part
-        branch = _emitter_of_chunk(indices, config=config) + 1
+        branch = emitters_of(indices, table, config=config)[0] + 1
         branch = jnp.where(state.generation == 0, 0, branch)
         return jax.lax.switch(branch, branches, genomes, classes)
 
@@ -220,23 +224,8 @@ def _individual_keys(state: EvolutionState, indices: Int[Array, " n"]) -> Key[Ar
     return jax.vmap(jax.random.fold_in, (None, 0))(generation_key, indices)
 
 
-def _emitter_of_chunk(indices: Int[Array, " chunk"], *, config: MapElitesConfig) -> Int[Array, ""]:
-    """Return the emitter of a chunk; the first one for a chunk that only fills a share up."""
-    table = jnp.asarray(emitter_table(config))
-    chunk = indices[0] // config.chunk
-    return jnp.where(chunk < len(table), table[jnp.minimum(chunk, len(table) - 1)], 0)
-
-
-def _rank(
-    state: EvolutionState, indices: Int[Array, " n"], *, index: int, config: MapElitesConfig
-) -> Int[Array, " n"]:
-    """Count the offspring that an emitter made before each of these, since the run began."""
-    # One emitter makes whole batches.
-    if len(config.emitters) == 1:
-        return (state.generation - 1) * config.batch_size + indices
-
-    # Several emitters: count the earlier generations, and the places before each in this batch.
-    emitted = np.repeat(emitter_table(config), config.chunk)[: config.batch_size] == index
-    before = jnp.asarray(np.cumsum(emitted) - emitted, jnp.int32)
-    within = before[jnp.minimum(indices, config.batch_size - 1)]
-    return (state.generation - 1) * int(emitted.sum()) + within
+def _steps(state: EvolutionState, cells: Int[Array, " n"], step: float) -> Float[Array, " n"]:
+    """Return the step size of offspring whose parents are in these cells."""
+    if state.feedback is None:
+        raise ValueError("an emitter with a step size needs settings that derive OperatorSettings")
+    return step * state.feedback.scale[cells]

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from qd_fool.archive import (
+    ClassArchive,
     Offspring,
     competing_fitness,
     insert,
@@ -16,8 +17,10 @@ from qd_fool.archive import (
 )
 from qd_fool.devices.collectives import all_gather_packed
 from qd_fool.encodings import Encoding
-from qd_fool.map_elites.config import MapElitesConfig
-from qd_fool.map_elites.state import EvolutionState, GenerationLog, batch_indices
+from qd_fool.map_elites.config import MapElitesConfig, build_emitters
+from qd_fool.map_elites.division import batch_division, emitters_of, made_by
+from qd_fool.map_elites.feedback import ONE_GAIN, Feedback, account, adapt_scale, gains_of
+from qd_fool.map_elites.state import EmitterLog, EvolutionState, GenerationLog, batch_indices
 
 
 def tell(
@@ -60,6 +63,7 @@ def tell(
         refused = jnp.sum(jnp.where(competes, refusals, 0), dtype=jnp.int32)
 
     # Gather the shares of all devices. From here on, all devices compute the same.
+    parents = _parents(offspring, competes, axis=axis) if state.feedback else None
     if axis:
         offspring, bids, bad, refused = _gather(offspring, bids, bad, refused, axis=axis)
 
@@ -67,12 +71,19 @@ def tell(
     before = state.archive
     archive, inserted = insert(before, offspring, fitness=bids, generation=state.generation)
 
+    # What the offspring tell about their emitters.
+    feedback, emitters = None, None
+    if parents is not None:
+        feedback, emitters = _learn(
+            state, archive, inserted, parents, encoding=encoding, config=config
+        )
+
     # The next state.
     replacements = state.replacements + jnp.sum(inserted & before.occupied, dtype=jnp.int32)
     refused = state.refused + refused
     first_bad = jnp.where(bad & (state.bad_generation < 0), state.generation, state.bad_generation)
     after = EvolutionState(
-        archive, state.seed, state.generation + 1, replacements, first_bad, refused
+        archive, state.seed, state.generation + 1, replacements, first_bad, refused, feedback
     )
 
     log = GenerationLog(
@@ -85,6 +96,7 @@ def tell(
         parent_id=archive.parent_id,
         parent_class=archive.parent_class,
         fitness=archive.fitness,
+        emitters=emitters,
         offspring=_competitors(offspring, bids) if log_offspring else None,
     )
     return after, log
@@ -109,6 +121,69 @@ def _gather(
     counts = jnp.where(jnp.arange(len(flags)) == 0, refused, 0)
     offspring, bids, flags, counts = all_gather_packed((offspring, bids, flags, counts), axis)
     return offspring, bids, jnp.any(flags), jnp.sum(counts, dtype=jnp.int32)
+
+
+def _parents(
+    offspring: Offspring, competes: Bool[Array, " n"], *, axis: str | None
+) -> tuple[Int[Array, " all"], Int[Array, " all"]]:
+    """Return the id and the parent's cell of each individual, of all devices; -1 for no parent."""
+    facts = offspring.id, jnp.where(competes, offspring.parent_class, -1)
+    return all_gather_packed(facts, axis) if axis else facts
+
+
+def _learn(
+    state: EvolutionState,
+    archive: ClassArchive,
+    inserted: Bool[Array, " cells"],
+    parents: tuple[Int[Array, " n"], Int[Array, " n"]],
+    *,
+    encoding: Encoding,
+    config: MapElitesConfig,
+) -> tuple[Feedback, EmitterLog]:
+    """Return the feedback after a generation, and the emitters' row of the log."""
+    feedback = state.feedback
+    if feedback is None:
+        raise ValueError("a state without feedback learns nothing")
+    emitters = build_emitters(config, encoding)
+    table, credit = batch_division(state, config=config)
+    first_id = state.generation * config.batch_size
+
+    # Gain of each emitter. Elites of before the generation have other ids: they added nothing.
+    winner = emitters_of(archive.id - first_id, table, config=config)
+    gains = gains_of(state.archive, archive, inserted, winner, emitters=len(emitters))
+    made = made_by(table, config=config)
+    after = account(
+        feedback,
+        gains=gains,
+        made=made,
+        costs=[emitter.evaluations for emitter in emitters],
+        credit=credit,
+        batch_size=config.batch_size,
+    )
+
+    # Step sizes. An offspring succeeds if it takes the cell of its parent.
+    steps = jnp.asarray([emitter.step is not None for emitter in emitters])
+    ids, cells = parents
+    after = dataclasses.replace(
+        after,
+        scale=adapt_scale(
+            feedback.scale,
+            parent=cells,
+            stepped=steps[emitters_of(ids - first_id, table, config=config)],
+            succeeded=inserted[cells] & (archive.id[cells] == ids),
+            inserted=inserted,
+            new_parent=archive.parent_class,
+            new_stepped=steps[winner],
+        ),
+    )
+
+    # The random individuals of generation 0 belong to no emitter.
+    first = dataclasses.replace(
+        feedback, evaluations=feedback.evaluations + config.batch_size
+    )
+    after = jax.tree.map(lambda a, b: jnp.where(state.generation == 0, a, b), first, after)
+    made, gains = (jnp.where(state.generation == 0, 0, a) for a in (made, gains))
+    return after, EmitterLog(after.evaluations, made, gains.astype(jnp.float32) / ONE_GAIN)
 
 
 def _competitors(offspring: Offspring, bids: Float[Array, "n cells"]) -> Offspring:

@@ -4,6 +4,7 @@ Retraining evolves a hundred archives of ten cells against each network. One arc
 small to be split over devices, so each device gets whole seeds.
 """
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import no_type_check
@@ -65,7 +66,8 @@ def make_seed_evolution(
     Args:
       scorer: The network's facts. There are as many cells as names of classes.
       encoding: Encoding of the genomes.
-      config: Settings of each run.
+      config: Settings of each run. Seeds side by side have fixed shares: adaptive ones differ
+        between seeds, and `vmap` would let each emitter make each chunk.
       generations: Number of generations after the random generation 0.
       mesh: Devices to spread seeds over, evenly.
       at_once: Number of seeds that a device evolves side by side, by `vmap`. With 1, each seed has
@@ -82,6 +84,8 @@ def make_seed_evolution(
     """
     check_crops(scorer, encoding.image_shape, crops=config.crops)
     check_extent(generations=generations, batch_size=config.batch_size, seed=0)
+    if at_once > 1:
+        config = dataclasses.replace(config, shares="fixed")
     cells = len(scorer.class_names)
 
     def evolve_one(params: PyTree[Array], seed: Array) -> SeedRuns:
@@ -99,7 +103,7 @@ def make_seed_evolution(
 
         # The number of the generation is the same for all seeds, and `vmap` can see that. So a
         # choice that depends on the generation stays a branch: no seed computes both sides.
-        first = init(encoding, cells, seed=seed)
+        first = init(encoding, cells, seed=seed, feedback=config.feedback)
         never = jnp.full((cells,), -1, jnp.int32)
         (state, reached), _ = jax.lax.scan(body, (first, never), None, length=generations + 1)
 

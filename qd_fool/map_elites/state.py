@@ -15,6 +15,7 @@ from qd_fool.archive import (
 )
 from qd_fool.encodings import Encoding
 from qd_fool.encodings.randomness import run_key
+from qd_fool.map_elites.feedback import Feedback, no_feedback
 
 
 @no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
@@ -31,6 +32,8 @@ class EvolutionState:
       bad_generation: The first generation in which a score was NaN or infinite; -1 for none.
       refused: Number of mutations skipped so far because a genome's capacity was full, over all
         offspring.
+      feedback: What the run has learnt from its offspring; None if nothing in the run depends on
+        it.
     """
 
     archive: ClassArchive
@@ -39,6 +42,23 @@ class EvolutionState:
     replacements: Int[Array, ""]
     bad_generation: Int[Array, ""]
     refused: Int[Array, ""]
+    feedback: Feedback | None = None
+
+
+@no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
+@flax.struct.dataclass
+class EmitterLog:
+    """What each emitter did in a generation.
+
+    Attributes:
+      evaluations: Counted evaluations of the run, up to the end of the generation.
+      made: `(emitters,)` offspring of each emitter; none in generation 0.
+      gain: `(emitters,)` confidence that they added to the archive, summed over cells.
+    """
+
+    evaluations: Int[Array, ""]
+    made: Int[Array, " emitters"]
+    gain: Float[Array, " emitters"]
 
 
 @no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
@@ -52,6 +72,7 @@ class GenerationLog:
       replacements, refused: Counts so far, as in `EvolutionState`.
       inserted: `(cells,)` whether each cell changed hands or was filled.
       id, parent_id, parent_class, fitness: `(cells,)` fields of the archive after the generation.
+      emitters: What each emitter did; None in a run without feedback.
       offspring: `(n, ...)` individuals that competed, with id -1 for individuals that only fill a
         chunk up; None unless the run keeps genomes.
     """
@@ -65,16 +86,20 @@ class GenerationLog:
     parent_id: Int[Array, " cells"]
     parent_class: Int[Array, " cells"]
     fitness: Float[Array, " cells"]
+    emitters: EmitterLog | None = None
     offspring: Offspring | None = None
 
 
-def init(encoding: Encoding, cells: int, *, seed: Integer[Array, ""] | int) -> EvolutionState:
+def init(
+    encoding: Encoding, cells: int, *, seed: Integer[Array, ""] | int, feedback: bool = False
+) -> EvolutionState:
     """Return a run before generation 0, with an empty archive.
 
     Args:
       encoding: Encoding of the genomes.
       cells: Number of classes.
       seed: Seed in 0..2^32-1; an array under `vmap`.
+      feedback: Whether the run learns from its offspring, as `MapElitesConfig.feedback` says.
     """
     # The shapes of one genome, without making any.
     key = jax.ShapeDtypeStruct((1,), jax.eval_shape(lambda: run_key(0)).dtype)
@@ -88,6 +113,7 @@ def init(encoding: Encoding, cells: int, *, seed: Integer[Array, ""] | int) -> E
         replacements=jnp.int32(0),
         bad_generation=jnp.int32(-1),
         refused=jnp.int32(0),
+        feedback=no_feedback(cells) if feedback else None,
     )
 
 

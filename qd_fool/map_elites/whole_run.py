@@ -41,7 +41,8 @@ def evolve(
     check_extent(generations=generations, batch_size=config.batch_size, seed=seed)
     mesh = make_mesh(devices)
     segment = make_segment(scorer, encoding, config, mesh=mesh, length=64)
-    state = replicate(init(encoding, len(scorer.class_names), seed=seed), mesh)
+    blank = init(encoding, len(scorer.class_names), seed=seed, feedback=config.feedback)
+    state = replicate(blank, mesh)
     params = replicate(scorer.params, mesh)
     for count in segment_lengths(generations + 1, length=64):
         state, _ = segment(state, params, np.int32(count))

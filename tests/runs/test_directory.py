@@ -15,7 +15,7 @@ EVENTS = {name: np.arange(6) for name in LINEAGE}
 
 
 def row(generation):
-    return [generation] + [0] * (len(METRICS) - 1)
+    return dict.fromkeys(METRICS, 0) | {"generation": generation}
 
 
 def test_metrics_are_cut_back_and_a_torn_line_is_dropped(tmp_path):
@@ -32,12 +32,12 @@ def test_metrics_are_cut_back_and_a_torn_line_is_dropped(tmp_path):
 def test_metrics_of_a_torn_number_are_dropped(tmp_path):
     append_metrics(tmp_path, [row(0)])
     with (tmp_path / "metrics.csv").open("a") as file:
-        file.write(",".join(map(str, row(1))))  # whole to look at, yet without its line end
+        file.write(",".join(map(str, row(1).values())))  # whole to look at, yet without its line end
     assert list(read_metrics(tmp_path)["generation"]) == [0]
 
 
 def test_damaged_metrics_are_told(tmp_path):
-    append_metrics(tmp_path, [row(0), ["x", *row(1)[1:]], row(2)])
+    append_metrics(tmp_path, [row(0), row(1) | {"generation": "x"}, row(2)])
     with pytest.raises(UserError, match=r"metrics.csv: expected 12 numbers per line"):
         read_metrics(tmp_path)
 

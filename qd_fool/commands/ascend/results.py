@@ -186,7 +186,7 @@ def write_metrics(run_dir: Path, best: BestSoFar, *, targets: int, seconds: floa
             "occupied": cells,
             "refused_mutations": 0,
         }
-        rows.append([row[name] for name in METRICS])
+        rows.append({name: row[name] for name in METRICS})
     truncate_metrics(run_dir, before=0)
     append_metrics(run_dir, rows)
 

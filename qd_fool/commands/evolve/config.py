@@ -7,7 +7,7 @@ from typing import Any
 
 import tyro
 
-from qd_fool.choices import ArchiveRule, Joint, KeepGenomes, Precision
+from qd_fool.choices import ArchiveRule, Joint, KeepGenomes, Precision, ShareRule
 from qd_fool.commands.common.foreign import Pictured
 from qd_fool.commands.common.imports import Importing
 from qd_fool.commands.common.settings import UNRECORDED, free, plain, record_of
@@ -87,8 +87,12 @@ class EvolveConfig(Pictured, Importing):
     class (argmax)."""
     emitters: str | None = None
     """Sources of offspring, with their shares of the batch: variation (mutated elites, as in the
-    paper) or gradient (elites that climb toward their cell's class);
+    paper), gradient (elites that climb toward their cell's class), or one small change at a time:
+    fine (weights or pixels), edge, node, prune, function (of a CPPN's graph), recombine;
     "variation:3,gradient:1" mixes them. Default: variation."""
+    shares: ShareRule | None = None
+    """Division of each batch among the emitters: fixed (as --emitters says) or adaptive (by the
+    confidence that each one's offspring added lately per counted evaluation). Default: fixed."""
     image_size: int | None = None
     """Side of the square pictures in pixels. Default: the model's own."""
     devices: int | None = free(None)

@@ -90,9 +90,14 @@ def evolve_segments(
     ends_at = time.monotonic() + 60 * (planned.config.minutes or math.inf)
     saves = _Saves(planned.config.checkpoint_every, done=done)
     count, over = 1, False
+    spent = planned.spent(jax.device_get(state))
     while done < total and not stop and not over:
-        # Evolve for about a second, but not beyond the next checkpoint.
+        # Evolve for about a second, but not beyond the next checkpoint or the budget.
         count = min(count, saves.end_of_segment(total) - done)
+        if planned.budget is not None:
+            count = min(count, planned.affordable(jax.device_get(state)))
+            if not count:
+                break
         started = time.perf_counter()
         state, log = job.segment(state, job.params, np.int32(count))
         log = jax.device_get(log)
@@ -106,11 +111,10 @@ def evolve_segments(
         over = time.monotonic() >= ends_at
 
         # Show the figures of the last generation.
-        rate = planned.evaluations(done - 1)
-        rate -= planned.evaluations(done - count - 1) if done > count else 0
+        before, spent = spent, _evaluations(planned, log, count - 1)
         info = progress_info(
             jax.tree.map(itemgetter(count - 1), log.statistics),
-            rate=rate / elapsed,
+            rate=(spent - before) / elapsed,
             cells=len(planned.subject.scorer.class_names),
         )
         bar.update(done - 1, info, last=done == total or bool(stop) or over)
@@ -170,7 +174,8 @@ def _record_segment(
     rows = metric_rows(
         log,
         count=count,
-        evaluations=planned.evaluations,
+        evaluations=[_evaluations(planned, log, i) for i in range(count)],
+        emitters=[share.name for share in planned.map_elites.emitters],
         seconds=list(seconds),
         every=planned.config.log_every,
     )
@@ -180,6 +185,13 @@ def _record_segment(
         history.genomes = extend(history.genomes, winners_of(log, count=count))
     if planned.keep_genomes == "ancestors":
         history.genomes = prune(history.genomes, np.asarray(log.id)[count - 1])
+
+
+def _evaluations(planned: EvolvePlan, log: GenerationLog, row: int) -> int:
+    """Evaluations counted up to the end of a generation in the log."""
+    if log.emitters is not None:
+        return int(log.emitters.evaluations[row])
+    return planned.evaluations(int(log.generation[row]))
 
 
 def _save(job: Job, state: EvolutionState, history: History, *, done: int) -> None:

@@ -42,7 +42,8 @@ def newest_state(run: StoredRun, *, console: Console) -> Newest:
       UserError: The run has neither, or they are damaged.
     """
     encoding = run.encoding()
-    blank = jax.device_get(init(encoding, run.classes, seed=0))
+    learns = bool(run.record.get("feedback"))
+    blank = jax.device_get(init(encoding, run.classes, seed=0, feedback=learns))
     restored = None
     if (run.path / "checkpoints").is_dir():
         with open_checkpoints(run.path / "checkpoints") as checkpoints:

@@ -12,12 +12,16 @@ from qd_fool.commands.evolve.config import CPU_MINUTES, EvolveConfig, record_of_
 from qd_fool.commands.evolve.parts import emitter_shares, encoding_settings
 from qd_fool.commands.evolve.presets import MANY_CLASSES, with_preset
 from qd_fool.encodings import make_encoding
-from qd_fool.map_elites.config import (
-    MapElitesConfig,
+from qd_fool.map_elites.config import MapElitesConfig
+from qd_fool.map_elites.evaluations import (
     counted_evaluations,
+    evaluations_so_far,
+    generation_cost,
     generations_for,
+    next_cost,
 )
 from qd_fool.map_elites.extent import check_extent
+from qd_fool.map_elites.state import EvolutionState
 from qd_fool.models.network import Network
 from qd_fool.models.zoo import entry_of
 from qd_fool.runs.genomes import KeepGenomes, what_to_keep
@@ -48,9 +52,38 @@ class EvolvePlan:
             raise ValueError("a plan has its generations filled in")
         return self.config.generations
 
+    @property
+    def budget(self) -> int | None:
+        """Evaluations that end the run before its generations do; None if generations cost the same.
+
+        Adaptive shares of emitters with different costs make generations differ.
+        """
+        varies = generation_cost(self.map_elites, self.subject.encoding).varies
+        return self.record["evaluations"] if varies else None
+
     def evaluations(self, generation: int) -> int:
-        """Evaluations counted up to the end of a generation."""
+        """Evaluations counted up to the end of a generation, where generations cost the same."""
         return counted_evaluations(self.map_elites, generation, encoding=self.subject.encoding)
+
+    def spent(self, state: EvolutionState) -> int:
+        """Evaluations counted so far."""
+        return evaluations_so_far(state, self.map_elites, encoding=self.subject.encoding)
+
+    def affordable(self, state: EvolutionState) -> int:
+        """Number of generations that surely fit into the budget; 0 if the next one exceeds it.
+
+        Args:
+          state: State on the host.
+
+        Raises:
+          ValueError: The run has no budget.
+        """
+        if self.budget is None:
+            raise ValueError("generations that cost the same are counted, not evaluations")
+        config, encoding = self.map_elites, self.subject.encoding
+        rest = self.budget - self.spent(state)
+        sure = rest // generation_cost(config, encoding).most
+        return sure or int(next_cost(state, config, encoding=encoding) <= rest)
 
 
 def plan(config: EvolveConfig) -> EvolvePlan:
@@ -118,6 +151,7 @@ def map_elites_config(config: EvolveConfig) -> MapElitesConfig:
         crops=config.crops,
         chunk=config.chunk,
         emitters=emitter_shares(config),
+        shares=config.shares or "fixed",
     )
 
 
@@ -147,7 +181,7 @@ def fill_in(config: EvolveConfig, scorer: Network, *, side: int, on_cpu: bool) -
         crops = 10 if imagenet and not on_cpu and side > scorer.input_size else 1
     chunk = config.chunk or (scorer.chunk if on_cpu else scorer.accelerator_chunk)
     shares = [share.share for share in emitter_shares(config)]
-    if config.chunk is None and len(shares) > 1:
+    if config.chunk is None and len(shares) > 1 and config.shares != "adaptive":
         # Emitters fill whole chunks. The smallest share gets about two of them.
         chunk = min(chunk, max(1, int(batch_size * min(shares) / sum(shares) / 2)))
     return {

@@ -1,24 +1,24 @@
 """The facts that close an evolution in `run.json`."""
 
-from collections.abc import Callable
 from typing import Any
 
 from qd_fool.map_elites.state import EvolutionState
 
 
 def facts_of(
-    state: EvolutionState, *, generations: int, evaluations: Callable[[int], int]
+    state: EvolutionState, *, generations: int, evaluations: int, ended: bool = False
 ) -> dict[str, Any]:
     """The status of an evolution and its progress, for `run.json`.
 
     Args:
       state: State on the host.
       generations: Number of generations after generation 0 that the evolution needs.
-      evaluations: Evaluations counted up to the end of a generation.
+      evaluations: Evaluations counted so far.
+      ended: Whether the evolution is over with fewer generations, as its evaluations are spent.
     """
     done = int(state.generation)
     return {
-        "status": "finished" if done > generations else "interrupted",
+        "status": "finished" if ended or done > generations else "interrupted",
         "generations_done": done - 1,
-        "evaluations": evaluations(done - 1) if done else 0,
+        "evaluations": evaluations,
     }

@@ -103,6 +103,7 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
             generations=planned.generations,
             init_from_digest=start.donor,
             imports=imports_record(config.imports) or (stored or {}).get("imports", []),
+            feedback=planned.map_elites.feedback,
         )
         write_json(run_dir / "run.json", record)
 
@@ -124,7 +125,12 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
 
         # Finish.
         facts = {
-            **facts_of(state, generations=planned.generations, evaluations=planned.evaluations),
+            **facts_of(
+                state,
+                generations=planned.generations,
+                evaluations=planned.spent(state),
+                ended=planned.budget is not None and not planned.affordable(state),
+            ),
             "seconds": round(start.history.seconds, 3),
             "compile_seconds": round(compile_seconds, 3),
         }

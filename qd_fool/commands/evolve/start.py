@@ -119,7 +119,14 @@ def resumed_start(
 def _blank_state(planned: EvolvePlan) -> EvolutionState:
     """The state before generation 0, with an empty archive; on the host."""
     cells = len(planned.subject.scorer.class_names)
-    return jax.device_get(init(planned.subject.encoding, cells, seed=planned.config.seed))
+    return jax.device_get(
+        init(
+            planned.subject.encoding,
+            cells,
+            seed=planned.config.seed,
+            feedback=planned.map_elites.feedback,
+        )
+    )
 
 
 def _donated_state(planned: EvolvePlan, source: Path) -> tuple[EvolutionState, str]:

@@ -34,6 +34,7 @@ from qd_fool.encodings.cppn.mutation import (
     words_needed,
     zoom_graphs,
 )
+from qd_fool.encodings.cppn.operators import cppn_operators
 from qd_fool.encodings.cppn.settings import INPUTS, MOST, CppnSettings, activation_names
 from qd_fool.encodings.randomness import happens, pick, random_words
 from qd_fool.errors import UserError
@@ -224,10 +225,13 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
 
     # The step size of a weight: smaller, if the values of its source are larger. Raw column numbers
     # are far larger than the bias.
+    def reach() -> Float[np.ndarray, " nodes"]:
+        largest = np.ones(settings.max_nodes, np.float32)
+        largest[:INPUTS] = np.maximum(np.abs(native_grid()).max(axis=1), 1.0)
+        return largest
+
     def steps(graphs: Graphs) -> Float[Array, "n edges"]:
-        reach = np.ones(settings.max_nodes, np.float32)
-        reach[:INPUTS] = np.abs(native_grid()).max(axis=1)
-        size = 1.0 / jnp.asarray(np.maximum(reach, 1.0))[graphs.source]
+        size = 1.0 / jnp.asarray(reach())[graphs.source]
         return jnp.where(graphs.target < settings.max_nodes, size, 0.0)
 
     # Jitted for calls from Python; inside a compiled run it makes no difference.
@@ -242,6 +246,9 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         variables=Variables(take, put, draw_with, -MAX_WEIGHT, MAX_WEIGHT, 0.03, steps),
         render_at=render_at,
         refusals=lambda graphs: graphs.refused,
+        operators=cppn_operators(
+            settings, outputs=outputs, activations=len(names), reach=reach()
+        ),
         meaning=("coords", "coords_scale", "activations", "color", "max_nodes", "max_edges"),
         describe=partial(describe_graph, settings=settings, color=color, image_shape=image_shape),
     )

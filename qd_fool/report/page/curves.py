@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from qd_fool.runs.families import is_switch
+from qd_fool.runs.metrics import GAIN, SHARE
 from qd_fool.scoring.confidence import log_odds_of
 
 __all__ = ["confidences_at"]
@@ -40,7 +41,9 @@ def curves_of(
       in log-odds (median, mean, min, max; and q10 to q90, if the log is whole); `over`, numbers of
       cells at or above each confidence; `cells`, their number; `bins`, edges in evaluations;
       `replacements`, per thousand evaluations in each bin; `switches`, the share of goal switches
-      among the insertions of each bin that have a parent (None where there are none).
+      among the insertions of each bin that have a parent (None where there are none); `emitters`,
+      for each emitter of a run with feedback its `share` of the offspring and its `gain` in
+      confidence per thousand evaluations, in each bin.
     """
     count = len(metrics["generation"])
     if not count or not cells:
@@ -65,6 +68,9 @@ def curves_of(
             lines |= {"max": held.max(axis=1), "mean": held.mean(axis=1)}
             over = {str(t): (held >= t).sum(axis=1) for t in THRESHOLDS}
         found["switches"] = _switches(events, metrics, edges)
+    emitters = _emitters(metrics, edges)
+    if len(emitters) > 1:
+        found["emitters"] = emitters
     total = np.interp(edges, metrics["evaluations"], metrics["replacements"])
     return {
         "evaluations": [int(e) for e in evaluations],
@@ -115,6 +121,31 @@ def _log_odds(confidence: Float[np.ndarray, " m"]) -> list[float]:
     """Return rounded log-odds; a 1 stands for the largest confidence below 1 in float32."""
     p = np.clip(np.asarray(confidence, np.float64), 1e-6, 1.0)
     return [round(float(v), 4) for v in log_odds_of(np.where(p == 1.0, 1.0 - 2.0**-24, p))]
+
+
+def _emitters(
+    metrics: Mapping[str, np.ndarray], edges: np.ndarray
+) -> dict[str, dict[str, list[float | None]]]:
+    """Return each emitter's share and gain in each bin, from the rows of `metrics.csv`."""
+    # With --log-every, a row stands for the generations that follow the row before.
+    spent = np.diff(metrics["evaluations"], prepend=0)
+    every = np.diff(metrics["generation"], prepend=-1)
+    bins = np.clip(np.searchsorted(edges, metrics["evaluations"]) - 1, 0, BINS - 1)
+
+    def summed(values: np.ndarray) -> np.ndarray:
+        return np.bincount(bins, values, minlength=BINS)
+
+    names = [name.removeprefix(SHARE) for name in metrics if name.startswith(SHARE)]
+    whole = summed(spent)
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for name in names:
+        made = summed(metrics[SHARE + name] * spent)
+        gain = summed(metrics[GAIN + name] * every)
+        found[name] = {
+            "share": [round(m / w, 4) if w else None for m, w in zip(made, whole, strict=True)],
+            "gain": [round(1000 * g / m, 3) if m else None for g, m in zip(gain, made, strict=True)],
+        }
+    return found
 
 
 def _switches(

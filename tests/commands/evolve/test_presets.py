@@ -14,7 +14,8 @@ from qd_fool.commands.evolve.presets import preset_fields, with_preset
 from qd_fool.encodings import ENCODINGS
 from qd_fool.encodings.direct_settings import DirectSettings
 from qd_fool.files import read_npz
-from qd_fool.map_elites.config import MapElitesConfig, offspring_of
+from qd_fool.map_elites.config import MapElitesConfig
+from qd_fool.map_elites.evaluations import offspring_of
 from qd_fool.models import load_scorer
 
 

@@ -64,14 +64,15 @@ def test_lineage_ends_in_the_archive(run_dir):
 
 
 @pytest.mark.parametrize(
-    ("done", "facts"),
+    ("done", "ended", "status"),
     [
-        (0, ("interrupted", -1, 0)),
-        (3, ("interrupted", 2, 30)),
-        (4, ("finished", 3, 40)),
+        (0, False, "interrupted"),
+        (3, False, "interrupted"),
+        (3, True, "finished"),  # its evaluations are spent
+        (4, False, "finished"),
     ],
 )
-def test_how_far_a_run_is(done, facts):
+def test_how_far_a_run_is(done, ended, status):
     state = type("State", (), {"generation": np.int32(done)})()
-    found = facts_of(state, generations=3, evaluations=lambda generation: 10 * (generation + 1))
-    assert tuple(found.values()) == facts
+    found = facts_of(state, generations=3, evaluations=10 * done, ended=ended)
+    assert tuple(found.values()) == (status, done - 1, 10 * done)

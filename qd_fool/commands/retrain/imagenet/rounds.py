@@ -48,7 +48,7 @@ from qd_fool.commands.retrain.imagenet.training import (
 from qd_fool.data.photograph_sets import PhotographSet, load_photograph_set
 from qd_fool.errors import UserError
 from qd_fool.files import read_json, write_json
-from qd_fool.map_elites.config import generations_for
+from qd_fool.map_elites.evaluations import generations_for
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.models.network import default_chunk
 from qd_fool.models.retrained import NEW_CLASS

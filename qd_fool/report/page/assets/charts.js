@@ -28,6 +28,7 @@ function drawCharts() {
       thresholdChart(curves),
       replacementChart(curves),
       ...switchChart(curves),
+      ...emitterCharts(),
     ),
   );
 }
@@ -252,4 +253,62 @@ function switchChart(curves) {
   });
   curves.forEach((c, r) => c.switches && steps(frame, c.bins, c.switches, { stroke: COLOURS[r] }));
   return [frame.figure];
+}
+
+/** Two charts per run whose emitters share each batch: their shares, and what they gained. */
+function emitterCharts() {
+  return RUNS.flatMap((run) => {
+    const emitters = run.curves.emitters;
+    if (!emitters) return [];
+    const names = Object.keys(emitters);
+    const suffix = PAIR ? ` (${run.name})` : "";
+    const gains = names.flatMap((name) => emitters[name].gain).filter((v) => v !== null);
+    const top = Math.max(...gains, 1);
+    return [
+      emitterChart(run, "share", {
+        title: `Shares of the emitters${suffix}`,
+        about: "Part of the offspring that each emitter made.",
+        top: 1,
+        ticks: [0, 0.25, 0.5, 0.75, 1].map((v) => [v, `${v * 100}%`]),
+        words: (v) => `${(v * 100).toFixed(0)}%`,
+      }),
+      emitterChart(run, "gain", {
+        title: `Gains of the emitters${suffix}`,
+        about: "Confidence that each emitter's offspring added, summed over cells, per thousand evaluations.",
+        top,
+        ticks: niceTicks(top).map((v) => [v, compact(v)]),
+        words: (v) => v.toLocaleString("en", { maximumSignificantDigits: 3 }),
+      }),
+    ];
+  });
+}
+
+function emitterChart(run, kind, { title, about, top, ticks, words }) {
+  const { bins, emitters } = run.curves;
+  const names = Object.keys(emitters);
+  const hue = (k) => `hsl(${Math.round((360 * k) / names.length)} 60% 42%)`;
+  const say = (at) => {
+    const k = Math.min(pointAt(bins, at), bins.length - 2);
+    const parts = names
+      .filter((name) => emitters[name][kind][k] !== null)
+      .flatMap((name, i) => [i ? ", " : "", `${name} `, h("b", {}, words(emitters[name][kind][k]))]);
+    return [h("span", {}, `${compact(bins[k])} to ${compact(bins[k + 1])} evaluations: `, ...parts)];
+  };
+  const frame = chart({
+    title,
+    about,
+    xMax: Math.max(bins.at(-1), 1),
+    yMin: 0,
+    yMax: top,
+    yTicks: ticks,
+    say,
+  });
+  const ends = names.map((name, k) => {
+    const values = emitters[name][kind];
+    steps(frame, bins, values, { stroke: hue(k) });
+    const last = values.filter((v) => v !== null).at(-1) ?? 0;
+    return [frame.y(Math.min(last, top)), name, hue(k)];
+  });
+  endLabels(frame, ends);
+  return frame.figure;
 }
