@@ -55,7 +55,8 @@ def run(scorer, encoding, config, *, devices=1, cut=(7,), length=8, seed=0, log_
     mesh, segment = compiled(
         scorer, encoding, config, devices=devices, length=length, log_offspring=log_offspring
     )
-    state = replicate(me.init(encoding, len(scorer.class_names), seed=seed), mesh)
+    cells = len(scorer.class_names)
+    state = replicate(me.init(encoding, cells, seed=seed, feedback=config.feedback), mesh)
     params = replicate(scorer.params, mesh)
     logs = []
     for count in cut:

@@ -9,9 +9,9 @@ from jaxtyping import Array, Int, Key
 from qd_fool.archive import ClassArchive
 from qd_fool.emitters.parent_rules import Parents
 
-WHOLE, LEAST = 2**14, 2**9
-"""Weights of a cell under "promising": sqrt(p (1 - p)) in units of 1 / WHOLE, plus LEAST. Integers
-sum up to the same total in any order."""
+WHOLE, LEAST = 2**15, 2**9
+"""Weights of a cell under "promising": p (1 - p) in units of 1 / WHOLE, plus LEAST. Integers sum up
+to the same total in any order."""
 
 
 def choose_parents(
@@ -57,13 +57,13 @@ def choose_parents(
 
 
 def _promising(keys: Key[Array, " n"], archive: ClassArchive) -> Int[Array, " n"]:
-    """Draw cells in proportion to sqrt(p (1 - p)) of their confidence p, and a little more.
+    """Draw cells in proportion to p (1 - p) of their confidence p, and a little more.
 
-    A change of the log-odds by one moves a confidence by p (1 - p): a sure cell has nothing left to
-    gain, and a hopeless one is far away. The square root leaves such cells some offspring.
+    A small change of the log-odds moves a confidence p by p (1 - p) times as much: a sure cell has
+    nothing left to gain, and a hopeless one is far away. LEAST leaves such cells some offspring.
     """
     p = jax.nn.sigmoid(archive.fitness)
-    worth = LEAST + jnp.round(jnp.sqrt(p * (1 - p)) * WHOLE).astype(jnp.int32)
+    worth = LEAST + jnp.round(p * (1 - p) * WHOLE).astype(jnp.int32)
     ends = jnp.cumsum(jnp.where(archive.occupied, worth, 0), dtype=jnp.int32)
     total = jnp.maximum(ends[-1], 1)
     drawn = jax.vmap(lambda key: jax.random.randint(key, (), 0, total, jnp.int32))(keys)

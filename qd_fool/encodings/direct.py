@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, UInt8
 
-from qd_fool.encodings.base import Encoding, Variables
+from qd_fool.encodings.base import Encoding, Operator, Variables
 from qd_fool.encodings.color import (
     bytes_to_pixels,
     floats_to_pixels,
@@ -16,7 +16,7 @@ from qd_fool.encodings.color import (
     resolve_color,
 )
 from qd_fool.encodings.direct_settings import DirectSettings
-from qd_fool.encodings.randomness import random_words
+from qd_fool.encodings.randomness import happens, pick, random_words, unit
 from qd_fool.encodings.variation import mutate, mutation_threshold, sbx
 
 
@@ -30,6 +30,13 @@ def _from_unit(genes: Float[Array, "n genes"], dtype: jnp.dtype) -> Array:
     if dtype == jnp.uint8:
         return jnp.round(genes * 255.0).astype(jnp.uint8)
     return genes
+
+
+STEP = 6.0
+"""Default mean size of a fine step, in gray levels."""
+
+TUNED = 0.1
+"""Probability per gene that a fine step changes it."""
 
 
 def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encoding:
@@ -79,6 +86,28 @@ def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encod
         genes = mutate(_to_unit(parents), bits, threshold, eta=s.eta)
         return _from_unit(genes, dtype)
 
+    # Small changes: steps of Laplace's distribution in gray levels, and a rectangle of another elite.
+    def fine(keys: Array, parents: Array, mates: Array, steps: Array) -> Array:
+        del mates
+        words = random_words(keys, 2 * count)
+        sizes, coins = words[:, :count], words[:, count:]
+        size = -jnp.log(unit(sizes) + jnp.float32(2**-25)) * steps[:, None]
+        step = jnp.where((sizes & 1) == 1, size, -size)
+        return put(parents, take(parents) + jnp.where(happens(coins, TUNED), step, 0.0))
+
+    def recombine(keys: Array, parents: Array, mates: Array, steps: Array) -> Array:
+        words = random_words(jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys), 4)
+
+        def span(first: Array, second: Array, length: int) -> Array:
+            # Whether each row, or column, lies between two random ones.
+            ends = jnp.stack([pick(w, jnp.full(len(w), length)) for w in (first, second)])
+            place = jnp.arange(length)[None]
+            return (place >= ends.min(axis=0)[:, None]) & (place <= ends.max(axis=0)[:, None])
+
+        rows, columns = span(*words.T[:2], height), span(*words.T[2:], width)
+        inside = jnp.repeat((rows[:, :, None] & columns[:, None]).reshape(len(keys), -1), planes, 1)
+        return jnp.where(inside, mates, fine(keys, parents, mates, steps))
+
     def split(genomes: Array) -> list[Array]:
         pictures = genomes.reshape(-1, height, width, planes)
         return [pictures[..., i] for i in range(planes)]
@@ -118,5 +147,6 @@ def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encod
         variables=Variables(
             take, put, draw, 0.0, 255.0, 2.0, lambda g: jnp.ones(g.shape, jnp.float32)
         ),
+        operators={"fine": Operator(fine, STEP), "recombine": Operator(recombine, STEP)},
         meaning=("genes", "color"),
     )

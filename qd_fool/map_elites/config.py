@@ -31,8 +31,8 @@ class MapElitesConfig:
         differ in their last bits between sizes.
       emitters: Emitters that make the offspring, and how they share a batch, in whole chunks.
       shares: "fixed": each batch is divided as `emitters` says. "adaptive": it is divided by the
-        confidence that each emitter's offspring added lately per counted evaluation; the shares
-        that `emitters` states have no effect.
+        confidence that each emitter's offspring added lately per counted evaluation, and the
+        shares in `emitters` are weights.
     """
 
     batch_size: int = 200

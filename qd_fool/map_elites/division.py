@@ -30,7 +30,7 @@ def batch_division(
         return jnp.asarray(emitter_table(config)), feedback and feedback.credit
     if feedback is None:
         raise ValueError("adaptive shares need feedback: make the state by init(feedback=True)")
-    shares = shares_of(feedback, len(config.emitters))
+    shares = shares_of(feedback, [share.share for share in config.emitters])
     return divide(shares, feedback.credit, chunks=-(-config.batch_size // config.chunk))
 
 

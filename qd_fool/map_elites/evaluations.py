@@ -6,6 +6,8 @@ the number.
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from qd_fool.encodings import Encoding
@@ -67,6 +69,7 @@ def next_cost(state: EvolutionState, config: MapElitesConfig, *, encoding: Encod
     """
     if int(state.generation) == 0:
         return config.batch_size
+    state = jax.tree.map(jnp.asarray, state)  # it may be on the host
     made = np.asarray(made_by(batch_division(state, config=config)[0], config=config))
     costs = [emitter.evaluations for emitter in build_emitters(config, encoding)]
     return int(made @ costs)

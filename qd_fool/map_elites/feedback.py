@@ -31,7 +31,7 @@ ONE_CHUNK = 2**16
 HORIZON = 3000
 """Counted evaluations over which gain and cost are averaged, about."""
 
-SHARPNESS = 3.0
+SHARPNESS = 2.0
 """Power of the gain per evaluation that an adaptive share is proportional to."""
 
 LEAST_SHARE = 0.02
@@ -61,10 +61,10 @@ class Feedback:
     """
 
     evaluations: Int[Array, ""]
-    made: Int[Array, " emitters"]
-    gain: Int[Array, " emitters"]
-    cost: Int[Array, " emitters"]
-    credit: Int[Array, " emitters"]
+    made: Int[Array, " capacity"]
+    gain: Int[Array, " capacity"]
+    cost: Int[Array, " capacity"]
+    credit: Int[Array, " capacity"]
     scale: Float[Array, " cells"]
 
 
@@ -82,29 +82,33 @@ def no_feedback(cells: int) -> Feedback:
     return Feedback(jnp.int32(0), zeros(), zeros(), zeros(), zeros(), jnp.ones(cells, jnp.float32))
 
 
-def shares_of(feedback: Feedback, emitters: int) -> Float[Array, " emitters"]:
+def shares_of(feedback: Feedback, stated: Sequence[float]) -> Float[Array, " emitters"]:
     """Return the part of a batch that each emitter deserves, by its recent gain per evaluation.
 
-    Each emitter gets LEAST_SHARE. The rest is divided in proportion to a power of the gains. An
-    emitter without offspring so far counts as the best one.
+    Each emitter gets LEAST_SHARE. The rest is divided in proportion to the stated share times a
+    power of the gain. An emitter without offspring so far counts as the best one.
+
+    A high stated share protects an emitter whose gains come late. Fine steps pay at once, but an
+    elite at its local optimum is hard to beat, so that variation finds less from then on.
 
     Args:
       feedback: Feedback of the run.
-      emitters: Number of emitters.
+      stated: `(emitters,)` stated shares, of any sum.
     """
+    emitters = len(stated)
     gain = feedback.gain[:emitters].astype(jnp.float32)
     cost = feedback.cost[:emitters].astype(jnp.float32)
     rate = jnp.where(cost > 0, gain / jnp.maximum(cost, 1.0), jnp.inf)
     best = jnp.max(jnp.where(cost > 0, rate, 0.0))
     # Relative to the best one, so that the power cannot overflow. Without any gain all are equal.
     relative = jnp.where(best > 0, jnp.minimum(rate, best) / jnp.maximum(best, 1e-30), 1.0)
-    weight = relative**SHARPNESS
+    weight = jnp.asarray(stated, jnp.float32) * relative**SHARPNESS
     return LEAST_SHARE + (1.0 - emitters * LEAST_SHARE) * weight / jnp.sum(weight)
 
 
 def divide(
-    shares: Float[Array, " emitters"], credit: Int[Array, " emitters"], *, chunks: int
-) -> tuple[Int[Array, " chunks"], Int[Array, " emitters"]]:
+    shares: Float[Array, " emitters"], credit: Int[Array, " capacity"], *, chunks: int
+) -> tuple[Int[Array, " chunks"], Int[Array, " capacity"]]:
     """Give each chunk of a batch to the emitter that is owed most; of equals, to the first.
 
     What is owed is carried from batch to batch. So shares hold on average, even where a batch has
@@ -149,7 +153,7 @@ def gains_of(
     """
     added = jax.nn.sigmoid(after.fitness) - jax.nn.sigmoid(before.fitness)
     units = jnp.where(inserted, jnp.round(added * ONE_GAIN), 0.0).astype(jnp.int32)
-    owner = emitter_of_winner[:, None] == jnp.arange(emitters)
+    owner = emitter_of_winner[:, None] == jnp.arange(emitters)[None]
     return jnp.sum(jnp.where(owner, units[:, None], 0), axis=0, dtype=jnp.int32)
 
 
@@ -159,7 +163,7 @@ def account(
     gains: Int[Array, " emitters"],
     made: Int[Array, " emitters"],
     costs: Sequence[int],
-    credit: Int[Array, " MOST_EMITTERS"],
+    credit: Int[Array, " capacity"],
     batch_size: int,
 ) -> Feedback:
     """Book one generation: add its gains and costs, and let older ones fade.

@@ -2,20 +2,23 @@
 
 import dataclasses
 import functools
+import math
 from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import CLASSES, assert_equal, linear_scorer, run, tiny
+from tiny import CLASSES, SIZE, assert_equal, linear_scorer, run, tiny
 
 import qd_fool
 from qd_fool import map_elites as me
 from qd_fool.archive import empty_archive
 from qd_fool.emitters.base import EMITTERS
 from qd_fool.emitters.gradient import GradientSettings
+from qd_fool.emitters.operator_settings import OperatorSettings
 from qd_fool.emitters.shares import Share, chunk_emitters
+from qd_fool.emitters.table import OPERATORS
 from qd_fool.emitters.variation import VariationSettings
 from qd_fool.errors import UserError
 
@@ -38,17 +41,28 @@ def test_chunks_are_shared_as_evenly_as_can_be(numbers):
             assert abs(int(count) - upto * Fraction(number) / whole) < 1
 
 
-def default_share(name):
-    return Share(name, 1.0, EMITTERS[name].settings())
+def default_shares(name, kind):
+    """The emitter alone; all of the encoding's operators in one run, which is compiled once."""
+    names = [name]
+    if name == "operators":
+        names = list(qd_fool.make_encoding(kind, (SIZE, SIZE, 1)).operators)
+    return tuple(Share(name, 1.0, EMITTERS[name].settings()) for name in names)
 
 
-@pytest.mark.parametrize("name", list(EMITTERS))
+NAMES = [*(name for name in EMITTERS if name not in OPERATORS), "operators"]
+
+
+def small(name, kind):
+    shares = default_shares(name, kind)
+    rule = "adaptive" if name == "operators" else "fixed"
+    return tiny(encoding=kind, batch_size=8, chunk=2, emitters=shares, shares=rule)
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", ["direct", "cppn"])
 def test_contract(name, kind):
     """Alone in its run: the archive only improves, and who made whom is known."""
-    scorer, encoding, config = tiny(
-        encoding=kind, batch_size=8, chunk=2, emitters=(default_share(name),)
-    )
+    scorer, encoding, config = small(name, kind)
     _, log = run(scorer, encoding, config, devices=2, cut=(4,), length=4)
     assert (np.diff(log.fitness, axis=0) >= 0).all()
     assert log.replacements[-1] > 0
@@ -76,7 +90,7 @@ def assert_a_loop_of_four_is_the_run(scorer, encoding, config):
     """The bits of a sharded run: states, logs and offspring."""
     expected, logs = run(scorer, encoding, config, devices=2, length=4, cut=(4,))
     ask, improve, score, tell = functions_of(scorer, encoding, config)
-    state = me.init(encoding, len(scorer.class_names), seed=0)
+    state = me.init(encoding, len(scorer.class_names), seed=0, feedback=config.feedback)
     for generation in range(4):
         offspring = ask(state)
         offspring = improve(state, offspring, scorer.params)
@@ -89,11 +103,11 @@ def assert_a_loop_of_four_is_the_run(scorer, encoding, config):
     return before, offspring, scores
 
 
-@pytest.mark.parametrize("name", list(EMITTERS))
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", ["direct", "cppn"])
 def test_ask_improve_score_and_tell_are_a_step(name, kind):
     """The sharded run is that of `test_contract`, with its program."""
-    setup = tiny(encoding=kind, batch_size=8, chunk=2, emitters=(default_share(name),))
+    setup = small(name, kind)
     before, offspring, _ = assert_a_loop_of_four_is_the_run(*setup)
     np.testing.assert_array_equal(offspring.id, int(before.generation) * 8 + np.arange(8))
 
@@ -200,6 +214,28 @@ def test_the_better_of_two_parents(parents, best):
     assert np.bincount(cells[:, 1])[:3] / 4000 == pytest.approx([1 / 3] * 3, abs=0.03)
 
 
+def test_promising_parents_have_most_to_gain():
+    """Cells are drawn by p (1 - p) and a little more; an empty cell never."""
+    odds = [0.0, 2.0, 9.0, -np.inf, -3.0]
+    archive = full_archive(odds, [0] * 5)
+    encoding = qd_fool.make_encoding("direct", (3, 1, 1))
+    settings = OperatorSettings(parents="promising")
+    emitter = EMITTERS["fine"].build(settings, encoding, None, 1)
+    keys = jax.random.split(jax.random.key(0), 8000)
+    cells = np.asarray(emitter.choose(keys, archive, jnp.arange(8000)))
+    p = [1 / (1 + math.exp(-x)) if x > -np.inf else None for x in odds]
+    worth = [0 if q is None else round(q * (1 - q) * 2**15) + 2**9 for q in p]
+    expected = np.array(worth) / sum(worth)
+    assert np.bincount(cells[:, 0], minlength=5) / 8000 == pytest.approx(expected, abs=0.02)
+    assert set(cells[:, 1]) == {0, 1, 2, 4}
+
+
+def test_an_encoding_without_the_operator():
+    encoding = qd_fool.make_encoding("direct", (3, 1, 1))
+    with pytest.raises(UserError, match="emitter edge: the direct encoding has no such operator"):
+        EMITTERS["edge"].build(OperatorSettings(), encoding, None, 1)
+
+
 def test_gradients_go_round_the_cells_below_the_ceiling():
     archive = full_archive([3.0, 40.0, 1.0, -np.inf, -2.0], [0] * 5)
     encoding = qd_fool.make_encoding("direct", (3, 1, 1))
@@ -216,6 +252,8 @@ def test_gradients_go_round_the_cells_below_the_ceiling():
         (lambda: Share("gradient", 1.0, VariationSettings()), "expected GradientSettings"),
         (lambda: Share("nosuch", 1.0, None), "unknown emitter"),
         (lambda: VariationSettings("old"), "parents is 'old': expected one of uniform"),
+        (lambda: OperatorSettings(step=0.0), "emitter_step is 0.0"),
+        (lambda: OperatorSettings(parents="old"), "parents is 'old': expected one of uniform"),
         (lambda: GradientSettings(steps=0), "gradient_steps is 0"),
         (lambda: GradientSettings(rate=0.0), "gradient_rate is 0.0"),
         (lambda: GradientSettings(ceiling=1.0), "gradient_ceiling is 1.0"),

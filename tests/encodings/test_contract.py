@@ -204,6 +204,32 @@ def test_another_size_shows_the_same(encoding, image_shape):
     assert encoding.render_at(genomes, (40, 30)).shape == (6, 40, 30, image_shape[2])
 
 
+def test_an_operator_makes_small_changes_of_the_given_size(encoding):
+    """Shapes and types stay; equal keys give equal offspring; a fine step grows with its size."""
+    parents, mates = encoding.init(keys(6)), encoding.init(keys(6, 7))
+
+    def apply(steps):
+        changed = {n: op.vary(keys(6, 1), parents, mates, steps) for n, op in operators.items()}
+        return changed, encoding.render(changed["fine"]) if changed else None
+
+    operators, compiled = encoding.operators, jax.jit(apply)
+    if not operators:
+        pytest.skip("it has no operators")
+    step = operators["fine"].step
+    small, small_pictures = compiled(jnp.full(6, step))
+    for changed in small.values():
+        shapes = jax.tree.map(lambda a: (a.shape, a.dtype), parents)
+        assert shapes == jax.tree.map(lambda a: (a.shape, a.dtype), changed)
+        assert not equal(parents, changed)
+    assert equal(small, compiled(jnp.full(6, step))[0])
+
+    # The mean change of a picture, in gray levels.
+    before = np.asarray(encoding.render(parents), float)
+    large_pictures = compiled(jnp.full(6, 20 * step))[1]
+    near, far = (np.abs(np.asarray(p) - before).mean() for p in (small_pictures, large_pictures))
+    assert 0 < near < far
+
+
 def test_refusals_are_counted_an_individual(encoding):
     if encoding.refusals is None:
         pytest.skip("nothing is ever refused")
