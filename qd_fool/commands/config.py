@@ -138,7 +138,7 @@ class CheckModel(Pictured):
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """Name of the network, or onnx:FILE."""
+    """Name of the network, or your own: onnx:FILE or python:FILE.py:FUNCTION."""
     images: Path
     """Folder of photographs."""
     weights: Path | None = None
@@ -169,7 +169,7 @@ class ModelsConfig(Importing):
 
 
 @dataclasses.dataclass(frozen=True)
-class RenderConfig(Importing):
+class RenderConfig(Pictured, Importing):
     """Draw a fooling image at any size: a poster of one elite, or of a graph file.
 
     Prints the confidence in the picture as it was evolved, and in the poster scaled down to that
@@ -193,6 +193,8 @@ class RenderConfig(Importing):
     """Network to score a graph file with. Default: the one that it was evolved against."""
     weights: Path | None = None
     """Weights file for that network instead of its own."""
+    mean: Path | None = None
+    """Mean for a network of your own: one number or three with commas between, in 0..255."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,7 +226,8 @@ class ScoreConfig(Pictured, Importing):
     images: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Picture files, 8-bit, gray or RGB as the model expects."""
     model: str = "lenet"
-    """Network; `qd-fool models` lists them."""
+    """Network: a name that `qd-fool models` lists, or your own: onnx:FILE, or
+    python:FILE.py:FUNCTION for any function of NumPy arrays."""
     weights: Path | None = None
     """Weights file for the model instead of its own."""
     mean: Path | None = None

@@ -9,6 +9,7 @@ from jaxtyping import PyTree, UInt8
 from PIL import Image
 from rich.console import Console
 
+from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.commands.common.out_file import file_stem, out_file
 from qd_fool.commands.common.subject import stored_subject
 from qd_fool.commands.config import RenderConfig
@@ -123,7 +124,7 @@ def _from_file(config: RenderConfig, console: Console) -> Loaded:
                 "--model and --class"
             )
         return encoding, genome, None, None, 1
-    scorer = load_scorer(name, weights=config.weights)
+    scorer = load_scorer(name, weights=config.weights, picture=picture_settings(config))
     if config.class_name is not None:
         class_index = find_class(config.class_name, scorer.class_names, wnids=scorer.wnids)
     if class_index is None or not 0 <= class_index < len(scorer.class_names):

@@ -114,12 +114,19 @@ def stored_networks(run: StoredRun) -> Networks:
         joint=_field(run, "joint", str, "least"),
         mean=file("mean"),
         precision=_field(run, "precision", str, "float32"),
-        picture=_stored_picture(run),
+        picture=stored_picture(run),
     )
 
 
-def _stored_picture(run: StoredRun) -> PictureSettings:
-    """The stored facts about the pictures of a user's network."""
+def stored_picture(run: StoredRun) -> PictureSettings:
+    """The stored facts about the pictures of a user's network.
+
+    Args:
+      run: Run against the network.
+
+    Raises:
+      UserError: `run.json` is damaged.
+    """
     usual = PictureSettings()
     found: dict[str, Any] = {}
     foreign = is_foreign(_field(run, "model", str))

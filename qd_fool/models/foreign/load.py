@@ -5,6 +5,7 @@ from pathlib import Path
 from qd_fool.errors import UserError
 from qd_fool.lazy import load
 from qd_fool.models.foreign.settings import READERS, PictureSettings, numbers
+from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.scorer import Scorer
 
 
@@ -14,11 +15,12 @@ def load_foreign(
     weights: str | Path | None = None,
     picture: PictureSettings | None = None,
     precision: str = "float32",
-) -> Scorer:
+) -> Scorer | HostScorer:
     """Read a network from a user's file.
 
     Args:
-      name: Name of the network, `KIND:PLACE`, such as "onnx:model.onnx".
+      name: Name of the network, `KIND:PLACE`, such as "onnx:model.onnx" or
+        "python:file.py:function".
       weights: Weights file; None if the file of the network holds the weights.
       picture: Facts about the pictures that the file does not state.
       precision: Type of parameters and arithmetic; must be "float32".

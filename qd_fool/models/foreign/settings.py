@@ -10,7 +10,13 @@ Layout = Literal["auto", "nchw", "nhwc"]
 Channels = Literal["auto", "rgb", "bgr", "gray"]
 Outputs = Literal["auto", "logits", "probabilities"]
 
-READERS = {"onnx": "qd_fool.models.foreign.onnx.load:from_onnx"}
+PYTHON = "python:"
+"""Beginning of the name of a network from a Python file, `python:FILE.py:FUNCTION`."""
+
+READERS = {
+    "onnx": "qd_fool.models.foreign.onnx.load:from_onnx",
+    "python": "qd_fool.models.foreign.python_file:from_python_file",
+}
 """Place of the function that reads a network, by the word before the colon in the name."""
 
 
@@ -46,6 +52,21 @@ def is_foreign(name: str) -> bool:
       name: Name of the network, as `--model` takes it.
     """
     return name.partition(":")[0] in READERS and ":" in name
+
+
+def file_of(name: str) -> Path:
+    """The Python file of a network `python:FILE.py:FUNCTION`.
+
+    Args:
+      name: Name of the network, as `--model` takes it.
+
+    Raises:
+      UserError: The name lacks the file or the function.
+    """
+    file, colon, function = name.removeprefix(PYTHON).rpartition(":")
+    if not colon or not file or not function:
+        raise UserError(f"--model is {name!r}: expected python:FILE.py:FUNCTION")
+    return Path(file)
 
 
 def numbers(text: str | None, flag: str) -> float | tuple[float, ...] | None:
