@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from qd_fool.map_elites.whole_run import evolve
     from qd_fool.models import load_scorer
     from qd_fool.models.foreign.callable import from_callable
+    from qd_fool.models.foreign.http.load import from_http
     from qd_fool.models.foreign.onnx.load import from_onnx
     from qd_fool.runs.frame import ancestor_frame, archive_frame
     from qd_fool.runs.load import (
@@ -34,6 +35,7 @@ else:
             "ascend": "qd_fool.ascent.ascend",
             "evolve": "qd_fool.map_elites.whole_run",
             "from_callable": "qd_fool.models.foreign.callable",
+            "from_http": "qd_fool.models.foreign.http.load",
             "from_onnx": "qd_fool.models.foreign.onnx.load",
             "load_archive": "qd_fool.runs.load",
             "load_scorer": "qd_fool.models.load",
@@ -53,6 +55,7 @@ __all__ = [
     "ascend",
     "evolve",
     "from_callable",
+    "from_http",
     "from_onnx",
     "load_archive",
     "load_scorer",

@@ -96,9 +96,9 @@ def _from_run(config: RenderConfig, console: Console) -> Loaded:
     run = open_run(config.source)
     if config.class_name is None:
         raise UserError(f"{config.source} is a run: expected --class, the elite to draw")
-    if config.model is not None or config.weights is not None:
+    if config.weights is not None or config.model not in (None, run.record["config"].get("model")):
         raise UserError("--model and --weights are for graph files: a run names its network")
-    subject = stored_subject(run)
+    subject = stored_subject(run, token_env=config.token_env)
     with sole_user(config.source):  # opening checkpoints removes what crashed writers left
         archive = newest_state(run, console=console).state.archive
     cell = find_cell(subject.scorer, archive, config.class_name)

@@ -132,6 +132,9 @@ class HostSegment:
         logs: list[GenerationLog] = []
         for _ in range(int(generations)):
             try:
+                # At the end, the elites are scored once more.
+                cells = state.archive.fitness.shape[0]
+                self._scoring.check(len(self.counts), cells, chunk=self._config.chunk)
                 chunks, scores = self._scored(state, params)
             except UserError as error:
                 raise Unfinished(state, logs, error) from error

@@ -17,7 +17,7 @@ from qd_fool.lazy import LazyFunction
 from qd_fool.models import preprocessing, retrained
 from qd_fool.models.entry import ZooEntry
 from qd_fool.models.foreign.load import load_foreign
-from qd_fool.models.foreign.settings import PictureSettings, is_foreign
+from qd_fool.models.foreign.settings import OF_SERVICES, PictureSettings, is_foreign
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.labels import imagenet_labels
 from qd_fool.models.origin import locate
@@ -55,6 +55,8 @@ def load_scorer(
         value = getattr(picture, field.name, field.default)
         if value != field.default and field.name != "mean":
             flag = field.name.replace("_", "-")
+            if field.name in OF_SERVICES:
+                raise UserError(f"--{flag} {value} is for a network behind an address, not {name}")
             raise UserError(f"--{flag} {value}: the pictures of {name} are known, leave it out")
     entry = ZOO[name]
     path = locate(entry.origin, model=name) if weights is None else Path(weights)

@@ -176,6 +176,21 @@ class HostScoring:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
+    def check(self, chunks: int, pictures: int, *, chunk: int) -> None:
+        """Check that the networks accept the calls for chunks now, and for pictures at the end.
+
+        Args:
+          chunks: Number of chunks.
+          pictures: Number of pictures that will be scored at the end of the run.
+          chunk: Pictures per chunk.
+
+        Raises:
+          UserError: They do not, because of a budget.
+        """
+        for member in self._hosts:
+            if member.check is not None:
+                member.check((chunks + -(-pictures // chunk)) * self.crops)
+
     def _params(self, params: PyTree[Array], i: int) -> PyTree[Array]:
         return params[i] if isinstance(self.scorer, JointScorer) else params
 

@@ -1,14 +1,16 @@
-"""Flags about the pictures of a user's network. This module imports no JAX."""
+"""Flags about a user's network and its pictures. This module imports no JAX."""
 
 import dataclasses
 from pathlib import Path
 from typing import Any
 
+from qd_fool.commands.common.settings import UNRECORDED, free
 from qd_fool.models.foreign.settings import (
     Channels,
     Layout,
     Outputs,
     PictureSettings,
+    Post,
     is_foreign,
 )
 
@@ -39,6 +41,23 @@ class Pictured:
     probabilities if they add up to 1."""
     output: str | None = None
     """Name of the output to read, if an ONNX file has several."""
+    post: Post = free("npy")
+    """Form of a request to a network behind an address (https://...): npy (an array in NumPy's
+    format) or png (JSON with PNGs)."""
+    in_flight: int = free(4)
+    """Requests to a network behind an address at the same time."""
+    request_timeout: float = free(30.0)
+    """Seconds after which a request to a network behind an address has failed."""
+    retries: int = free(6)
+    """Repetitions of a failed request, with growing pauses. Then the run pauses, saved."""
+    rate_limit: float | None = free(None)
+    """Highest number of requests per second. Default: no limit."""
+    token_env: str | None = dataclasses.field(default=None, metadata=UNRECORDED)
+    """Name of the environment variable that holds the bearer token of a network behind an address.
+    Neither is recorded: --resume needs the flag again."""
+    requests: int | None = free(None)
+    """Budget in requests to a network behind an address, repetitions included. The run pauses,
+    saved, when it is spent; --resume begins a new budget. Default: no limit."""
 
 
 def picture_settings(config: Any) -> PictureSettings:

@@ -17,7 +17,7 @@ from qd_fool.commands.common.settings import UNRECORDED
 from qd_fool.emitters.table import EMITTERS
 from qd_fool.encodings.table import ENCODINGS
 from qd_fool.errors import UserError
-from qd_fool.models.foreign.settings import PYTHON, file_of, is_foreign
+from qd_fool.models.foreign.settings import PYTHON, file_of, is_address, is_foreign
 from qd_fool.models.zoo import ZOO
 from qd_fool.runs.directory import recorded_imports, with_imports
 from qd_fool.user_files import sha256_of
@@ -50,9 +50,23 @@ def named_files(words: Sequence[str]) -> list[Path]:
             files.append(Path(after))
         elif word.startswith("--import="):
             files.append(Path(word.removeprefix("--import=")))
-        elif (name := word.rpartition("=")[2] if word[:2] == "--" else word).startswith(PYTHON):
+        elif (name := _value(word)).startswith(PYTHON):
             files.append(file_of(name))
     return list(dict.fromkeys(files))
+
+
+def named_addresses(words: Sequence[str]) -> set[str]:
+    """The addresses of services among a command's words.
+
+    Args:
+      words: Words of the command line.
+    """
+    return {name for word in words if is_address(name := _value(word))}
+
+
+def _value(word: str) -> str:
+    """`VALUE` for `--flag=VALUE`, else the word."""
+    return word.partition("=")[2] if word.startswith("--") else word
 
 
 def import_packages() -> None:

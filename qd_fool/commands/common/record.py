@@ -12,7 +12,7 @@ from qd_fool.commands.common.networks import Networks
 from qd_fool.commands.common.subject import Subject
 from qd_fool.files import write_json
 from qd_fool.map_elites.state import EvolutionState
-from qd_fool.models.foreign.settings import PYTHON
+from qd_fool.models.foreign.settings import must_be_named
 from qd_fool.report.page.write import write_report
 from qd_fool.runs.archive_npz import write_archive
 from qd_fool.runs.directory import SCHEMA, read_run
@@ -100,12 +100,14 @@ def resume_command(command: str, run_dir: Path, networks: Networks | None = None
     Args:
       command: Name of the command.
       run_dir: Directory of the run.
-      networks: Networks of the run. Those that are code must be named again.
+      networks: Networks of the run. Code and services must be named again.
     """
     words = ["qd-fool", command, "--resume", "--run-dir", str(run_dir)]
     names = () if networks is None else (networks.model, *networks.also)
-    if any(name.startswith(PYTHON) for name in names):
+    if networks is not None and any(map(must_be_named, names)):
         words += [word for name in names for word in ("--model", name)]
+        if networks.picture.token_env is not None:
+            words += ["--token-env", networks.picture.token_env]
     return shlex.join(words)
 
 

@@ -26,9 +26,10 @@ class EvolveConfig(Pictured, Importing):
     """
 
     model: str = "lenet"
-    """Network to fool: a name that `qd-fool models` lists, or your own: onnx:FILE, or
-    python:FILE.py:FUNCTION for any function of NumPy arrays. Repeat the flag to fool several
-    networks with the same picture. A picture's confidence is then the lowest, or see --joint."""
+    """Network to fool: a name that `qd-fool models` lists, or your own: onnx:FILE;
+    python:FILE.py:FUNCTION for any function of NumPy arrays; or https://... for a service. Repeat
+    the flag to fool several networks with the same picture. A picture's confidence is then the
+    lowest, or see --joint."""
     encoding: str = "direct"
     """How genomes make pictures: direct (one gene per pixel) or cppn (evolved graphs of functions),
     or an encoding of --import."""

@@ -29,7 +29,7 @@ from qd_fool.commands.evolve.start import new_start, resumed_start
 from qd_fool.commands.evolve.words import most_confident, share_of_the_original
 from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.encodings.base import genome_bytes
-from qd_fool.errors import UserError
+from qd_fool.errors import BudgetSpentError, PauseError, UserError
 from qd_fool.files import write_json
 from qd_fool.map_elites.segments import Segment, compile_segment, make_segment
 from qd_fool.map_elites.state import EvolutionState
@@ -128,12 +128,13 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
             "seconds": round(start.history.seconds, 3),
             "compile_seconds": round(compile_seconds, 3),
         }
-        if start.history.failure is not None:
-            _stop_after(start.history.failure, job, facts)
+        failure = start.history.failure
+        if failure is not None and (not facts["evaluations"] or not _is_asked(failure)):
+            _stop_after(failure, job, facts)
         if facts["status"] == "interrupted" and not stop:
             facts["status"] = "paused"
         difference = _write_results(job, state, start.history, facts, console)
-        _print_outcome(job, state, facts, console)
+        _print_outcome(job, state, facts, console, failure)
         return EvolveResult(run_dir, state, facts["status"] == "interrupted", difference)
 
 
@@ -167,6 +168,11 @@ def _make_segment(planned: EvolvePlan, mesh: Mesh) -> tuple[Segment, int]:
     return segment, length
 
 
+def _is_asked(failure: UserError) -> bool:
+    """Whether a run ends early because the user has asked for it: its budget is spent."""
+    return isinstance(failure, BudgetSpentError)
+
+
 def _stop_after(failure: UserError, job: Job, facts: dict[str, Any]) -> None:
     """End a run whose network on the host failed. Everything until the failure is saved.
 
@@ -175,7 +181,8 @@ def _stop_after(failure: UserError, job: Job, facts: dict[str, Any]) -> None:
     Raises:
       UserError: Always: the failure, and how to continue.
     """
-    update_record(job.run_dir, facts | {"status": "failed"})
+    status = "paused" if isinstance(failure, PauseError) else "failed"
+    update_record(job.run_dir, facts | {"status": status})
     command = resume_command("evolve", job.run_dir, job.planned.subject.networks)
     done = facts["generations_done"]
     saved = f"the run is saved after generation {done}" if done >= 0 else "no generation was done"
@@ -203,7 +210,11 @@ def _write_results(
 
 
 def _print_outcome(
-    job: Job, state: EvolutionState, facts: dict[str, Any], console: Console
+    job: Job,
+    state: EvolutionState,
+    facts: dict[str, Any],
+    console: Console,
+    failure: UserError | None,
 ) -> None:
     """Print the most confident classes, the report's place, and how to continue."""
     subject, config = job.planned.subject, job.planned.config
@@ -213,7 +224,11 @@ def _print_outcome(
     console.print(f"look at {job.run_dir / 'report.html'}")
     if facts["status"] != "finished":
         paused = facts["status"] == "paused"
-        why = f"{config.minutes:g} minutes are over" if paused else "interrupted, and saved"
+        why = f"{config.minutes:g} minutes are over" if config.minutes else "paused, and saved"
+        if failure is not None:
+            why = str(failure)
+        elif not paused:
+            why = "interrupted, and saved"
         console.print(
             f"{why}; continue with: {resume_command('evolve', job.run_dir, subject.networks)}"
         )

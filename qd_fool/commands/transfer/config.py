@@ -22,8 +22,8 @@ class TransferConfig(Pictured, Importing):
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Run directories, or folders of pictures named NNNN_label.png by class or by WNID."""
     to: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """Network to show the pictures to: a name that `qd-fool models` lists, or your own: onnx:FILE
-    or python:FILE.py:FUNCTION. Repeat the flag for each network."""
+    """Network to show the pictures to: a name that `qd-fool models` lists, or your own: onnx:FILE,
+    python:FILE.py:FUNCTION or https://... Repeat the flag for each network."""
     weights: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     """Weights file for each --to, in the same order; `own` for a network's own weights."""
     mean: Path | None = None

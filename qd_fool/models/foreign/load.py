@@ -4,7 +4,13 @@ from pathlib import Path
 
 from qd_fool.errors import UserError
 from qd_fool.lazy import load
-from qd_fool.models.foreign.settings import READERS, PictureSettings, numbers
+from qd_fool.models.foreign.settings import (
+    OF_SERVICES,
+    READERS,
+    PictureSettings,
+    ServiceSettings,
+    numbers,
+)
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.scorer import Scorer
 
@@ -36,6 +42,14 @@ def load_foreign(
     if precision != "float32":
         raise UserError(f"--precision is {precision!r}: {name} is read as float32 only")
     settings = picture or PictureSettings()
+    service = {field: getattr(settings, field) for field in OF_SERVICES}
+    if kind not in ("http", "https"):
+        usual = ServiceSettings()
+        for field, value in service.items():
+            if value != getattr(usual, field):
+                flag = field.replace("_", "-")
+                raise UserError(f"--{flag} {value} is for a network behind an address, not {name}")
+        service = {}
     return load(READERS[kind])(
         place,
         labels=settings.labels,
@@ -47,4 +61,5 @@ def load_foreign(
         outputs=settings.outputs,
         output=settings.output,
         name=name,
+        **service,
     )
