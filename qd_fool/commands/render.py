@@ -9,6 +9,7 @@ from jaxtyping import PyTree, UInt8
 from PIL import Image
 from rich.console import Console
 
+from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.commands.common.out_file import file_stem, out_file
 from qd_fool.commands.common.subject import stored_subject
 from qd_fool.commands.config import RenderConfig
@@ -95,9 +96,9 @@ def _from_run(config: RenderConfig, console: Console) -> Loaded:
     run = open_run(config.source)
     if config.class_name is None:
         raise UserError(f"{config.source} is a run: expected --class, the elite to draw")
-    if config.model is not None or config.weights is not None:
+    if config.weights is not None or config.model not in (None, run.record["config"].get("model")):
         raise UserError("--model and --weights are for graph files: a run names its network")
-    subject = stored_subject(run)
+    subject = stored_subject(run, token_env=config.token_env)
     with sole_user(config.source):  # opening checkpoints removes what crashed writers left
         archive = newest_state(run, console=console).state.archive
     cell = find_cell(subject.scorer, archive, config.class_name)
@@ -123,7 +124,7 @@ def _from_file(config: RenderConfig, console: Console) -> Loaded:
                 "--model and --class"
             )
         return encoding, genome, None, None, 1
-    scorer = load_scorer(name, weights=config.weights)
+    scorer = load_scorer(name, weights=config.weights, picture=picture_settings(config))
     if config.class_name is not None:
         class_index = find_class(config.class_name, scorer.class_names, wnids=scorer.wnids)
     if class_index is None or not 0 <= class_index < len(scorer.class_names):

@@ -8,10 +8,10 @@ from typing import Any
 from qd_fool.choices import Joint, Precision
 from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.errors import UserError
-from qd_fool.models import Scorer, load_scorer
+from qd_fool.models import load_scorer
 from qd_fool.models.foreign.settings import PictureSettings, is_foreign
 from qd_fool.models.joint import join_scorers
-from qd_fool.models.network import Network
+from qd_fool.models.network import Network, SingleNetwork
 from qd_fool.models.zoo import entry_of
 
 OWN = "own"
@@ -61,7 +61,7 @@ class Networks:
         return join_scorers(scorers, rule=self.joint)
 
 
-def load_network(name: str, settings: Any) -> Scorer:
+def load_network(name: str, settings: Any) -> SingleNetwork:
     """The one network of a command, read as its flags say.
 
     Args:
@@ -88,7 +88,7 @@ def load_networks(
     precision: str = "float32",
     picture: PictureSettings | None = None,
     flags: tuple[str, str] = ("--model", "--weights"),
-) -> list[Scorer]:
+) -> list[SingleNetwork]:
     """The networks, in order.
 
     Args:

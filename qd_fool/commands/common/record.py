@@ -8,9 +8,11 @@ from typing import Any
 
 from jax.sharding import Mesh
 
+from qd_fool.commands.common.networks import Networks
 from qd_fool.commands.common.subject import Subject
 from qd_fool.files import write_json
 from qd_fool.map_elites.state import EvolutionState
+from qd_fool.models.foreign.settings import must_be_named
 from qd_fool.report.page.write import write_report
 from qd_fool.runs.archive_npz import write_archive
 from qd_fool.runs.directory import SCHEMA, read_run
@@ -92,9 +94,21 @@ def close_record(run_dir: Path, facts: dict[str, Any], *, difference: float) -> 
     write_report(run_dir)
 
 
-def resume_command(command: str, run_dir: Path) -> str:
-    """The command line that continues a run."""
-    return shlex.join(["qd-fool", command, "--resume", "--run-dir", str(run_dir)])
+def resume_command(command: str, run_dir: Path, networks: Networks | None = None) -> str:
+    """The command line that continues a run.
+
+    Args:
+      command: Name of the command.
+      run_dir: Directory of the run.
+      networks: Networks of the run. Code and services must be named again.
+    """
+    words = ["qd-fool", command, "--resume", "--run-dir", str(run_dir)]
+    names = () if networks is None else (networks.model, *networks.also)
+    if networks is not None and any(map(must_be_named, names)):
+        words += [word for name in names for word in ("--model", name)]
+        if networks.picture.token_env is not None:
+            words += ["--token-env", networks.picture.token_env]
+    return shlex.join(words)
 
 
 def devices_in_words(mesh: Mesh) -> str:

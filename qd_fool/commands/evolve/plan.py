@@ -22,7 +22,7 @@ from qd_fool.map_elites.evaluations import (
 )
 from qd_fool.map_elites.extent import check_extent
 from qd_fool.map_elites.state import EvolutionState
-from qd_fool.models.network import Network
+from qd_fool.models.network import Network, calls_in_flight, has_gradient
 from qd_fool.models.zoo import entry_of
 from qd_fool.runs.genomes import KeepGenomes, what_to_keep
 
@@ -72,6 +72,8 @@ class EvolvePlan:
     def affordable(self, state: EvolutionState) -> int:
         """Number of generations that surely fit into the budget; 0 if the next one exceeds it.
 
+        Generation 0 and the one after it run with any budget.
+
         Args:
           state: State on the host.
 
@@ -83,7 +85,8 @@ class EvolvePlan:
         config, encoding = self.map_elites, self.subject.encoding
         rest = self.budget - self.spent(state)
         sure = rest // generation_cost(config, encoding).most
-        return sure or int(next_cost(state, config, encoding=encoding) <= rest)
+        fits = int(state.generation) < 2 or next_cost(state, config, encoding=encoding) <= rest
+        return sure or int(fits)
 
 
 def plan(config: EvolveConfig) -> EvolvePlan:
@@ -97,10 +100,14 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     networks = Networks(
         **{name: getattr(config, name) for name in fields}, picture=picture_settings(config)
     )
-    entry = entry_of(config.model)
-    if entry is None:  # only the file knows how many classes there are
+    if None in [entry_of(name) for name in (config.model, *config.also)]:
+        # Only the network knows how many classes it has, and whether it has a gradient.
         scorer = networks.load()
-        config = with_preset(config, imagenet=len(scorer.class_names) >= MANY_CLASSES)
+        config = with_preset(
+            config,
+            imagenet=len(scorer.class_names) >= MANY_CLASSES,
+            gradient=has_gradient(scorer),
+        )
     else:  # names and settings are looked up before weights are read
         config = with_preset(config)
         scorer = networks.load()
@@ -180,6 +187,8 @@ def fill_in(config: EvolveConfig, scorer: Network, *, side: int, on_cpu: bool) -
     if crops is None:
         crops = 10 if imagenet and not on_cpu and side > scorer.input_size else 1
     chunk = config.chunk or (scorer.chunk if on_cpu else scorer.accelerator_chunk)
+    if config.chunk is None:  # calls at the same time share the batch
+        chunk = min(chunk, -(-batch_size // calls_in_flight(scorer)))
     shares = [share.share for share in emitter_shares(config)]
     if config.chunk is None and len(shares) > 1 and config.shares != "adaptive":
         # Emitters fill whole chunks. The smallest share gets about two of them.

@@ -9,15 +9,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from qd_fool.errors import UserError
-from qd_fool.models.foreign.onnx.class_names import class_names
+from qd_fool.models.foreign.labels import class_names
 from qd_fool.models.foreign.onnx.graph import pruned
-from qd_fool.models.foreign.onnx.heads import OUTPUTS, choose_output, to_logits, without_softmax
+from qd_fool.models.foreign.onnx.heads import choose_output, without_softmax
 from qd_fool.models.foreign.onnx.picture import Picture, read_picture
 from qd_fool.models.foreign.onnx.program import Program, build
 from qd_fool.models.foreign.onnx.protobuf import read_model
 from qd_fool.models.foreign.onnx.quantised import joined
 from qd_fool.models.foreign.onnx.values import identity, lies_as
 from qd_fool.models.foreign.onnx.widening import widened
+from qd_fool.models.foreign.outputs import OUTPUTS, to_logits
 from qd_fool.models.scorer import Scorer
 
 MOST_CLASSES = 2**17
