@@ -7,6 +7,7 @@ from qd_fool.lazy import lazy_names
 if TYPE_CHECKING:
     from qd_fool.emitters.base import Emitter, register_emitter
     from qd_fool.emitters.gradient_settings import GradientSettings
+    from qd_fool.emitters.operator_settings import OperatorSettings
     from qd_fool.emitters.shares import Share
     from qd_fool.emitters.table import EMITTERS
     from qd_fool.emitters.variation_settings import VariationSettings
@@ -17,6 +18,7 @@ else:
             "EMITTERS": "qd_fool.emitters.table",
             "Emitter": "qd_fool.emitters.base",
             "GradientSettings": "qd_fool.emitters.gradient_settings",
+            "OperatorSettings": "qd_fool.emitters.operator_settings",
             "Share": "qd_fool.emitters.shares",
             "VariationSettings": "qd_fool.emitters.variation_settings",
             "register_emitter": "qd_fool.emitters.base",
@@ -27,6 +29,7 @@ __all__ = [
     "EMITTERS",
     "Emitter",
     "GradientSettings",
+    "OperatorSettings",
     "Share",
     "VariationSettings",
     "register_emitter",

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
 from qd_fool.archive import ClassArchive
-from qd_fool.emitters.parent_rules import Parents
 
 WHOLE, LEAST = 2**15, 2**9
 """Weights of a cell under "promising": p (1 - p) in units of 1 / WHOLE, plus LEAST. Integers sum up
@@ -15,7 +14,7 @@ to the same total in any order."""
 
 
 def choose_parents(
-    rule: Parents,
+    rule: str,
 ) -> Callable[[Key[Array, " n"], ClassArchive, Int[Array, " n"]], Int[Array, "n 2"]]:
     """Return the function `choose` of an emitter: it draws cells of parents and mates.
 

@@ -86,7 +86,7 @@ def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encod
         genes = mutate(_to_unit(parents), bits, threshold, eta=s.eta)
         return _from_unit(genes, dtype)
 
-    # Small changes: steps of Laplace's distribution in gray levels, and a rectangle of another elite.
+    # Small changes: steps of Laplace's distribution, in gray levels, and a rectangle of a mate.
     def fine(keys: Array, parents: Array, mates: Array, steps: Array) -> Array:
         del mates
         words = random_words(keys, 2 * count)
@@ -104,7 +104,8 @@ def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encod
             place = jnp.arange(length)[None]
             return (place >= ends.min(axis=0)[:, None]) & (place <= ends.max(axis=0)[:, None])
 
-        rows, columns = span(*words.T[:2], height), span(*words.T[2:], width)
+        rows = span(words[:, 0], words[:, 1], height)
+        columns = span(words[:, 2], words[:, 3], width)
         inside = jnp.repeat((rows[:, :, None] & columns[:, None]).reshape(len(keys), -1), planes, 1)
         return jnp.where(inside, mates, fine(keys, parents, mates, steps))
 

@@ -19,15 +19,15 @@ def batch_division(
       config: Settings of the run.
 
     Returns:
-      `(chunks,)` indices of emitters, and the credit of the emitters after the batch; None in a run
-      without feedback.
+      `(chunks,)` indices of emitters, and the credit of the emitters after the batch; None where
+      shares are fixed.
 
     Raises:
       ValueError: Shares are adaptive, and the state holds no feedback.
     """
     feedback = state.feedback
     if config.shares == "fixed":
-        return jnp.asarray(emitter_table(config)), feedback and feedback.credit
+        return jnp.asarray(emitter_table(config)), None
     if feedback is None:
         raise ValueError("adaptive shares need feedback: make the state by init(feedback=True)")
     shares = shares_of(feedback, [share.share for share in config.emitters])

@@ -157,7 +157,7 @@ def _learn(
         gains=gains,
         made=made,
         costs=[emitter.evaluations for emitter in emitters],
-        credit=credit,
+        credit=feedback.credit if credit is None else credit,
         batch_size=config.batch_size,
     )
 
@@ -178,9 +178,7 @@ def _learn(
     )
 
     # The random individuals of generation 0 belong to no emitter.
-    first = dataclasses.replace(
-        feedback, evaluations=feedback.evaluations + config.batch_size
-    )
+    first = dataclasses.replace(feedback, evaluations=feedback.evaluations + config.batch_size)
     after = jax.tree.map(lambda a, b: jnp.where(state.generation == 0, a, b), first, after)
     made, gains = (jnp.where(state.generation == 0, 0, a) for a in (made, gains))
     return after, EmitterLog(after.evaluations, made, gains.astype(jnp.float32) / ONE_GAIN)

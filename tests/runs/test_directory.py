@@ -32,7 +32,9 @@ def test_metrics_are_cut_back_and_a_torn_line_is_dropped(tmp_path):
 def test_metrics_of_a_torn_number_are_dropped(tmp_path):
     append_metrics(tmp_path, [row(0)])
     with (tmp_path / "metrics.csv").open("a") as file:
-        file.write(",".join(map(str, row(1).values())))  # whole to look at, yet without its line end
+        file.write(
+            ",".join(map(str, row(1).values()))
+        )  # whole to look at, yet without its line end
     assert list(read_metrics(tmp_path)["generation"]) == [0]
 
 

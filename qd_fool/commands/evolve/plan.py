@@ -54,9 +54,10 @@ class EvolvePlan:
 
     @property
     def budget(self) -> int | None:
-        """Evaluations that end the run before its generations do; None if generations cost the same.
+        """Evaluations that end the run before its generations do.
 
-        Adaptive shares of emitters with different costs make generations differ.
+        None if all generations cost the same. They don't, if adaptive shares divide the batch among
+        emitters of different costs.
         """
         varies = generation_cost(self.map_elites, self.subject.encoding).varies
         return self.record["evaluations"] if varies else None

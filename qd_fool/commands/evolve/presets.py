@@ -99,7 +99,9 @@ def with_preset(
         gradient=gradient,
     )
     fields = {field.name for field in dataclasses.fields(EvolveConfig)} & set(preset)
-    usual = {"emitters": EMITTERS_BY_DEFAULT, "shares": "fixed"} | {name: preset[name] for name in fields}
+    usual = {"emitters": EMITTERS_BY_DEFAULT, "shares": "fixed"} | {
+        name: preset[name] for name in fields
+    }
     missing = {name: value for name, value in usual.items() if getattr(config, name) is None}
     config = dataclasses.replace(config, **missing)
     return dataclasses.replace(config, settings=all_filled(config, preset))

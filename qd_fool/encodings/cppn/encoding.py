@@ -246,9 +246,7 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         variables=Variables(take, put, draw_with, -MAX_WEIGHT, MAX_WEIGHT, 0.03, steps),
         render_at=render_at,
         refusals=lambda graphs: graphs.refused,
-        operators=cppn_operators(
-            settings, outputs=outputs, activations=len(names), reach=reach()
-        ),
+        operators=cppn_operators(settings, outputs=outputs, activations=len(names), reach=reach()),
         meaning=("coords", "coords_scale", "activations", "color", "max_nodes", "max_edges"),
         describe=partial(describe_graph, settings=settings, color=color, image_shape=image_shape),
     )

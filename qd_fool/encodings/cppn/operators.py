@@ -52,7 +52,8 @@ def fine_step(
     sizes, coins = words[:, :edges], words[:, edges:]
     # unit() may be 0, and its logarithm infinite: half a unit in the last place is added.
     size = -jnp.log(unit(sizes) + jnp.float32(2**-25))
-    step = jnp.where((sizes & 1) == 1, size, -size) * steps[:, None] / jnp.asarray(reach)[graphs.source]
+    unsigned = size * steps[:, None] / jnp.asarray(reach)[graphs.source]
+    step = jnp.where((sizes & 1) == 1, unsigned, -unsigned)
     moves = happens(coins, TUNED) & (graphs.target < graphs.activation.shape[1])
     moved = jnp.clip(graphs.weight + step, -MAX_WEIGHT, MAX_WEIGHT)
     return dataclasses.replace(graphs, weight=jnp.where(moves, moved, graphs.weight))

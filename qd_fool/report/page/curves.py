@@ -137,14 +137,15 @@ def _emitters(
 
     names = [name.removeprefix(SHARE) for name in metrics if name.startswith(SHARE)]
     whole = summed(spent)
-    found: dict[str, dict[str, list[float | None]]] = {}
+
+    def parts(some: np.ndarray, of: np.ndarray) -> list[float | None]:
+        return [round(a / b, 4) if b else None for a, b in zip(some, of, strict=True)]
+
+    found = {}
     for name in names:
         made = summed(metrics[SHARE + name] * spent)
         gain = summed(metrics[GAIN + name] * every)
-        found[name] = {
-            "share": [round(m / w, 4) if w else None for m, w in zip(made, whole, strict=True)],
-            "gain": [round(1000 * g / m, 3) if m else None for g, m in zip(gain, made, strict=True)],
-        }
+        found[name] = {"share": parts(made, whole), "gain": parts(1000 * gain, made)}
     return found
 
 

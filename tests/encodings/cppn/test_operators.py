@@ -27,9 +27,7 @@ def parents(encoding):
 def children(encoding, parents):
     """Offspring of each operator, from one program."""
     keys, steps = jax.random.split(jax.random.key(5), MANY), jnp.full(MANY, 0.01)
-    make = jax.jit(
-        lambda p: {n: o.vary(keys, p, p, steps) for n, o in encoding.operators.items()}
-    )
+    make = jax.jit(lambda p: {n: o.vary(keys, p, p, steps) for n, o in encoding.operators.items()})
     return jax.device_get(make(parents))
 
 
