@@ -13,6 +13,7 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 jax.config.update("jax_num_cpu_devices", CORES)
 
 import argparse
+import dataclasses
 import datetime
 import json
 import time
@@ -25,6 +26,7 @@ from efficiency_settings import JOBS
 from qd_fool.commands.evolve.config import evolve_config
 from qd_fool.commands.evolve.plan import plan
 from qd_fool.devices.mesh import make_mesh, replicate
+from qd_fool.map_elites.feedback import tuning_from
 from qd_fool.map_elites.segments import make_segment, raise_if_bad
 from qd_fool.map_elites.state import init
 
@@ -34,8 +36,7 @@ CERTAIN = np.log(0.9999 / 0.0001)
 WORDS = """Confidence per counted evaluation. An evaluation is a forward pass of the network; a
 gradient step counts as four. Each setting was screened once; the finalists ran with several seeds
 to a larger budget. The tables show every setting that was tried, and the last table explains the
-names. "paper" is the original's setting. Not tried: shares of the batch by measured gain,
-duplication of modules, graphs made for gradients, gradients late in a CPPN run. Runs shared the
+names. "paper" is the original's setting. Not tried: duplication of modules, graphs made for gradients, gradients late in a CPPN run. Runs shared the
 machine with other work, so evaluations/s do not measure speed.
 
 ![Median confidence over evaluations](efficiency.png)"""
@@ -53,11 +54,15 @@ def run(job, name, seed, budget, weights):
     )
     cells, mesh = len(scorer.class_names), make_mesh()
     segment = make_segment(scorer, encoding, settings, mesh=mesh, length=LENGTH)
-    state = replicate(init(encoding, cells, seed=seed), mesh)
+    blank = init(encoding, cells, seed=seed, feedback=settings.feedback)
     params = replicate(scorer.params, mesh)
     total = 0
     while planned.evaluations(total) <= budget:
         total += 1  # generations 0 to total - 1 are within the budget
+    if blank.feedback is not None:
+        tune_from = round(settings.tune_after * (total - 1))
+        blank = dataclasses.replace(blank, feedback=tuning_from(blank.feedback, tune_from))
+    state = replicate(blank, mesh)
     started, done, curve = time.perf_counter(), 0, []
     while done < total:
         count = min(LENGTH, total - done)

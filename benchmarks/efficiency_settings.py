@@ -5,6 +5,7 @@ from types import MappingProxyType
 SMALL = {"batch_size": 80, "coords": "normalized", "most_mutations": 2}
 BEST = SMALL | {"color": "hsv", "parents": "young"}
 GRADIENT = {"emitters": "variation:9,gradient:1"}
+TUNED = {"emitters": "variation,fine,edge,node,recombine", "shares": "adaptive"}
 NO_SINE = "tanh,sigmoid,gaussian,linear"
 
 IMAGENET_CPPN = {
@@ -20,6 +21,8 @@ IMAGENET_CPPN = {
     "the same, weak parents": SMALL | {"parents": "weak"},
     "the same, strong parents": SMALL | {"parents": "strong"},
     "the same, hsv, young parents": BEST,
+    "the same, hsv, young parents, adaptive shares": BEST | TUNED,
+    "the same, hsv, young parents, tuned in the last quarter": BEST | TUNED | {"tune_after": 0.75},
     "the same, hsv, young parents, 1-3 mutations": BEST | {"most_mutations": 3},
     "the same, hsv, young parents, a tenth by 1 gradient step": BEST
     | GRADIENT

@@ -66,6 +66,7 @@ COMMAND_FLAGS = frozenset(
         "seed",
         "settings",
         "shares",
+        "tune_after",
         "weights",
     }
 )

@@ -33,6 +33,8 @@ class MapElitesConfig:
       shares: "fixed": each batch is divided as `emitters` says. "adaptive": it is divided by the
         confidence that each emitter's offspring added lately per counted evaluation, and the
         shares in `emitters` are weights.
+      tune_after: Part of the run, 0 to 1, after which emitters with a step size join adaptive
+        shares. A tuned elite is hard to beat, so that other emitters find less from then on.
     """
 
     batch_size: int = 200
@@ -41,9 +43,11 @@ class MapElitesConfig:
     chunk: int = 50
     emitters: tuple[Share, ...] = (Share("variation", 1.0, VariationSettings()),)
     shares: str = "fixed"
+    tune_after: float = 0.0
 
     def __post_init__(self) -> None:
         check_range(self, "batch_size", "chunk", least=1)
+        check_range(self, "tune_after", least=0, most=1)
         if self.archive_rule not in get_args(ArchiveRule):
             raise UserError(
                 f"archive rule is {self.archive_rule!r}: expected one of "

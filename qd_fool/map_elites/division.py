@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from qd_fool.emitters.operator_settings import OperatorSettings
 from qd_fool.map_elites.config import MapElitesConfig, emitter_table
 from qd_fool.map_elites.feedback import divide, shares_of
 from qd_fool.map_elites.state import EvolutionState
@@ -30,7 +31,10 @@ def batch_division(
         return jnp.asarray(emitter_table(config)), None
     if feedback is None:
         raise ValueError("adaptive shares need feedback: make the state by init(feedback=True)")
-    shares = shares_of(feedback, [share.share for share in config.emitters])
+    late = jnp.asarray([isinstance(s.settings, OperatorSettings) for s in config.emitters])
+    joins = ~late | (state.generation >= feedback.tune_from) | jnp.all(late)
+    stated = [share.share for share in config.emitters]
+    shares = shares_of(feedback, stated, joins=joins)
     return divide(shares, feedback.credit, chunks=-(-config.batch_size // config.chunk))
 
 

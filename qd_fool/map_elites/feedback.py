@@ -31,7 +31,7 @@ ONE_CHUNK = 2**16
 HORIZON = 3000
 """Counted evaluations over which gain and cost are averaged, about."""
 
-SHARPNESS = 2.0
+SHARPNESS = 3.0
 """Power of the gain per evaluation that an adaptive share is proportional to."""
 
 LEAST_SHARE = 0.02
@@ -58,6 +58,7 @@ class Feedback:
       cost: `(MOST_EMITTERS,)` recent counted evaluations of each emitter.
       credit: `(MOST_EMITTERS,)` chunks that each emitter is owed, in units of 1 / ONE_CHUNK.
       scale: `(cells,)` step size of each cell's offspring, relative to the emitter's own.
+      tune_from: Generation from which emitters with a step size share in adaptive batches.
     """
 
     evaluations: Int[Array, ""]
@@ -66,6 +67,7 @@ class Feedback:
     cost: Int[Array, " capacity"]
     credit: Int[Array, " capacity"]
     scale: Float[Array, " cells"]
+    tune_from: Int[Array, ""]
 
 
 def no_feedback(cells: int) -> Feedback:
@@ -79,31 +81,43 @@ def no_feedback(cells: int) -> Feedback:
         # One array per field: donated buffers may not be shared.
         return jnp.zeros(MOST_EMITTERS, jnp.int32)
 
-    return Feedback(jnp.int32(0), zeros(), zeros(), zeros(), zeros(), jnp.ones(cells, jnp.float32))
+    scale = jnp.ones(cells, jnp.float32)
+    return Feedback(jnp.int32(0), zeros(), zeros(), zeros(), zeros(), scale, jnp.int32(0))
 
 
-def shares_of(feedback: Feedback, stated: Sequence[float]) -> Float[Array, " emitters"]:
+def tuning_from(feedback: Feedback, generation: int) -> Feedback:
+    """Return the feedback with the generation from which emitters with a step size join.
+
+    Args:
+      feedback: Feedback of the run.
+      generation: Number of the generation.
+    """
+    return dataclasses.replace(feedback, tune_from=jnp.int32(generation))
+
+
+def shares_of(
+    feedback: Feedback, stated: Sequence[float], *, joins: Bool[Array, " emitters"]
+) -> Float[Array, " emitters"]:
     """Return the part of a batch that each emitter deserves, by its recent gain per evaluation.
 
     Each emitter gets LEAST_SHARE. The rest is divided in proportion to the stated share times a
     power of the gain. An emitter without offspring so far counts as the best one.
 
-    A high stated share protects an emitter whose gains come late. Fine steps pay at once, but an
-    elite at its local optimum is hard to beat, so that variation finds less from then on.
-
     Args:
       feedback: Feedback of the run.
       stated: `(emitters,)` stated shares, of any sum.
+      joins: `(emitters,)` whether each emitter takes part in this batch; at least one does.
     """
     emitters = len(stated)
     gain = feedback.gain[:emitters].astype(jnp.float32)
     cost = feedback.cost[:emitters].astype(jnp.float32)
     rate = jnp.where(cost > 0, gain / jnp.maximum(cost, 1.0), jnp.inf)
-    best = jnp.max(jnp.where(cost > 0, rate, 0.0))
+    best = jnp.max(jnp.where(joins & (cost > 0), rate, 0.0))
     # Relative to the best one, so that the power cannot overflow. Without any gain all are equal.
     relative = jnp.where(best > 0, jnp.minimum(rate, best) / jnp.maximum(best, 1e-30), 1.0)
-    weight = jnp.asarray(stated, jnp.float32) * relative**SHARPNESS
-    return LEAST_SHARE + (1.0 - emitters * LEAST_SHARE) * weight / jnp.sum(weight)
+    weight = jnp.where(joins, jnp.asarray(stated, jnp.float32) * relative**SHARPNESS, 0.0)
+    least = jnp.where(joins, LEAST_SHARE, 0.0)
+    return least + (1.0 - jnp.sum(least)) * weight / jnp.sum(weight)
 
 
 def divide(

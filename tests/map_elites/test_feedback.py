@@ -46,9 +46,19 @@ def plain_shares(gain, cost):
     ],
 )
 def test_shares_follow_the_gain_per_evaluation(gain, cost):
-    shares = np.asarray(fb.shares_of(with_history(gain, cost), STATED))
+    feedback = with_history(gain, cost)
+    shares = np.asarray(fb.shares_of(feedback, STATED, joins=jnp.ones(3, bool)))
     assert shares == pytest.approx(plain_shares(gain, cost), rel=1e-5)
     assert shares.min() >= fb.LEAST_SHARE * (1 - 1e-5)
+
+
+def test_an_emitter_that_has_not_joined_gets_nothing():
+    feedback = with_history([300, 900, 500], [100, 100, 500])
+    shares = np.asarray(fb.shares_of(feedback, STATED, joins=jnp.asarray([True, False, True])))
+    least, rest = fb.LEAST_SHARE, 1 - 2 * fb.LEAST_SHARE
+    weights = [STATED[0], STATED[2] * (1 / 3) ** fb.SHARPNESS]
+    expected = [least + rest * w / sum(weights) for w in weights]
+    assert shares == pytest.approx([expected[0], 0, expected[1]], rel=1e-5)
 
 
 @pytest.mark.parametrize("chunks", [1, 2, 7])

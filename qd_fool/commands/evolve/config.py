@@ -94,6 +94,10 @@ class EvolveConfig(Pictured, Importing):
     shares: ShareRule | None = None
     """Division of each batch among the emitters: fixed (as --emitters says) or adaptive (by the
     confidence that each one's offspring added lately per counted evaluation). Default: fixed."""
+    tune_after: float | None = None
+    """Part of the run, 0 to 1, after which emitters with a step size (fine, edge, ...) join
+    --shares adaptive. Measured in generations, or in minutes where they end the run first.
+    Default: 0."""
     image_size: int | None = None
     """Side of the square pictures in pixels. Default: the model's own."""
     devices: int | None = free(None)
@@ -113,6 +117,7 @@ class EvolveConfig(Pictured, Importing):
         whole = ("batch_size", "evaluations", "checkpoint_every", "log_every")
         check_range(self, *whole, "image_size", "devices", "chunk", least=1)
         check_range(self, "minutes", above=0)
+        check_range(self, "tune_after", least=0, most=1)
         if self.evaluations is not None and self.generations is not None:
             raise UserError(
                 f"--evaluations is {self.evaluations} and --generations {self.generations}: "

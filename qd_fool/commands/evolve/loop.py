@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
@@ -94,6 +95,7 @@ def evolve_segments(
     saves = _Saves(planned.config.checkpoint_every, done=done)
     count, over = 1, False
     spent = planned.spent(jax.device_get(state))
+    tuning = _Tuning(planned, started=time.monotonic())
     while done < total and not stop and not over and history.failure is None:
         # Evolve for about a second, but not beyond the next checkpoint or the budget.
         count = min(count, saves.end_of_segment(total) - done)
@@ -102,6 +104,7 @@ def evolve_segments(
             if not count:
                 break
         started = time.perf_counter()
+        state = tuning.begun(state, generation=done)
         try:
             state, log = job.segment(state, job.params, np.int32(count))
         except Unfinished as unfinished:
@@ -139,6 +142,36 @@ def evolve_segments(
         _save(job, state, history, done=done)
     job.checkpoints.wait_until_finished()
     return jax.device_get(state)
+
+
+class _Tuning:
+    """The time from which emitters with a step size join adaptive shares.
+
+    It is a generation of the plan. Where minutes end the run first, it is the generation that has
+    been reached in the same part of the minutes.
+    """
+
+    def __init__(self, planned: EvolvePlan, *, started: float) -> None:
+        self._waits = planned.map_elites.feedback and planned.map_elites.tune_after > 0
+        minutes = planned.config.minutes or math.inf
+        self._at = started + 60 * planned.map_elites.tune_after * minutes
+
+    def begun(self, state: EvolutionState, *, generation: int) -> EvolutionState:
+        """The state, in which tuning begins if it is time.
+
+        Args:
+          state: State on all devices.
+          generation: The coming generation.
+        """
+        if not self._waits or state.feedback is None or time.monotonic() < self._at:
+            return state
+        self._waits = False
+        if int(state.feedback.tune_from) <= generation:
+            return state
+        now = jnp.full_like(state.feedback.tune_from, generation)
+        return dataclasses.replace(
+            state, feedback=dataclasses.replace(state.feedback, tune_from=now)
+        )
 
 
 class _Saves:

@@ -160,6 +160,7 @@ def map_elites_config(config: EvolveConfig) -> MapElitesConfig:
         chunk=config.chunk,
         emitters=emitter_shares(config),
         shares=config.shares or "fixed",
+        tune_after=config.tune_after or 0.0,
     )
 
 

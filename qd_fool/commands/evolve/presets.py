@@ -53,6 +53,9 @@ def preset_fields(
             "color": "hsv",
             "most_mutations": 2,
             "parents": "young",
+            "emitters": "variation,fine,edge,node,recombine",
+            "shares": "adaptive",
+            "tune_after": 0.75,
         },
         ("cppn", False): {
             "batch_size": 20,
@@ -99,8 +102,11 @@ def with_preset(
         gradient=gradient,
     )
     fields = {field.name for field in dataclasses.fields(EvolveConfig)} & set(preset)
-    usual = {"emitters": EMITTERS_BY_DEFAULT, "shares": "fixed"} | {
-        name: preset[name] for name in fields
+    usual: dict[str, Any] = {
+        "emitters": EMITTERS_BY_DEFAULT,
+        "shares": "fixed",
+        "tune_after": 0.0,
+        **{name: preset[name] for name in fields},
     }
     missing = {name: value for name, value in usual.items() if getattr(config, name) is None}
     config = dataclasses.replace(config, **missing)

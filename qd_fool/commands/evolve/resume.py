@@ -33,7 +33,7 @@ def config_of_record(record: Mapping[str, Any], *, source: str) -> EvolveConfig:
     Raises:
       UserError: The record is damaged, or names an unknown encoding or emitter.
     """
-    record = {"shares": "fixed", **record}  # older versions had no other rule
+    record = {"shares": "fixed", "tune_after": 0.0, **record}  # older versions knew no other
     config = config_of(EvolveConfig, record, source=source, needs=("model", "encoding", "seed"))
     stored = [setting for setting in settings_used(config) if setting.key in record]
     for setting in stored:

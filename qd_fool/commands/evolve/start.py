@@ -14,6 +14,7 @@ from qd_fool.commands.evolve.loop import History
 from qd_fool.commands.evolve.newest import genomes_of
 from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.errors import UserError
+from qd_fool.map_elites.feedback import tuning_from
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.runs.archive_npz import read_archive
 from qd_fool.runs.checkpoints import digest, restore_newest
@@ -113,20 +114,26 @@ def resumed_start(
     if genomes is None:
         genomes = empty_log(encoding)
     history = History(float(restored.meta["seconds"]), events=[events], genomes=genomes)
-    return Start(restored.state, history, donor)
+    return Start(jax.device_get(_planned_tuning(restored.state, planned)), history, donor)
 
 
 def _blank_state(planned: EvolvePlan) -> EvolutionState:
     """The state before generation 0, with an empty archive; on the host."""
     cells = len(planned.subject.scorer.class_names)
-    return jax.device_get(
-        init(
-            planned.subject.encoding,
-            cells,
-            seed=planned.config.seed,
-            feedback=planned.map_elites.feedback,
-        )
+    search = planned.map_elites
+    state = init(
+        planned.subject.encoding, cells, seed=planned.config.seed, feedback=search.feedback
     )
+    return jax.device_get(_planned_tuning(state, planned))
+
+
+def _planned_tuning(state: EvolutionState, planned: EvolvePlan) -> EvolutionState:
+    """The state with the generation at which tuning shall begin, unless it has begun."""
+    feedback = state.feedback
+    if feedback is None or int(feedback.tune_from) <= int(state.generation) > 0:
+        return state
+    tune_from = round(planned.map_elites.tune_after * planned.generations)
+    return dataclasses.replace(state, feedback=tuning_from(feedback, tune_from))
 
 
 def _donated_state(planned: EvolvePlan, source: Path) -> tuple[EvolutionState, str]:
