@@ -18,7 +18,6 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from oracles.cppn_walker import walk
 from oracles.graphs import cppn, mixed_ages
-from quick import quick_jit
 
 from qd_fool.models import load_scorer
 from qd_fool.models.architectures.lenet import flat_from_params
@@ -92,7 +91,7 @@ def test_gradient_with_respect_to_pixels(scorer):
         odds = log_odds(scorer, scorer.params, x[..., None], crops=10)
         return jnp.sum(odds[jnp.arange(4), jnp.arange(4)])
 
-    gradient = np.asarray(quick_jit(jax.grad(score))(jnp.asarray(images)), float)
+    gradient = np.asarray(jax.jit(jax.grad(score))(jnp.asarray(images)), float)
     step = 1e-3
     for i in range(4):
         # Single pixels, and directions in which all of them move.
@@ -126,7 +125,7 @@ def test_gradient_with_respect_to_the_weights_of_a_cppn(scorer):
         odds = log_odds(scorer, scorer.params, images, crops=10)
         return jnp.sum(odds[jnp.arange(count), jnp.arange(count) % 10])
 
-    gradients = np.asarray(quick_jit(jax.grad(score))(jnp.asarray(genomes.weight)), float)
+    gradients = np.asarray(jax.jit(jax.grad(score))(jnp.asarray(genomes.weight)), float)
     assert np.isfinite(gradients).all()
 
     step = 1e-8
@@ -187,7 +186,7 @@ def test_gradient_of_a_drawing(channels):
     def score(weight):
         return jnp.sum(encoding.variables.draw(genomes, weight) * pull)
 
-    gradients = np.asarray(quick_jit(jax.grad(score))(jnp.asarray(genomes.weight)), float)
+    gradients = np.asarray(jax.jit(jax.grad(score))(jnp.asarray(genomes.weight)), float)
     assert np.isfinite(gradients).all()
     assert np.mean(gradients.any(axis=1)) > 0.5
 

@@ -2,11 +2,11 @@
 
 import functools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracles import caffe_nets
+from quick import quick_jit
 
 from qd_fool.models.architectures.layers import (
     _xla_convolution,
@@ -40,7 +40,7 @@ def arrays(*shapes):
 
 def compiled(function, *arrays, **settings):
     """In one program: called eagerly, each operation would be compiled by itself."""
-    return jax.jit(functools.partial(function, **settings))(*arrays)
+    return quick_jit(functools.partial(function, **settings))(*arrays)
 
 
 def close(found, expected):

@@ -9,6 +9,7 @@ pytest.importorskip("onnx", reason="ONNX files are read with the package onnx")
 
 from onnx import TensorProto, helper, numpy_helper
 from oracles.onnx_graphs import classifier, model, normals, reference, save
+from quick import quick_jit
 
 from qd_fool.errors import UserError
 from qd_fool.models.foreign.onnx.load import from_onnx
@@ -23,7 +24,7 @@ def pictures(n=3, side=8, channels=3):
 
 def logits_of(scorer, x):
     """Logits for (n, channels, height, width), past preprocessing."""
-    return np.asarray(jax.jit(scorer.apply)(scorer.params, jnp.asarray(x.transpose(0, 2, 3, 1))))
+    return np.asarray(quick_jit(scorer.apply)(scorer.params, jnp.asarray(x.transpose(0, 2, 3, 1))))
 
 
 def test_logits_are_the_reference_s(tmp_path):
