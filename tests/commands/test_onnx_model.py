@@ -96,13 +96,6 @@ def test_the_other_commands_take_it(run, network, tmp_path, capsys):
 
 def test_onnxruntime_runs_the_file_and_resumes(network, tmp_path, capsys):
     pytest.importorskip("onnxruntime", reason="the engine under test")
-    path = tmp_path / "run"
-    words = ["evolve", *network, *FLAGS, "--run-dir", str(path), "--batch-size", "20"]
-    assert main([*words, "--engine", "auto", "--generations", "2"]) == 0
-    config = json.loads((path / "run.json").read_text(encoding="utf-8"))["config"]
-    assert config["engine"] in ("jax", "onnxruntime")
-    assert "pictures/s; " in capsys.readouterr().err
-
     path = tmp_path / "by runtime"
     words = ["evolve", *network, *FLAGS, "--run-dir", str(path), "--preset", "fast"]
     assert main([*words, "--engine", "onnxruntime", "--generations", "2"]) == 0
@@ -124,6 +117,13 @@ def test_auto_is_jax_where_a_gradient_is_wanted(network):
     planned = plan(cli.parse(words))
     assert (planned.config.engine, planned.config.emitters) == ("jax", "variation,gradient")
     assert planned.record["engine"] == "jax"
+
+
+def test_auto_measures_where_no_gradient_is_wanted(network):
+    pytest.importorskip("onnxruntime", reason="the engine under test")
+    planned = plan(cli.parse(["evolve", *network, *FLAGS, "--engine", "auto"]))
+    assert planned.config.engine in ("jax", "onnxruntime")
+    assert "pictures/s; " in planned.subject.scorer.weights
 
 
 def test_bad_files_and_flags_are_one_sentence(network, tmp_path, capsys):
