@@ -25,7 +25,7 @@ class Pictured:
     or ImageNet's for 1000 classes."""
     input_size: int | None = None
     """Side of the network's input in pixels, for a network of your own. Default: the ONNX file's. A
-    Python function needs the flag."""
+    Python function or a service needs the flag."""
     layout: Layout = "auto"
     """Order of the input's axes, for a network of your own: nhwc is pictures, rows, columns,
     channels. Default (auto): the ONNX file's; nhwc for a Python function."""
