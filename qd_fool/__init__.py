@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from qd_fool.map_elites.config import MapElitesConfig
     from qd_fool.map_elites.whole_run import evolve
     from qd_fool.models import load_scorer
+    from qd_fool.models.foreign.callable import from_callable
+    from qd_fool.models.foreign.http.load import from_http
     from qd_fool.models.foreign.onnx.load import from_onnx
     from qd_fool.runs.frame import ancestor_frame, archive_frame
     from qd_fool.runs.load import (
@@ -32,6 +34,8 @@ else:
             "archive_pictures": "qd_fool.runs.load",
             "ascend": "qd_fool.ascent.ascend",
             "evolve": "qd_fool.map_elites.whole_run",
+            "from_callable": "qd_fool.models.foreign.callable",
+            "from_http": "qd_fool.models.foreign.http.load",
             "from_onnx": "qd_fool.models.foreign.onnx.load",
             "load_archive": "qd_fool.runs.load",
             "load_scorer": "qd_fool.models.load",
@@ -50,6 +54,8 @@ __all__ = [
     "archive_pictures",
     "ascend",
     "evolve",
+    "from_callable",
+    "from_http",
     "from_onnx",
     "load_archive",
     "load_scorer",

@@ -19,7 +19,12 @@ from rich.console import Console
 
 from qd_fool.commands.ascend.config import AscendConfig
 from qd_fool.commands.common.console import make_console
-from qd_fool.commands.common.imports import GROUP, import_file, import_packages, named_files
+from qd_fool.commands.common.imports import (
+    GROUP,
+    import_packages,
+    named_addresses,
+    named_files,
+)
 from qd_fool.commands.common.parse import parse_words
 from qd_fool.commands.config import (
     ExportConfig,
@@ -40,6 +45,8 @@ from qd_fool.commands.retrain.config import RetrainConfig
 from qd_fool.commands.transfer.config import TransferConfig
 from qd_fool.errors import FieldError, UserError
 from qd_fool.lazy import load
+from qd_fool.models.foreign.settings import ADDRESSES
+from qd_fool.user_files import import_file
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -144,7 +151,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def import_extensions(words: Sequence[str]) -> None:
-    """Import the files of `--import` and the entry points of packages, which add flags.
+    """Import the files that words name and the entry points of packages, which add flags.
 
     Args:
       words: Words of the command line.
@@ -152,6 +159,7 @@ def import_extensions(words: Sequence[str]) -> None:
     Raises:
       UserError: A file is missing, or a file or a package has an error.
     """
+    ADDRESSES.update(named_addresses(words))
     files = named_files(words)
     if files or importlib.metadata.entry_points(group=GROUP):
         # An import may start JAX, which fixes the number of its devices.

@@ -13,6 +13,17 @@ class UserError(ValueError):
     """
 
 
+class PauseError(UserError):
+    """A reason to pause a run that is not in its settings, such as a service that is down.
+
+    The run is saved, and can continue once the reason is gone.
+    """
+
+
+class BudgetSpentError(PauseError):
+    """The budget of a run is spent: it pauses as it was asked to."""
+
+
 class FieldError(UserError):
     """A setting that is out of range. The library names the field, the command its flag.
 

@@ -1,4 +1,4 @@
-"""Many iterations of an ascent in one compiled call, spread over devices."""
+"""Many iterations of an ascent in one call: compiled for many devices, or asking on the host."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,11 +19,12 @@ from qd_fool.ascent.climb import (
     variables_of,
 )
 from qd_fool.ascent.config import AscentConfig
+from qd_fool.ascent.host_segments import make_host_segment
 from qd_fool.devices.chunks import map_chunks
 from qd_fool.devices.mesh import AXIS
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
-from qd_fool.models.network import Network
+from qd_fool.models.network import Network, is_on_host
 from qd_fool.scoring.crops import check_crops
 
 SEGMENT = 64
@@ -84,14 +85,23 @@ def make_ascent(
     rule_of_one = config.step_rule() if rule is None else optax.with_extra_args_support(rule)
     channels = encoding.image_shape[2]
     centre = mean_picture(scorer, channels)
-    facts = {
-        "look": make_look(scorer, encoding, config),
+    facts: dict[str, Any] = {
         "rule": rule_of_one,
         "regulariser": ascent_rules.chain(regularisers) if regularisers else None,
         "variables": variables,
         "shape": encoding.image_shape,
         "centre": centre,
     }
+
+    # The one place that decides whether JAX or the host calls the network.
+    look: Any = None
+    host_segment = None
+    if is_on_host(scorer):
+        host_segment = make_host_segment(
+            scorer, encoding, config, mesh=mesh, length=SEGMENT, facts=facts
+        )
+    else:
+        look = make_look(scorer, encoding, config)
 
     # Before the first iteration: no iterate yet, so any picture will be better.
     def begin(genomes: PyTree[Array], values: Array) -> AscentState:
@@ -120,7 +130,9 @@ def make_ascent(
 
             def iterate(i: Array, carried: Any) -> Any:
                 state, *logs = carried
-                state, *noted = step(state, genomes, classes, params, first + i, last, **facts)
+                state, *noted = step(
+                    state, genomes, classes, params, first + i, last, look=look, **facts
+                )
                 return state, *(log.at[:, i].set(x) for log, x in zip(logs, noted, strict=True))
 
             kinds = (jnp.float32, jnp.float32, bool)
@@ -152,7 +164,8 @@ def make_ascent(
 
     return Ascent(
         begin=jax.jit(spread(begin, (split, split))),
-        segment=jax.jit(
+        segment=host_segment
+        or jax.jit(
             spread(segment, (*[split] * 3, *[everywhere] * 4)),
             donate_argnums=0,
         ),

@@ -36,6 +36,12 @@ class ExportConfig(Importing):
     class_name: ClassName = None
     """Class whose graph to write (graphs, svg): its index, WNID or label, such as 291, n02129165 or
     lion."""
+    model: str | None = None
+    """Network of the run, which must be named if it is code (python:FILE.py:FUNCTION) or an
+    address. Default: the network that the run records."""
+    token_env: str | None = None
+    """Name of the environment variable that holds the bearer token, if the network is an
+    address."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +144,7 @@ class CheckModel(Pictured):
     """
 
     name: Annotated[str, tyro.conf.Positional]
-    """Name of the network, or onnx:FILE."""
+    """Name of the network, or your own: onnx:FILE, python:FILE.py:FUNCTION or https://..."""
     images: Path
     """Folder of photographs."""
     weights: Path | None = None
@@ -169,7 +175,7 @@ class ModelsConfig(Importing):
 
 
 @dataclasses.dataclass(frozen=True)
-class RenderConfig(Importing):
+class RenderConfig(Pictured, Importing):
     """Draw a fooling image at any size: a poster of one elite, or of a graph file.
 
     Prints the confidence in the picture as it was evolved, and in the poster scaled down to that
@@ -190,9 +196,12 @@ class RenderConfig(Importing):
     nearest: Switch = False
     """Enlarge the evolved picture pixel by pixel, instead of drawing it again."""
     model: str | None = None
-    """Network to score a graph file with. Default: the one that it was evolved against."""
+    """Network to score a graph file with. Default: the one that it was evolved against. For a run,
+    its own network, which must be named if it is code or an address."""
     weights: Path | None = None
     """Weights file for that network instead of its own."""
+    mean: Path | None = None
+    """Mean for a network of your own: one number or three with commas between, in 0..255."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,7 +233,8 @@ class ScoreConfig(Pictured, Importing):
     images: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Picture files, 8-bit, gray or RGB as the model expects."""
     model: str = "lenet"
-    """Network; `qd-fool models` lists them."""
+    """Network: a name that `qd-fool models` lists, or your own: onnx:FILE,
+    python:FILE.py:FUNCTION for any function of NumPy arrays, or https://... for a service."""
     weights: Path | None = None
     """Weights file for the model instead of its own."""
     mean: Path | None = None

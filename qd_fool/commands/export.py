@@ -47,15 +47,17 @@ def export_run(config: ExportConfig, *, console: Console) -> None:
         elif config.format == "report":
             write_report(config.run)
         elif config.format == "all":
-            _export_all(run, console)
+            _export_all(run, config, console)
         else:
             where = _export_graphs(run, config, console)
     console.print(f"wrote {config.format} into {where}")
 
 
-def _export_all(run: StoredRun, console: Console) -> None:
+def _export_all(run: StoredRun, config: ExportConfig, console: Console) -> None:
     """Write archive, pictures, report and status from the newest state."""
-    subject = stored_subject(run)
+    if config.model not in (None, run.record["config"].get("model")):
+        raise UserError(f"--model {config.model}: the network of {run.path} is another")
+    subject = stored_subject(run, token_env=config.token_env)
     newest = newest_state(run, console=console)
     # An ascent has recorded its own progress, which its blocks show.
     facts = _facts_of_evolution(run, newest.state) if run.kind == "evolution" else {}

@@ -9,6 +9,7 @@ from jaxtyping import PyTree, UInt8
 from PIL import Image
 from rich.console import Console
 
+from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.commands.common.out_file import file_stem, out_file
 from qd_fool.commands.common.subject import stored_subject
 from qd_fool.commands.config import RenderConfig
@@ -20,6 +21,7 @@ from qd_fool.errors import UserError, check_range
 from qd_fool.files import read_json
 from qd_fool.models import load_scorer
 from qd_fool.models.class_names import find_class
+from qd_fool.models.foreign.settings import must_be_named
 from qd_fool.models.network import Network, default_chunk
 from qd_fool.runs.directory import sole_user
 from qd_fool.runs.pictures import to_image, write_image
@@ -95,9 +97,11 @@ def _from_run(config: RenderConfig, console: Console) -> Loaded:
     run = open_run(config.source)
     if config.class_name is None:
         raise UserError(f"{config.source} is a run: expected --class, the elite to draw")
-    if config.model is not None or config.weights is not None:
+    name = run.record["config"].get("model")
+    named = config.model is None or (config.model == name and must_be_named(config.model))
+    if config.weights is not None or not named:
         raise UserError("--model and --weights are for graph files: a run names its network")
-    subject = stored_subject(run)
+    subject = stored_subject(run, token_env=config.token_env)
     with sole_user(config.source):  # opening checkpoints removes what crashed writers left
         archive = newest_state(run, console=console).state.archive
     cell = find_cell(subject.scorer, archive, config.class_name)
@@ -123,7 +127,7 @@ def _from_file(config: RenderConfig, console: Console) -> Loaded:
                 "--model and --class"
             )
         return encoding, genome, None, None, 1
-    scorer = load_scorer(name, weights=config.weights)
+    scorer = load_scorer(name, weights=config.weights, picture=picture_settings(config))
     if config.class_name is not None:
         class_index = find_class(config.class_name, scorer.class_names, wnids=scorer.wnids)
     if class_index is None or not 0 <= class_index < len(scorer.class_names):

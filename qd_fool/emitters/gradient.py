@@ -8,7 +8,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from qd_fool.archive import ClassArchive
-from qd_fool.emitters.base import STEP_EVALUATIONS, Emitter
+from qd_fool.emitters.base import STEP_EVALUATIONS, Climb, Emitter
 from qd_fool.emitters.gradient_settings import GradientSettings
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
@@ -61,14 +61,25 @@ def gradient(
         del keys, mates, generation
         return parents  # `improve` does the work
 
+    def begin(genomes: PyTree[Array]) -> tuple[Array, Any]:
+        values = variables.take(genomes)
+        return values, optimizer.init(values)
+
+    def move(genomes: PyTree[Array], values: Array, memory: Any, slope: Array) -> tuple[Array, Any]:
+        # The step of each value at a learning rate of 1. The effects of a CPPN's weights on a
+        # picture differ by a factor of 100.
+        size = variables.steps(genomes)
+        # A genome without a finite gradient does not move.
+        slope = jnp.nan_to_num(slope, posinf=0.0, neginf=0.0)
+        # Optax minimises, so the slope is negated. Adam works in units of `size`.
+        update, memory = optimizer.update(-slope * size, memory)
+        return jnp.clip(values + update * size, variables.low, variables.high), memory
+
     def improve(
         params: PyTree[Array], genomes: PyTree[Array], classes: Int[Array, " n"]
     ) -> PyTree[Array]:
         if scorer is None:
             raise ValueError("a gradient needs the network")
-        # The step of each value at a learning rate of 1. The effects of a CPPN's weights on a
-        # picture differ by a factor of 100.
-        size = variables.steps(genomes)
 
         # The target is the sum over the batch: genomes are independent, so the gradient of the sum
         # holds the gradient of each genome.
@@ -78,20 +89,13 @@ def gradient(
 
         def climb(carry: tuple[Array, Any], _: None) -> tuple[tuple[Array, Any], None]:
             values, memory = carry
-            # A genome without a finite gradient does not move.
-            slope = jnp.nan_to_num(jax.grad(target)(values), posinf=0.0, neginf=0.0)
-            # Optax minimises, so the slope is negated. Adam works in units of `size`.
-            update, memory = optimizer.update(-slope * size, memory)
-            moved = jnp.clip(values + update * size, variables.low, variables.high)
-            return (moved, memory), None
+            return move(genomes, values, memory, jax.grad(target)(values)), None
 
         # Values are not rounded between steps; `put` rounds them once, to values that a genome can
         # hold.
-        values = variables.take(genomes)
-        (values, _), _ = jax.lax.scan(
-            climb, (values, optimizer.init(values)), None, length=settings.steps
-        )
+        (values, _), _ = jax.lax.scan(climb, begin(genomes), None, length=settings.steps)
         return variables.put(genomes, values)
 
     # The offspring's score is one evaluation; the climb is the rest.
-    return Emitter(1 + STEP_EVALUATIONS * settings.steps, choose, emit, improve)
+    parts = Climb(settings.steps, begin, variables.draw, move, variables.put)
+    return Emitter(1 + STEP_EVALUATIONS * settings.steps, choose, emit, improve, parts)

@@ -1,10 +1,14 @@
-"""Many generations in one compiled call, sharded over devices."""
+"""Many generations in one call: compiled for many devices, or against a network on the host.
+
+`make_segment` is the one place that decides between the two.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, PyTree
 
@@ -13,8 +17,9 @@ from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.map_elites.config import MapElitesConfig
 from qd_fool.map_elites.generation import step
+from qd_fool.map_elites.host_segments import HostSegment
 from qd_fool.map_elites.state import EvolutionState, GenerationLog
-from qd_fool.models.network import Network
+from qd_fool.models.network import Network, is_on_host
 from qd_fool.scoring.crops import check_crops
 
 Segment = Callable[[EvolutionState, PyTree[Array], Any], tuple[EvolutionState, GenerationLog]]
@@ -43,11 +48,16 @@ def make_segment(
       A jitted function `(state, params, generations) -> (state, log)`. `generations`, at most
       `length`, is a traced number: shorter segments run the same program. Rows of `log` after
       `generations` hold zeros. The state is donated. State and log are replicated over the mesh.
+      For a network on the host it is a `HostSegment`, whose log has `generations` rows.
 
     Raises:
-      UserError: Pictures of this encoding can't be cut for this network.
+      UserError: Pictures of this encoding can't be cut for this network, or an emitter needs a
+        gradient that it does not have.
     """
     check_crops(scorer, encoding.image_shape, crops=config.crops)
+    if is_on_host(scorer):
+        device = mesh.devices.flat[0]
+        return HostSegment(scorer, encoding, config, device=device, log_offspring=log_offspring)
     devices = mesh.devices.size
 
     # A segment is a scan of fixed length, so that one program serves segments of any length.
@@ -87,6 +97,20 @@ def make_segment(
         check_vma=False,
     )
     return jax.jit(sharded, donate_argnums=0)
+
+
+def compile_segment(segment: Any, state: EvolutionState, params: PyTree[Array]) -> Segment:
+    """Compile a segment before its first call.
+
+    Args:
+      segment: Segment from `make_segment`.
+      state: Any state of the run, on the devices. It stays as it is.
+      params: The network's parameters, on the devices.
+    """
+    if isinstance(segment, HostSegment):
+        segment.compile(state)
+        return segment
+    return segment.lower(state, params, np.int32(1)).compile()
 
 
 def segment_lengths(generations: int, *, length: int) -> Iterator[int]:

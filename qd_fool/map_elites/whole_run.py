@@ -7,6 +7,7 @@ from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.encodings import Encoding
 from qd_fool.map_elites.config import MapElitesConfig
 from qd_fool.map_elites.extent import check_extent
+from qd_fool.map_elites.host_segments import Unfinished
 from qd_fool.map_elites.segments import make_segment, raise_if_bad, segment_lengths
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.models.network import Network, default_chunk
@@ -24,7 +25,7 @@ def evolve(
     """Evolve an archive of fooling images, in memory.
 
     Args:
-      scorer: Network, from `load_scorer`.
+      scorer: Network, from `load_scorer`, `from_onnx` or `from_callable`.
       encoding: Encoding of the genomes, from `make_encoding`.
       generations: Number of generations after the random generation 0.
       seed: Seed in 0..2^32-1.
@@ -35,7 +36,8 @@ def evolve(
       The run after the last generation, on the host.
 
     Raises:
-      UserError: Bad settings, or NaN scores.
+      UserError: Bad settings, NaN scores, or a network on the host that failed. Then the error's
+        `__cause__` has the `state` after the last whole generation.
     """
     config = config or MapElitesConfig(chunk=default_chunk(scorer))
     check_extent(generations=generations, batch_size=config.batch_size, seed=seed)
@@ -44,6 +46,9 @@ def evolve(
     state = replicate(init(encoding, len(scorer.class_names), seed=seed), mesh)
     params = replicate(scorer.params, mesh)
     for count in segment_lengths(generations + 1, length=64):
-        state, _ = segment(state, params, np.int32(count))
+        try:
+            state, _ = segment(state, params, np.int32(count))
+        except Unfinished as unfinished:
+            raise unfinished.cause from unfinished
         raise_if_bad(state)
     return jax.device_get(state)

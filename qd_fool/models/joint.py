@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PyTree
 
 from qd_fool.choices import Joint
 from qd_fool.errors import UserError
+from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.scorer import Scorer
 
 RULES: Mapping[str, Callable[[Float[Array, "networks n classes"]], Float[Array, "n classes"]]] = (
@@ -40,7 +41,7 @@ class JointScorer:
         weights_sha256, mean: Facts as in `Scorer`, which follow from the members.
     """
 
-    members: tuple[Scorer, ...]
+    members: tuple[Scorer | HostScorer, ...]
     rule: str = "least"
 
     def __post_init__(self) -> None:
@@ -119,7 +120,9 @@ class JointScorer:
         return self.members[0].mean
 
 
-def join_scorers(scorers: Sequence[Scorer], *, rule: str = "least") -> Scorer | JointScorer:
+def join_scorers(
+    scorers: Sequence[Scorer | HostScorer], *, rule: str = "least"
+) -> Scorer | HostScorer | JointScorer:
     """Join several networks into one, or return the network itself if there is only one.
 
     Args:

@@ -17,7 +17,8 @@ from qd_fool.lazy import LazyFunction
 from qd_fool.models import preprocessing, retrained
 from qd_fool.models.entry import ZooEntry
 from qd_fool.models.foreign.load import load_foreign
-from qd_fool.models.foreign.settings import PictureSettings, is_foreign
+from qd_fool.models.foreign.settings import OF_SERVICES, PictureSettings, is_foreign
+from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.labels import imagenet_labels
 from qd_fool.models.origin import locate
 from qd_fool.models.readers.read import read_weights
@@ -32,11 +33,12 @@ def load_scorer(
     mean: str | Path | None = None,
     precision: str = "float32",
     picture: PictureSettings | None = None,
-) -> Scorer:
+) -> Scorer | HostScorer:
     """Load a network of the zoo, or a user's network, ready to score pictures.
 
     Args:
-      name: Name of the network: "lenet", "efficientnet-lite0", "alexnet", ..., or "onnx:FILE".
+      name: Name of the network: "lenet", "efficientnet-lite0", "alexnet", ..., "onnx:FILE", or
+        "python:FILE.py:FUNCTION" if the file was imported before.
       weights: Weights file instead of the network's own, in a format that its content shows. By
         default, published weights are downloaded into a cache at their first use.
       mean: Mean image to subtract, for the networks trained by Caffe on ImageNet.
@@ -53,6 +55,10 @@ def load_scorer(
         value = getattr(picture, field.name, field.default)
         if value != field.default and field.name != "mean":
             flag = field.name.replace("_", "-")
+            if field.name in OF_SERVICES:
+                raise UserError(f"--{flag} {value} is for a network behind an address, not {name}")
+            if field.name == "engine":
+                raise UserError(f"--engine {value} is for ONNX files, not {name}")
             raise UserError(f"--{flag} {value}: the pictures of {name} are known, leave it out")
     entry = ZOO[name]
     path = locate(entry.origin, model=name) if weights is None else Path(weights)

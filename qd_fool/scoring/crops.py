@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
 from qd_fool.errors import UserError
+from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.joint import JointScorer
 from qd_fool.models.network import Network
 from qd_fool.models.scorer import Scorer
@@ -26,7 +27,7 @@ def check_crops(scorer: Network, image_shape: tuple[int, ...], *, crops: int) ->
         crops is neither 1 nor 10.
     """
     match scorer:
-        case Scorer():
+        case Scorer() | HostScorer():
             _check_crops_of_one(scorer, image_shape, crops=crops)
         case JointScorer():
             for member in scorer.members:
@@ -35,7 +36,9 @@ def check_crops(scorer: Network, image_shape: tuple[int, ...], *, crops: int) ->
             assert_never(scorer)
 
 
-def _check_crops_of_one(scorer: Scorer, image_shape: tuple[int, ...], *, crops: int) -> None:
+def _check_crops_of_one(
+    scorer: Scorer | HostScorer, image_shape: tuple[int, ...], *, crops: int
+) -> None:
     height, width, channels = image_shape
     size, want = scorer.input_size, scorer.image_shape[2]
     if channels != want:

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Num, PyTree
 
 from qd_fool.devices.chunks import map_chunks
 from qd_fool.errors import UserError
+from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.joint import JointScorer
 from qd_fool.models.network import Network
 from qd_fool.models.scorer import Scorer
@@ -81,7 +82,7 @@ def log_odds(
       `log p - log(1 - p)` of each class, where p is the confidence averaged over crops.
 
     Raises:
-      UserError: The network can't take these pictures.
+      UserError: The network can't take these pictures, or runs on the host.
     """
     check_crops(scorer, images.shape[1:], crops=crops)
     match scorer:
@@ -93,6 +94,11 @@ def log_odds(
                 for member, member_params in zip(scorer.members, params, strict=True)
             ]
             return scorer.combine(jnp.stack(each))
+        case HostScorer():
+            raise UserError(
+                f"{scorer.name} runs outside JAX, so no JAX function can score pictures with it: "
+                "use score_images"
+            )
         case _:
             assert_never(scorer)
 

@@ -9,8 +9,9 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, PyTree, UInt8
 
 from qd_fool.devices.mesh import AXIS, make_mesh
-from qd_fool.models.network import Network
+from qd_fool.models.network import Network, is_on_host
 from qd_fool.scoring.confidence import confidence_of
+from qd_fool.scoring.host import host_score_function
 from qd_fool.scoring.log_odds import evaluate
 
 __all__ = ["ScoreFunction", "score_function", "score_images", "top_classes"]
@@ -27,13 +28,16 @@ def score_function(scorer: Network, *, crops: int, chunk: int) -> ScoreFunction:
     """Return a function that scores any number of 8-bit pictures over all devices.
 
     Each device scores whole chunks, as in evolution, so the scores are the same as in evolution.
-    From 200 pictures on, all calls run one compiled program.
+    From 200 pictures on, all calls run one compiled program. A network on the host is called for a
+    chunk at a time.
 
     Args:
       scorer: The network's facts.
       crops: 1 or 10.
       chunk: Number of pictures that go through the network at once.
     """
+    if is_on_host(scorer):
+        return host_score_function(scorer, crops=crops, chunk=chunk)
     mesh = make_mesh()
     split, everywhere = PartitionSpec(AXIS), PartitionSpec()
     score = jax.jit(

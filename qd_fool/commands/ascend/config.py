@@ -29,7 +29,9 @@ class AscendConfig(Pictured, Importing):
     """
 
     model: str | None = None
-    """Network; `qd-fool models` lists them. Default: the network of --from, else lenet."""
+    """Network: a name that `qd-fool models` lists, or your own: onnx:FILE, or
+    python:FILE.py:FUNCTION for a function that has a gradient. Default: the network of --from, else
+    lenet."""
     classes: str = "all"
     """Target classes: indices, ranges from:to:step, WNIDs or labels, such as 291,340 or 0:1000:10
     or lion. With --objective LAYER:UNIT they only name the cells that keep the pictures."""

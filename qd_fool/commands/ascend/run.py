@@ -85,7 +85,7 @@ def _finish(
     planned: AscendPlan, run_dir: Path, *, interrupted: bool, console: Console
 ) -> AscendResult:
     """Write all files of the run directory from the blocks, and print the results."""
-    command = resume_command("ascend", run_dir)
+    command = resume_command("ascend", run_dir, planned.subject.networks)
     targets, result = read_blocks(run_dir, planned.subject.encoding)
     status = "interrupted" if interrupted else "finished"
     if result is None:

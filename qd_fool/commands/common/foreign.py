@@ -1,40 +1,67 @@
-"""Flags about the pictures of a user's network. This module imports no JAX."""
+"""Flags about a user's network and its pictures. This module imports no JAX."""
 
 import dataclasses
 from pathlib import Path
 from typing import Any
 
+from qd_fool.commands.common.settings import UNRECORDED, free
 from qd_fool.models.foreign.settings import (
     Channels,
+    Engine,
     Layout,
     Outputs,
     PictureSettings,
+    Post,
     is_foreign,
 )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pictured:
-    """A command that accepts a user's network, such as --model onnx:FILE."""
+    """A command that accepts a user's network, such as onnx:FILE or python:FILE.py:FUNCTION."""
 
     labels: Path | None = None
-    """Text file with one label per line, for --model onnx:FILE. Default: the file's own labels, or
-    ImageNet's for 1000 classes."""
+    """Text file with one label per line, for a network of your own. Default: the file's own labels,
+    or ImageNet's for 1000 classes."""
     input_size: int | None = None
-    """Side of the network's input in pixels, for --model onnx:FILE. Default: the file's."""
+    """Side of the network's input in pixels, for a network of your own. Default: the ONNX file's. A
+    Python function or a service needs the flag."""
     layout: Layout = "auto"
-    """Order of the input's axes, for --model onnx:FILE."""
+    """Order of the input's axes, for a network of your own: nhwc is pictures, rows, columns,
+    channels. Default (auto): the ONNX file's; nhwc for a Python function."""
     channels: Channels = "auto"
-    """Order of the input's channels, for --model onnx:FILE."""
+    """Order of the input's channels, for a network of your own. Default (auto): rgb, or the ONNX
+    file's."""
     std: str | None = None
-    """Divisor of the pixels, one number or one per channel with commas between, for --model
-    onnx:FILE: the network gets (pixel - mean) / std, in units of 0..255. Default: ImageNet's for
-    colour."""
+    """Divisor of the pixels, one number or one per channel with commas between, for a network of
+    your own: it gets (pixel - mean) / std, in units of 0..255. Default: ImageNet's for an ONNX file
+    with colour; a Python function gets bytes."""
     outputs: Outputs = "auto"
-    """Kind of numbers that --model onnx:FILE gives: logits or probabilities. Default (auto): the
-    logits before a final Softmax if there is one, else the output is taken for logits."""
+    """Kind of numbers that a network of your own gives: logits or probabilities. Default (auto):
+    for an ONNX file the logits before a final Softmax, else logits; for a Python function
+    probabilities if they add up to 1."""
     output: str | None = None
-    """Name of the output to read, if --model onnx:FILE has several."""
+    """Name of the output to read, if an ONNX file has several."""
+    engine: Engine = "jax"
+    """Software that runs an ONNX file: jax (compiled, with gradients), onnxruntime, or auto (the
+    faster of the two on this machine; jax where a gradient is needed)."""
+    post: Post = free("npy")
+    """Form of a request to a network behind an address (https://...): npy (an array in NumPy's
+    format) or png (JSON with PNGs)."""
+    in_flight: int = free(4)
+    """Requests to a network behind an address at the same time."""
+    request_timeout: float = free(30.0)
+    """Seconds after which a request to a network behind an address has failed."""
+    retries: int = free(6)
+    """Repetitions of a failed request, with growing pauses. Then the run pauses, saved."""
+    rate_limit: float | None = free(None)
+    """Highest number of requests per second. Default: no limit."""
+    token_env: str | None = dataclasses.field(default=None, metadata=UNRECORDED)
+    """Name of the environment variable that holds the bearer token of a network behind an address.
+    Neither is recorded: --resume needs the flag again."""
+    requests: int | None = free(None)
+    """Budget in requests to a network behind an address, repetitions included. The run pauses,
+    saved, when it is spent; --resume begins a new budget. Default: no limit."""
 
 
 def picture_settings(config: Any) -> PictureSettings:
@@ -45,8 +72,10 @@ def picture_settings(config: Any) -> PictureSettings:
     """
     names = [field.name for field in dataclasses.fields(Pictured)]
     given = {name: getattr(config, name) for name in names}
-    model = str(getattr(config, "model", None) or getattr(config, "name", ""))
-    mean = config.mean if is_foreign(model) else None  # for networks of the zoo it is a file
+    words = [getattr(config, name, None) for name in ("model", "name")]
+    models = [str(word) for word in (*words, *getattr(config, "to", ())) if word]
+    # For networks of the zoo, the mean is a file.
+    mean = config.mean if any(is_foreign(model) for model in models) else None
     return PictureSettings(**given, mean=None if mean is None else str(mean))
 
 

@@ -5,13 +5,8 @@ names the files that its run used, but no file is imported because of that.
 """
 
 import dataclasses
-import hashlib
 import importlib.metadata
-import importlib.util
 import itertools
-import sys
-import traceback
-import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,8 +17,10 @@ from qd_fool.commands.common.settings import UNRECORDED
 from qd_fool.emitters.table import EMITTERS
 from qd_fool.encodings.table import ENCODINGS
 from qd_fool.errors import UserError
+from qd_fool.models.foreign.settings import PYTHON, file_of, is_address, is_foreign
 from qd_fool.models.zoo import ZOO
 from qd_fool.runs.directory import recorded_imports, with_imports
+from qd_fool.user_files import sha256_of
 
 GROUP = "qd_fool"
 """Entry points of installed packages: each is a module that registers something."""
@@ -40,7 +37,9 @@ class Importing:
 
 
 def named_files(words: Sequence[str]) -> list[Path]:
-    """The files of `--import` among a command's words, which are parsed after the imports.
+    """The files that a command's words name as code, which are run before the words are parsed.
+
+    These are the files of `--import`, and of networks `python:FILE.py:FUNCTION`.
 
     Args:
       words: Words of the command line.
@@ -51,64 +50,23 @@ def named_files(words: Sequence[str]) -> list[Path]:
             files.append(Path(after))
         elif word.startswith("--import="):
             files.append(Path(word.removeprefix("--import=")))
-    return files
+        elif (name := _value(word)).startswith(PYTHON):
+            files.append(file_of(name))
+    return list(dict.fromkeys(files))
 
 
-def import_file(path: Path) -> types.ModuleType:
-    """Run a Python file, once in a process. Files beside it can be imported from it.
+def named_addresses(words: Sequence[str]) -> set[str]:
+    """The addresses of services among a command's words.
 
     Args:
-      path: Path of the file.
-
-    Raises:
-      UserError: There is no such file, or it has an error. The error then names the line.
+      words: Words of the command line.
     """
-    if not path.is_file():
-        raise UserError(f"--import {path}: no such file")
-    real = path.resolve()
-    for module in list(sys.modules.values()):
-        if getattr(module, "__file__", None) and Path(str(module.__file__)).resolve() == real:
-            return module
-    # The file's own name lets other files import it, unless another module has the name.
-    name = path.stem if _is_free(path.stem, real) else f"_file_{real}"
-    spec = importlib.util.spec_from_file_location(name, real)
-    if spec is None or spec.loader is None:
-        raise UserError(f"--import {path}: expected a Python file, with a name that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    if str(real.parent) not in sys.path:
-        sys.path.append(str(real.parent))
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # any error of the user's file is the user's mistake
-        del sys.modules[name]
-        reason = str(error) or type(error).__name__
-        if isinstance(error, SyntaxError):
-            reason = error.msg
-        elif not isinstance(error, UserError | ValueError):
-            reason = f"{type(error).__name__}: {error}"
-        place = _line_of(error, real)
-        raise UserError(f"--import {path}{place}: {' '.join(reason.split())}") from error
-    return module
+    return {name for word in words if is_address(name := _value(word))}
 
 
-def _is_free(name: str, file: Path) -> bool:
-    """Whether `import NAME` finds the file, or nothing."""
-    if not name.isidentifier() or name in sys.modules:
-        return False
-    found = importlib.util.find_spec(name)
-    return found is None or found.origin == str(file)
-
-
-def _line_of(error: BaseException, file: Path) -> str:
-    """`, line 3`: the last line of the file that was reached."""
-    if isinstance(error, SyntaxError) and error.filename == str(file):
-        return f", line {error.lineno}"
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == str(file)]
-    return f", line {lines[-1]}" if lines else ""
+def _value(word: str) -> str:
+    """`VALUE` for `--flag=VALUE`, else the word."""
+    return word.partition("=")[2] if word.startswith("--") else word
 
 
 def import_packages() -> None:
@@ -126,21 +84,6 @@ def import_packages() -> None:
                 f"package {package}: its entry point {point.name!r} of the group {GROUP} cannot be "
                 f"loaded ({type(error).__name__}: {error})"
             ) from error
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hex digits.
-
-    Args:
-      path: Path of the file.
-
-    Raises:
-      UserError: The file cannot be read.
-    """
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(f"--import {path}: cannot be read ({error.strerror})") from error
 
 
 def imports_record(files: Sequence[Path]) -> list[dict[str, str]]:
@@ -190,5 +133,7 @@ def refuse_unknown(run: Mapping[str, Any], *, emitters: bool = True) -> None:
         *(("emitter", EMITTERS, name) for name in parts),
     ]
     for kind, table, name in names:
-        if isinstance(name, str) and name not in table and run.get("imports"):
+        if not isinstance(name, str) or (kind == "model" and is_foreign(name)):
+            continue
+        if name not in table and run.get("imports"):
             raise UserError(with_imports(run, f"unknown {kind} {name!r}"))

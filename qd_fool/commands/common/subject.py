@@ -20,6 +20,16 @@ from qd_fool.runs.directory import differences
 from qd_fool.runs.stored import StoredRun
 from qd_fool.scoring.score import ScoreFunction, score_function
 
+KINDS = {
+    "input_size": int,
+    "in_flight": int,
+    "retries": int,
+    "requests": int,
+    "request_timeout": float,
+    "rate_limit": float,
+}
+"""Types of a user's network's settings in `run.json`, where they are not texts."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Subject:
@@ -74,8 +84,13 @@ def make_subject(
     return Subject(networks, scorer, encoding, crops, chunk, score, hashes)
 
 
-def stored_subject(run: StoredRun) -> Subject:
+def stored_subject(run: StoredRun, *, token_env: str | None = None) -> Subject:
     """The subject of a stored evolution or ascent, with its network read again.
+
+    Args:
+      run: The run.
+      token_env: Name of the environment variable with the token of a service. It is never taken
+        from the run directory, which may be a stranger's.
 
     Raises:
       UserError: The run is of another kind, its `run.json` is damaged, or the weights or the mean
@@ -83,7 +98,7 @@ def stored_subject(run: StoredRun) -> Subject:
     """
     if run.kind not in ("evolution", "ascent"):
         raise UserError(f"{run.path} is of kind {run.kind}: expected an evolution or an ascent")
-    networks = stored_networks(run)
+    networks = stored_networks(run, token_env=token_env)
     crops, chunk = _field(run, "crops", int), _field(run, "chunk", int)
     subject = make_subject(networks, networks.load(), run.encoding(), crops=crops, chunk=chunk)
     config = run.record["config"]
@@ -94,8 +109,12 @@ def stored_subject(run: StoredRun) -> Subject:
     return subject
 
 
-def stored_networks(run: StoredRun) -> Networks:
+def stored_networks(run: StoredRun, *, token_env: str | None = None) -> Networks:
     """The names and files of a stored run's networks.
+
+    Args:
+      run: The run.
+      token_env: Name of the environment variable with the token of a service.
 
     Raises:
       UserError: `run.json` is damaged.
@@ -114,19 +133,28 @@ def stored_networks(run: StoredRun) -> Networks:
         joint=_field(run, "joint", str, "least"),
         mean=file("mean"),
         precision=_field(run, "precision", str, "float32"),
-        picture=_stored_picture(run),
+        picture=dataclasses.replace(stored_picture(run), token_env=token_env),
     )
 
 
-def _stored_picture(run: StoredRun) -> PictureSettings:
-    """The stored facts about the pictures of a user's network."""
+def stored_picture(run: StoredRun) -> PictureSettings:
+    """The stored facts about the pictures of a user's network.
+
+    Args:
+      run: Run against the network.
+
+    Raises:
+      UserError: `run.json` is damaged.
+    """
     usual = PictureSettings()
     found: dict[str, Any] = {}
     foreign = is_foreign(_field(run, "model", str))
     for field in dataclasses.fields(PictureSettings):
         if field.name == "mean" and not foreign:  # a file, which the network itself reads
             continue
-        kind = int if field.name == "input_size" else str
+        if field.name == "token_env":  # the caller names it
+            continue
+        kind = KINDS.get(field.name, str)
         value = _field(run, field.name, kind, getattr(usual, field.name))
         found[field.name] = Path(value) if field.name == "labels" and value else value
     return PictureSettings(**found)
@@ -137,6 +165,8 @@ def _field(run: StoredRun, name: str, kind: type, *default: Any) -> Any:
     config = run.record["config"]
     if default and config.get(name, default[0]) == default[0]:
         return default[0]
+    if kind is float and type(config.get(name)) is int:
+        return float(config[name])
     if type(config.get(name)) is not kind:
         raise UserError(
             f"{run.path / 'run.json'}: {name} is {config.get(name)!r}, expected {kind.__name__}"

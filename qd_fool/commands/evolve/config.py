@@ -26,9 +26,10 @@ class EvolveConfig(Pictured, Importing):
     """
 
     model: str = "lenet"
-    """Network to fool: a name that `qd-fool models` lists, or onnx:FILE for your own. Repeat the
-    flag to fool several networks with the same picture. A picture's confidence is then the lowest,
-    or see --joint."""
+    """Network to fool: a name that `qd-fool models` lists, or your own: onnx:FILE;
+    python:FILE.py:FUNCTION for any function of NumPy arrays; or https://... for a service. Repeat
+    the flag to fool several networks with the same picture. A picture's confidence is then the
+    lowest, or see --joint."""
     encoding: str = "direct"
     """How genomes make pictures: direct (one gene per pixel) or cppn (evolved graphs of functions),
     or an encoding of --import."""
@@ -60,8 +61,8 @@ class EvolveConfig(Pictured, Importing):
     joint: Joint = "least"
     """Fitness with several models: the lowest of the networks' log-odds (least), or their mean."""
     mean: Path | None = free(None)  # its SHA-256 is compared
-    """Mean image (.npy or .binaryproto) for the networks trained by Caffe on ImageNet; for --model
-    onnx:FILE one number or three with commas between, in 0..255."""
+    """Mean image (.npy or .binaryproto) for the networks trained by Caffe on ImageNet; for a
+    network of your own one number or three with commas between, in 0..255."""
     precision: Precision = "float32"
     """Type of the network's parameters and arithmetic: float32 or bfloat16."""
     crops: int | None = None

@@ -19,6 +19,7 @@ from qd_fool.commands.common.record import update_record
 from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.commands.evolve.words import progress_info
 from qd_fool.errors import UserError
+from qd_fool.map_elites.host_segments import Unfinished
 from qd_fool.map_elites.segments import raise_if_bad
 from qd_fool.map_elites.state import EvolutionState, GenerationLog
 from qd_fool.runs.checkpoints import save_checkpoint
@@ -59,11 +60,13 @@ class History:
       seconds: Run time without compilation, including the time before a resume.
       events: Insertions into the archive, in parts.
       genomes: Genomes that the run keeps.
+      failure: Error of a network on the host, which ended the run early. The run is saved.
     """
 
     seconds: float
     events: list[Events]
     genomes: GenomeLog
+    failure: UserError | None = None
 
 
 def evolve_segments(
@@ -90,11 +93,17 @@ def evolve_segments(
     ends_at = time.monotonic() + 60 * (planned.config.minutes or math.inf)
     saves = _Saves(planned.config.checkpoint_every, done=done)
     count, over = 1, False
-    while done < total and not stop and not over:
+    while done < total and not stop and not over and history.failure is None:
         # Evolve for about a second, but not beyond the next checkpoint.
         count = min(count, saves.end_of_segment(total) - done)
         started = time.perf_counter()
-        state, log = job.segment(state, job.params, np.int32(count))
+        try:
+            state, log = job.segment(state, job.params, np.int32(count))
+        except Unfinished as unfinished:
+            state, history.failure = unfinished.state, unfinished.cause
+            if unfinished.log is None:  # not even one generation is whole
+                break
+            log, count = unfinished.log, unfinished.generations
         log = jax.device_get(log)
         elapsed = time.perf_counter() - started
         _stop_if_bad(state, job.run_dir)
@@ -120,7 +129,9 @@ def evolve_segments(
             _save(job, state, history, done=done)
             saves.saved(done)
         count = next_count(count, elapsed, most=job.length)
-    if done > saves.newest:  # the time is over, or a signal came after the last check
+    if (
+        done > saves.newest
+    ):  # time is over, the network failed, or a signal came after the last check
         _save(job, state, history, done=done)
     job.checkpoints.wait_until_finished()
     return jax.device_get(state)

@@ -9,7 +9,7 @@ from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.commands.common.networks import Networks
 from qd_fool.commands.common.subject import Subject, make_subject
 from qd_fool.commands.evolve.config import CPU_MINUTES, EvolveConfig, record_of_run
-from qd_fool.commands.evolve.parts import emitter_shares, encoding_settings
+from qd_fool.commands.evolve.parts import EMITTERS_BY_DEFAULT, emitter_shares, encoding_settings
 from qd_fool.commands.evolve.presets import MANY_CLASSES, with_preset
 from qd_fool.encodings import make_encoding
 from qd_fool.map_elites.config import (
@@ -18,7 +18,7 @@ from qd_fool.map_elites.config import (
     generations_for,
 )
 from qd_fool.map_elites.extent import check_extent
-from qd_fool.models.network import Network
+from qd_fool.models.network import Network, calls_in_flight, has_gradient
 from qd_fool.models.zoo import entry_of
 from qd_fool.runs.genomes import KeepGenomes, what_to_keep
 
@@ -64,10 +64,17 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     networks = Networks(
         **{name: getattr(config, name) for name in fields}, picture=picture_settings(config)
     )
-    entry = entry_of(config.model)
-    if entry is None:  # only the file knows how many classes there are
+    if None in [entry_of(name) for name in (config.model, *config.also)]:
+        # Only the network knows how many classes it has, and whether it has a gradient.
+        wanted = with_preset(config, imagenet=False).emitters
+        networks = networks.with_gradient() if wanted != EMITTERS_BY_DEFAULT else networks
         scorer = networks.load()
-        config = with_preset(config, imagenet=len(scorer.class_names) >= MANY_CLASSES)
+        config = dataclasses.replace(config, engine=networks.engine_of(scorer))
+        config = with_preset(
+            config,
+            imagenet=len(scorer.class_names) >= MANY_CLASSES,
+            gradient=has_gradient(scorer),
+        )
     else:  # names and settings are looked up before weights are read
         config = with_preset(config)
         scorer = networks.load()
@@ -146,6 +153,8 @@ def fill_in(config: EvolveConfig, scorer: Network, *, side: int, on_cpu: bool) -
     if crops is None:
         crops = 10 if imagenet and not on_cpu and side > scorer.input_size else 1
     chunk = config.chunk or (scorer.chunk if on_cpu else scorer.accelerator_chunk)
+    if config.chunk is None:  # calls at the same time share the batch
+        chunk = min(chunk, -(-batch_size // calls_in_flight(scorer)))
     shares = [share.share for share in emitter_shares(config)]
     if config.chunk is None and len(shares) > 1:
         # Emitters fill whole chunks. The smallest share gets about two of them.

@@ -16,7 +16,12 @@ MANY_CLASSES = 100
 
 
 def preset_fields(
-    preset: str, *, model: str, encoding: str, imagenet: bool | None = None
+    preset: str,
+    *,
+    model: str,
+    encoding: str,
+    imagenet: bool | None = None,
+    gradient: bool = True,
 ) -> dict[str, Any]:
     """The fields and settings of an `EvolveConfig` that a preset changes.
 
@@ -28,6 +33,7 @@ def preset_fields(
       encoding: Name of the encoding.
       imagenet: Whether to use the settings that were chosen on ImageNet instead of those for the
         digits. By default, the zoo's entry decides.
+      gradient: Whether the network has a gradient. Without one, only variation makes offspring.
 
     Raises:
       UserError: There is no such preset, model or encoding, or the preset has no settings for the
@@ -60,10 +66,16 @@ def preset_fields(
     }
     if (encoding, imagenet) not in fast:
         raise UserError(f"--preset fast has no settings for the {encoding} encoding: leave it out")
-    return fast[encoding, imagenet]
+    fields = fast[encoding, imagenet]
+    if gradient or "emitters" not in fields:
+        return fields
+    # The small chunk is for two emitters that share a small batch.
+    return {name: value for name, value in fields.items() if name not in ("emitters", "chunk")}
 
 
-def with_preset(config: EvolveConfig, *, imagenet: bool | None = None) -> EvolveConfig:
+def with_preset(
+    config: EvolveConfig, *, imagenet: bool | None = None, gradient: bool = True
+) -> EvolveConfig:
     """Fill in a configuration from its preset, and from the defaults of encoding and emitters.
 
     Given values come before those of the preset. Settings of the preset for an emitter that the
@@ -73,13 +85,18 @@ def with_preset(config: EvolveConfig, *, imagenet: bool | None = None) -> Evolve
       config: Configuration, with the name of a preset.
       imagenet: Whether to use the settings that were chosen on ImageNet. By default, the zoo's
         entry decides.
+      gradient: Whether the network has a gradient.
 
     Raises:
       UserError: The preset does not exist or has no settings for the encoding, or given settings do
         not fit the run.
     """
     preset = preset_fields(
-        config.preset, model=config.model, encoding=config.encoding, imagenet=imagenet
+        config.preset,
+        model=config.model,
+        encoding=config.encoding,
+        imagenet=imagenet,
+        gradient=gradient,
     )
     fields = {field.name for field in dataclasses.fields(EvolveConfig)} & set(preset)
     usual = {"emitters": EMITTERS_BY_DEFAULT} | {name: preset[name] for name in fields}

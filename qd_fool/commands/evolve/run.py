@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jax.sharding import Mesh
 from rich.console import Console
 
@@ -16,6 +15,7 @@ from qd_fool.commands.common.record import (
     devices_in_words,
     new_record,
     resume_command,
+    update_record,
     write_archive_and_elites,
 )
 from qd_fool.commands.common.signals import stop_on_signal
@@ -29,9 +29,9 @@ from qd_fool.commands.evolve.start import new_start, resumed_start
 from qd_fool.commands.evolve.words import most_confident, share_of_the_original
 from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.encodings.base import genome_bytes
-from qd_fool.errors import UserError
+from qd_fool.errors import BudgetSpentError, PauseError, UserError
 from qd_fool.files import write_json
-from qd_fool.map_elites.segments import Segment, make_segment
+from qd_fool.map_elites.segments import Segment, compile_segment, make_segment
 from qd_fool.map_elites.state import EvolutionState
 from qd_fool.runs.checkpoints import open_checkpoints
 from qd_fool.runs.directory import make_run_dir, may_resume, new_directory, sole_user
@@ -109,7 +109,7 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
         # Compile.
         state, params = replicate(start.state, mesh), replicate(subject.scorer.params, mesh)
         begun = time.perf_counter()
-        compiled = segment.lower(state, params, np.int32(1)).compile()  # type: ignore[attr-defined]
+        compiled = compile_segment(segment, state, params)
         compile_seconds = time.perf_counter() - begun
         console.print(f"compiled in {compile_seconds:.1f} s")
 
@@ -128,10 +128,13 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
             "seconds": round(start.history.seconds, 3),
             "compile_seconds": round(compile_seconds, 3),
         }
+        failure = start.history.failure
+        if failure is not None and (not facts["evaluations"] or not _is_asked(failure)):
+            _stop_after(failure, job, facts)
         if facts["status"] == "interrupted" and not stop:
             facts["status"] = "paused"
         difference = _write_results(job, state, start.history, facts, console)
-        _print_outcome(job, state, facts, console)
+        _print_outcome(job, state, facts, console, failure)
         return EvolveResult(run_dir, state, facts["status"] == "interrupted", difference)
 
 
@@ -165,6 +168,27 @@ def _make_segment(planned: EvolvePlan, mesh: Mesh) -> tuple[Segment, int]:
     return segment, length
 
 
+def _is_asked(failure: UserError) -> bool:
+    """Whether a run ends early because the user has asked for it: its budget is spent."""
+    return isinstance(failure, BudgetSpentError)
+
+
+def _stop_after(failure: UserError, job: Job, facts: dict[str, Any]) -> None:
+    """End a run whose network on the host failed. Everything until the failure is saved.
+
+    The pictures are not written, because each one would be shown to the network again.
+
+    Raises:
+      UserError: Always: the failure, and how to continue.
+    """
+    status = "paused" if isinstance(failure, PauseError) else "failed"
+    update_record(job.run_dir, facts | {"status": status})
+    command = resume_command("evolve", job.run_dir, job.planned.subject.networks)
+    done = facts["generations_done"]
+    saved = f"the run is saved after generation {done}" if done >= 0 else "no generation was done"
+    raise UserError(f"{failure}; {saved}, continue with: {command}") from failure
+
+
 def _write_results(
     job: Job,
     state: EvolutionState,
@@ -186,7 +210,11 @@ def _write_results(
 
 
 def _print_outcome(
-    job: Job, state: EvolutionState, facts: dict[str, Any], console: Console
+    job: Job,
+    state: EvolutionState,
+    facts: dict[str, Any],
+    console: Console,
+    failure: UserError | None,
 ) -> None:
     """Print the most confident classes, the report's place, and how to continue."""
     subject, config = job.planned.subject, job.planned.config
@@ -196,5 +224,11 @@ def _print_outcome(
     console.print(f"look at {job.run_dir / 'report.html'}")
     if facts["status"] != "finished":
         paused = facts["status"] == "paused"
-        why = f"{config.minutes:g} minutes are over" if paused else "interrupted, and saved"
-        console.print(f"{why}; continue with: {resume_command('evolve', job.run_dir)}")
+        why = f"{config.minutes:g} minutes are over" if config.minutes else "paused, and saved"
+        if failure is not None:
+            why = str(failure)
+        elif not paused:
+            why = "interrupted, and saved"
+        console.print(
+            f"{why}; continue with: {resume_command('evolve', job.run_dir, subject.networks)}"
+        )

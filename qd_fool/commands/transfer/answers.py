@@ -9,8 +9,7 @@ from jaxtyping import Float, Int, UInt8
 
 from qd_fool.data.photographs import centre_square
 from qd_fool.errors import UserError
-from qd_fool.models import Scorer
-from qd_fool.models.network import default_chunk
+from qd_fool.models.network import SingleNetwork, default_chunk
 from qd_fool.runs.pictures import read_image, to_image
 from qd_fool.scoring.crops import check_crops, crop_places
 from qd_fool.scoring.score import SCORE_AT_ONCE, score_function
@@ -33,12 +32,12 @@ class Answers:
     argmax_log_odds: Float[np.ndarray, "images *networks"]
 
 
-def is_small(scorer: Scorer, shape: Shape) -> bool:
+def is_small(scorer: SingleNetwork, shape: Shape) -> bool:
     """Whether pictures of this shape are smaller than the network's input."""
     return min(shape[:2]) < scorer.input_size
 
 
-def shown_shape(scorer: Scorer, shape: Shape) -> Shape:
+def shown_shape(scorer: SingleNetwork, shape: Shape) -> Shape:
     """The shape of pictures before they are cropped: unchanged, unless they must be enlarged."""
     if not is_small(scorer, shape):
         return shape
@@ -47,7 +46,7 @@ def shown_shape(scorer: Scorer, shape: Shape) -> Shape:
 
 
 def check_shapes(
-    scorer: Scorer, paths: Sequence[Path], shapes: Sequence[Shape], *, crops: int
+    scorer: SingleNetwork, paths: Sequence[Path], shapes: Sequence[Shape], *, crops: int
 ) -> None:
     """Check, before anything is scored, that a network can take all pictures.
 
@@ -67,7 +66,9 @@ def check_shapes(
             raise UserError(f"image {path}: {error}") from error
 
 
-def show(scorer: Scorer, path: Path, *, crops: int) -> UInt8[np.ndarray, "height width channels"]:
+def show(
+    scorer: SingleNetwork, path: Path, *, crops: int
+) -> UInt8[np.ndarray, "height width channels"]:
     """A picture as it is shown to a network: pixel for pixel, or enlarged as photographs are.
 
     A single crop is cut out here already, so that one program scores all sizes.
@@ -85,7 +86,7 @@ def show(scorer: Scorer, path: Path, *, crops: int) -> UInt8[np.ndarray, "height
 
 
 def ask(
-    scorer: Scorer,
+    scorer: SingleNetwork,
     paths: Sequence[Path],
     *,
     shapes: Sequence[Shape],

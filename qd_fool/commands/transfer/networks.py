@@ -8,12 +8,15 @@ from pathlib import Path
 from rich.console import Console
 
 from qd_fool.commands.common.networks import OWN, load_networks
+from qd_fool.commands.common.subject import stored_picture
 from qd_fool.commands.transfer.sources import Source
 from qd_fool.errors import UserError
-from qd_fool.models import Scorer, load_scorer
-from qd_fool.models.foreign.settings import is_foreign
+from qd_fool.models import load_scorer
+from qd_fool.models.foreign.settings import PictureSettings, is_foreign
+from qd_fool.models.network import SingleNetwork
 from qd_fool.models.zoo import ZOO, entry_of
 from qd_fool.runs.directory import with_imports
+from qd_fool.runs.stored import StoredRun
 
 FLAGS = ("--to", "--weights")
 
@@ -50,7 +53,7 @@ class Network:
     name: str
     identity: Identity
     weights: str
-    scorer: Scorer | None
+    scorer: SingleNetwork | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +71,13 @@ class _RecordedNetwork:
     mean: str | None
 
 
-def load_targets(to: Sequence[str], weights: Sequence[Path], *, mean: Path | None) -> list[Network]:
+def load_targets(
+    to: Sequence[str],
+    weights: Sequence[Path],
+    *,
+    mean: Path | None,
+    picture: PictureSettings | None = None,
+) -> list[Network]:
     """The networks of `--to`, in order, under their models' names.
 
     Raises:
@@ -77,12 +86,13 @@ def load_targets(to: Sequence[str], weights: Sequence[Path], *, mean: Path | Non
     """
     if not to:
         raise UserError("--to is missing: expected one model or more, see `qd-fool models`")
-    scorers = load_networks(to, weights, mean=mean, flags=FLAGS)
-    digest = "" if mean is None else hashlib.sha256(mean.read_bytes()).hexdigest()
+    scorers = load_networks(to, weights, mean=mean, picture=picture, flags=FLAGS)
     networks: list[Network] = []
     for scorer in scorers:
         entry = entry_of(scorer.name)
-        subtracts = digest if entry is not None and entry.mean is not None else ""
+        subtracts = ""
+        if mean is not None and entry is not None and entry.mean is not None:
+            subtracts = hashlib.sha256(mean.read_bytes()).hexdigest()
         identity = Identity(scorer.name, scorer.weights_sha256, subtracts)
         if identity in [network.identity for network in networks]:
             raise UserError(
@@ -94,7 +104,7 @@ def load_targets(to: Sequence[str], weights: Sequence[Path], *, mean: Path | Non
     return networks
 
 
-def check_alike(first: Scorer, other: Scorer) -> None:
+def check_alike(first: SingleNetwork, other: SingleNetwork) -> None:
     """Check that two networks have the same classes, and take pictures of the same channels.
 
     Raises:
@@ -188,7 +198,13 @@ def _load(source: Source, recorded: _RecordedNetwork, *, console: Console) -> Ne
         if wanted.model not in ZOO and not is_foreign(wanted.model):
             raise UserError(with_imports(source.run, f"unknown model {wanted.model!r}"))
         scorer = load_scorer(
-            wanted.model, weights=recorded.weights, mean=mean, precision=wanted.precision
+            wanted.model,
+            weights=recorded.weights,
+            mean=mean,
+            precision=wanted.precision,
+            picture=stored_picture(StoredRun(source.path, dict(source.run)))
+            if is_foreign(wanted.model)
+            else None,
         )
         if scorer.weights_sha256 != wanted.weights_sha256:
             raise UserError(

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int
 from rich.console import Console
 
+from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.common.settings import command_line
 from qd_fool.commands.transfer.answers import Answers, Shape, ask, check_shapes
@@ -50,7 +51,8 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
     # Read networks and the shapes of pictures. Nothing is scored yet.
     out = _directory(config)
     former = _former_files(out)
-    to = load_targets(config.to, config.weights, mean=config.mean)
+    picture = picture_settings(config)
+    to = load_targets(config.to, config.weights, mean=config.mean, picture=picture)
     like = to[0].scorer
     assert like is not None  # noqa: S101  # all networks of --to are loaded
     sources = read_sources(config.runs, like)

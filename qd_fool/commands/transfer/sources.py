@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from qd_fool.errors import UserError
-from qd_fool.models import Scorer
+from qd_fool.models.network import SingleNetwork
 from qd_fool.runs.elites import read_elites
 from qd_fool.runs.pictures import read_image
 from qd_fool.runs.stored import open_run
@@ -67,7 +67,7 @@ class Source:
     recorded: Recorded | None = None
 
 
-def read_sources(paths: Sequence[Path], like: Scorer) -> list[Source]:
+def read_sources(paths: Sequence[Path], like: SingleNetwork) -> list[Source]:
     """Read runs and folders, in order. No picture is decoded yet.
 
     Args:
@@ -93,7 +93,7 @@ def read_sources(paths: Sequence[Path], like: Scorer) -> list[Source]:
     ]
 
 
-def _read_run_source(path: Path, name: str, like: Scorer) -> Source:
+def _read_run_source(path: Path, name: str, like: SingleNetwork) -> Source:
     """A run, with its elites as pictures."""
     run, classes = open_run(path), len(like.class_names)
     if run.classes != classes:
@@ -132,7 +132,7 @@ def _read_run_source(path: Path, name: str, like: Scorer) -> Source:
     )
 
 
-def _read_folder(path: Path, name: str, like: Scorer) -> Source:
+def _read_folder(path: Path, name: str, like: SingleNetwork) -> Source:
     """A folder of pictures, and of pictures one level below."""
     paths = sorted(
         file

@@ -9,14 +9,50 @@ from qd_fool.errors import UserError
 Layout = Literal["auto", "nchw", "nhwc"]
 Channels = Literal["auto", "rgb", "bgr", "gray"]
 Outputs = Literal["auto", "logits", "probabilities"]
+Post = Literal["npy", "png"]
+Engine = Literal["jax", "onnxruntime", "auto"]
 
-READERS = {"onnx": "qd_fool.models.foreign.onnx.load:from_onnx"}
+PYTHON = "python:"
+"""Beginning of the name of a network from a Python file, `python:FILE.py:FUNCTION`."""
+
+READERS = {
+    "onnx": "qd_fool.models.foreign.onnx.load:from_onnx",
+    "python": "qd_fool.models.foreign.python_file:from_python_file",
+    "http": "qd_fool.models.foreign.http.load:from_address",
+    "https": "qd_fool.models.foreign.http.load:from_address",
+}
 """Place of the function that reads a network, by the word before the colon in the name."""
 
 
-@dataclasses.dataclass(frozen=True)
-class PictureSettings:
-    """Facts about the pictures of a user's network that its file does not state.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServiceSettings:
+    """How requests are sent to a network behind an address.
+
+    Attributes:
+      post: Form of a request.
+      in_flight: Requests at the same time.
+      request_timeout: Seconds for one request.
+      retries: Repetitions of a request that failed.
+      rate_limit: Highest number of requests per second; None for no limit.
+      token_env: Name of the environment variable that holds the bearer token, if there is one.
+      requests: Budget in requests; None for no limit.
+    """
+
+    post: Post = "npy"
+    in_flight: int = 4
+    request_timeout: float = 30.0
+    retries: int = 6
+    rate_limit: float | None = None
+    token_env: str | None = None
+    requests: int | None = None
+
+
+OF_SERVICES = tuple(field.name for field in dataclasses.fields(ServiceSettings))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PictureSettings(ServiceSettings):
+    """Facts about a user's network and its pictures that its file does not state.
 
     Attributes:
       labels: File with one label per line; None for the file's own labels, or ImageNet's.
@@ -27,6 +63,7 @@ class PictureSettings:
       std: Number or numbers, separated by commas.
       outputs: Kind of the output's numbers.
       output: Name of the output to read; None if there is only one.
+      engine: Software that runs an ONNX file.
     """
 
     labels: Path | None = None
@@ -37,6 +74,30 @@ class PictureSettings:
     std: str | None = None
     outputs: Outputs = "auto"
     output: str | None = None
+    engine: Engine = "jax"
+
+
+ADDRESSES: set[str] = set()
+"""Addresses of networks that the command line names. No other address is asked: a run directory
+that names one may be a stranger's."""
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is the address of a service.
+
+    Args:
+      name: Name of the network, as `--model` takes it.
+    """
+    return name.startswith(("http://", "https://"))
+
+
+def must_be_named(name: str) -> bool:
+    """Whether a network is used only if the command line names it: code, or a service.
+
+    Args:
+      name: Name of the network, as `--model` takes it.
+    """
+    return name.startswith(PYTHON) or is_address(name)
 
 
 def is_foreign(name: str) -> bool:
@@ -46,6 +107,21 @@ def is_foreign(name: str) -> bool:
       name: Name of the network, as `--model` takes it.
     """
     return name.partition(":")[0] in READERS and ":" in name
+
+
+def file_of(name: str) -> Path:
+    """The Python file of a network `python:FILE.py:FUNCTION`.
+
+    Args:
+      name: Name of the network, as `--model` takes it.
+
+    Raises:
+      UserError: The name lacks the file or the function.
+    """
+    file, colon, function = name.removeprefix(PYTHON).rpartition(":")
+    if not colon or not file or not function:
+        raise UserError(f"--model is {name!r}: expected python:FILE.py:FUNCTION")
+    return Path(file)
 
 
 def numbers(text: str | None, flag: str) -> float | tuple[float, ...] | None:

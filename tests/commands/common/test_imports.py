@@ -9,8 +9,9 @@ import pytest
 from command import SMALL, evolve, refused
 
 from qd_fool.cli import main
-from qd_fool.commands.common.imports import import_differences, import_file, named_files
+from qd_fool.commands.common.imports import import_differences, named_files
 from qd_fool.emitters.table import EMITTERS
+from qd_fool.user_files import import_file
 
 PLAIN = '''
 import dataclasses

@@ -80,7 +80,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
     """
     # Check the settings, and read network and photographs.
     say = console.print
-    scorer = load_scorer(config.model, weights=config.weights, mean=config.mean)
+    scorer = _trainable(config.model, weights=config.weights, mean=config.mean)
     _check(config, scorer)
     evolution = _evolution(config, scorer)
     settings = _settings(config, scorer, evolution)
@@ -132,7 +132,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
 
         # Measure the new network.
         network = folder / "network.safetensors"
-        retrained = load_scorer(config.model, weights=network)
+        retrained = _trainable(config.model, weights=network)
         fooling = {"trained": evolved, "held_out": _pictures(held_out, scorer)}
         measured.append(_accuracies(retrained, photographs, fooling))
 
@@ -153,6 +153,13 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
     console.print(text_table(*cells_of(rows, classes=len(scorer.class_names))))
     say(f"look at {run_dir / 'retrain.md'}")
     return RetrainResult(run_dir, rows, interrupted=False)
+
+
+def _trainable(model: str, *, weights: Path | None, mean: Path | None = None) -> Scorer:
+    scorer = load_scorer(model, weights=weights, mean=mean)
+    if not isinstance(scorer, Scorer):
+        raise UserError(f"{model} runs outside JAX and can't be trained: see qd-fool models")
+    return scorer
 
 
 def _check(config: RetrainConfig, scorer: Scorer) -> None:

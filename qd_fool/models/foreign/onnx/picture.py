@@ -9,12 +9,14 @@ from jaxtyping import Array, Float
 from qd_fool.errors import UserError
 from qd_fool.models.foreign.onnx.graph import Graph, Input
 from qd_fool.models.foreign.onnx.values import Laid, channels_last, lay
+from qd_fool.models.foreign.pictures import (
+    CHANNELS,
+    LARGEST,
+    LAYOUTS,
+    check_choice,
+    per_channel,
+)
 from qd_fool.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
-
-LAYOUTS, CHANNELS = ("auto", "nchw", "nhwc"), ("auto", "rgb", "bgr", "gray")
-
-LARGEST = 4096
-"""Longest side of an input, in pixels."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,8 +93,8 @@ def read_picture(
     Raises:
       UserError: The input is no square picture, or file and flags disagree.
     """
-    _check_choice("--layout", layout, LAYOUTS)
-    _check_choice("--channels", channels, CHANNELS)
+    check_choice("--layout", layout, LAYOUTS)
+    check_choice("--channels", channels, CHANNELS)
     if len(graph.inputs) != 1:
         names = ", ".join(given.name for given in graph.inputs)
         raise UserError(f"{source}: {len(graph.inputs)} inputs ({names}): expected one picture")
@@ -123,15 +125,10 @@ def read_picture(
         size=size,
         channels=channels,
         depth=depth,
-        mean=_per_channel("--mean", mean, usual[0], depth),
-        std=_per_channel("--std", std, usual[1], depth, positive=True),
+        mean=per_channel("--mean", mean, usual[0], depth),
+        std=per_channel("--std", std, usual[1], depth, positive=True),
         batch=shape[0],
     )
-
-
-def _check_choice(flag: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise UserError(f"{flag} is {value!r}: expected one of {', '.join(known)}")
 
 
 def _shown(shape: Sequence[int | None]) -> str:
@@ -165,25 +162,3 @@ def _usual(given: Input, depth: int) -> tuple[tuple[float, ...], tuple[float, ..
     if depth == 1:
         return (0.0,), (255.0,)
     return tuple(255 * v for v in IMAGENET_MEAN), tuple(255 * v for v in IMAGENET_STD)
-
-
-def _per_channel(
-    flag: str,
-    value: float | int | Sequence[float | int] | None,
-    usual: tuple[float, ...],
-    depth: int,
-    *,
-    positive: bool = False,
-) -> tuple[float, ...]:
-    """One number per channel."""
-    if value is None:
-        return usual
-    values = tuple(float(v) for v in (value if isinstance(value, Sequence) else (value,)))
-    values = values * depth if len(values) == 1 else values
-    if len(values) != depth:
-        raise UserError(f"{flag}: {len(values)} numbers: expected one, or one per channel")
-    if not all(abs(v) < 1e9 and (v > 0 or not positive) for v in values):
-        raise UserError(
-            f"{flag} is {values}: expected {'positive' if positive else 'finite'} numbers"
-        )
-    return values

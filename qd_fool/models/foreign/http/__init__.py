@@ -1,0 +1,1 @@
+"""A network behind an address: pictures are posted, and numbers come back."""
