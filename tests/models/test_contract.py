@@ -71,13 +71,21 @@ BY_SIZE = sorted(ZOO, key=lambda name: ZOO[name].parameters, reverse=True)
 ARCHITECTURES = {getattr(ZOO[name].apply, "func", ZOO[name].apply): name for name in BY_SIZE}
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES.values())
+@pytest.mark.parametrize(
+    "name",
+    [
+        # AlexNet's layers, in small: `architectures/test_layers.py`.
+        pytest.param(
+            n, marks=[pytest.mark.long] if n in ("alexnet", "caffenet", "bvlc-alexnet") else []
+        )
+        for n in ARCHITECTURES.values()
+    ],
+)
 def test_gradient_reaches_the_picture(name):
     scorer = make_scorer(ZOO[name], random_flat(ZOO[name]), source="random")
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.integers(0, 256, (1, *scorer.image_shape)), jnp.float32)
-    # The gradient of AlexNet would take longer than it saves.
-    gradient = jax.jit(jax.grad(lambda x, p: log_odds(scorer, p, x)[0, 0]))(x, scorer.params)
+    gradient = quick_jit(jax.grad(lambda x, p: log_odds(scorer, p, x)[0, 0]))(x, scorer.params)
     assert np.isfinite(gradient).all()
     assert np.any(gradient != 0)
 
