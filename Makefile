@@ -126,6 +126,7 @@ benchmark: $(VENV)/.dev ## write the tables of benchmarks/ (about twenty minutes
 	$(BIN)/python benchmarks/mnist_cppn.py $(ARGS)
 	$(BIN)/python benchmarks/mnist_direct.py $(ARGS)
 	$(BIN)/python benchmarks/ascent_speed.py
+	$(BIN)/python benchmarks/host_speed.py --rounds 5
 	$(BIN)/python benchmarks/mnist_direct.py --seeds 20 --settings "paper: 8-bit genes" --table mnist_direct_seeds $(ARGS)
 
 # IMAGENET: a folder with imagenet_sample/<WNID>.jpg and weights/squeezenet_*.npz

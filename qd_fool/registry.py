@@ -45,6 +45,7 @@ COMMAND_FLAGS = frozenset(
         "devices",
         "emitters",
         "encoding",
+        "engine",
         "evaluations",
         "generations",
         "help",

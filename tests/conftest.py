@@ -16,7 +16,7 @@ import pytest
 SESSION = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
 COMPILED = Path(tempfile.gettempdir()) / f"qd_fool-tests-{SESSION}"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 CHECKED = (
     "archive", "ascent", "devices", "emitters", "encodings", "files", "map_elites", "models",
@@ -69,20 +69,28 @@ FOLDERS = ("tests/commands/ascend", "tests/commands/transfer")
 """Their files share a fixture of the session and are run by one worker."""
 
 LONGEST = (
-    "tests/commands/evolve/test_imagenet_run.py",
-    "tests/map_elites/test_many_seeds.py",
-    "tests/map_elites/test_generation.py",
-    "tests/scoring/test_gradients.py",
-    "tests/commands/retrain/imagenet/test_rounds.py",
-    "tests/models/test_imagenet.py",
-    "tests/encodings/cppn/test_mutation.py",
-    "tests/models/architectures/test_alexnet.py",
-    "tests/encodings/cppn/test_drawing.py",
-    "tests/encodings/cppn/test_encoding.py",
+    "tests/emitters/test_contract.py",
     "tests/encodings/test_contract.py",
-    "tests/test_notebooks.py",
-    "tests/report/page/test_in_browser.py",
+    "tests/commands/evolve/test_imagenet_run.py",
+    "tests/models/test_contract.py",
     "tests/commands/ascend",
+    "tests/test_docs.py",
+    "tests/encodings/cppn/test_mutation.py",
+    "tests/models/test_imagenet.py",
+    "tests/map_elites/test_many_seeds.py",
+    "tests/scoring/test_gradients.py",
+    "tests/map_elites/test_segments.py",
+    "tests/commands/retrain/imagenet/test_rounds.py",
+    "tests/scoring/test_log_odds.py",
+    "tests/commands/evolve/test_cppn_run.py",
+    "tests/models/architectures/test_alexnet.py",
+    "tests/commands/evolve/test_loop.py",
+    "tests/test_notebooks.py",
+    "tests/ascent/test_climb.py",
+    "tests/encodings/cppn/test_drawing.py",
+    "tests/map_elites/test_host_segments.py",
+    "tests/commands/retrain/mnist/test_rounds.py",
+    "tests/report/page/test_in_browser.py",
     "tests/commands/transfer",
 )
 """Files and folders that take longest: begun first, lest one worker is at them when the other has

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import pytest
 from oracles.weights import random_flat
+from shown import fenced, run
 
 from qd_fool import cli
 from qd_fool.commands.evolve.plan import plan
@@ -26,23 +27,6 @@ EXTENDING = DOCS / "extending.md"
 ADDED = {"waves": ENCODINGS, "perceptron": ZOO, "leap": EMITTERS}
 GENERATED = ("commands.md", "api/")  # by docs/hooks.py
 REPORT = re.compile(r"\.\./\.\./archives/\w+/report\.html")  # by docs/hooks.py, too
-
-
-def fenced(page, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.S | re.M)
-
-
-def run(blocks):
-    """Run blocks one after the other, in one module, where JAX is as readers have it.
-
-    As they are shown, but for the number of generations, which takes time and teaches nothing.
-    """
-    module = types.ModuleType("shown")
-    with jax.numpy_rank_promotion("allow"):
-        for block in blocks:
-            brief = re.sub(r"\bgenerations=\d+", "generations=3", block)
-            exec(compile(brief, "shown", "exec"), vars(module))  # noqa: S102
-    return module
 
 
 def suite(*parts):
@@ -165,7 +149,8 @@ def test_what_else_is_shown_of_extending(added):
     assert module.encoding.settings.waves == 12
 
 
-OTHERS = {tuple(fenced(page, "python")): page.name for page in PAGES if page != EXTENDING}
+ELSEWHERE = {EXTENDING, DOCS / "functions.md"}
+OTHERS = {tuple(fenced(page, "python")): page.name for page in PAGES if page not in ELSEWHERE}
 OTHERS.pop((), None)
 
 

@@ -21,6 +21,7 @@ from qd_fool.errors import UserError, check_range
 from qd_fool.files import read_json
 from qd_fool.models import load_scorer
 from qd_fool.models.class_names import find_class
+from qd_fool.models.foreign.settings import must_be_named
 from qd_fool.models.network import Network, default_chunk
 from qd_fool.runs.directory import sole_user
 from qd_fool.runs.pictures import to_image, write_image
@@ -96,7 +97,9 @@ def _from_run(config: RenderConfig, console: Console) -> Loaded:
     run = open_run(config.source)
     if config.class_name is None:
         raise UserError(f"{config.source} is a run: expected --class, the elite to draw")
-    if config.weights is not None or config.model not in (None, run.record["config"].get("model")):
+    name = run.record["config"].get("model")
+    named = config.model is None or (config.model == name and must_be_named(config.model))
+    if config.weights is not None or not named:
         raise UserError("--model and --weights are for graph files: a run names its network")
     subject = stored_subject(run, token_env=config.token_env)
     with sole_user(config.source):  # opening checkpoints removes what crashed writers left

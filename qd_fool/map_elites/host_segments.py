@@ -4,6 +4,7 @@ A `HostSegment` is called as a compiled segment is, and returns the same state a
 lineage, checkpoints and page do not know which of the two ran.
 """
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -81,6 +82,11 @@ class HostSegment:
         def draw(genomes: PyTree[Array]) -> Shown:
             return self._scoring.show(encoding.render(genomes))
 
+        # One call per chunk, where no emitter climbs in between.
+        def make_and_draw(state: EvolutionState, place: Array) -> tuple[Offspring, Shown]:
+            offspring = make(state, place)
+            return offspring, draw(offspring.genomes)
+
         def end(
             state: EvolutionState, chunks: list[Offspring], scores: Array
         ) -> tuple[EvolutionState, GenerationLog]:
@@ -95,6 +101,7 @@ class HostSegment:
             )
 
         self._make, self._draw = jax.jit(make), jax.jit(draw)
+        self._make_and_draw = jax.jit(make_and_draw)
         self._end: Any = jax.jit(end, donate_argnums=0)
         self.counts = [
             min(chunk, config.batch_size - start) for start in range(0, config.batch_size, chunk)
@@ -107,8 +114,12 @@ class HostSegment:
           state: Any state of the run, which stays as it is.
         """
         state = jax.device_put(state, self._device)
-        offspring = self._make(state, np.int32(0))
-        jax.block_until_ready(self._draw(offspring.genomes))
+        if any(self._climbs):
+            offspring = self._make(state, np.int32(0))
+            shown = self._draw(offspring.genomes)
+        else:
+            offspring, shown = self._make_and_draw(state, np.int32(0))
+        jax.block_until_ready(shown)
         cells = state.archive.fitness.shape[0]
         scores = np.zeros((len(self.counts) * self._config.chunk, cells), np.float32)
         self._end = self._end.lower(state, [offspring] * len(self.counts), scores).compile()
@@ -148,23 +159,28 @@ class HostSegment:
         self, state: EvolutionState, params: PyTree[Array]
     ) -> tuple[list[Offspring], np.ndarray]:
         """The offspring of a generation in chunks, and the log-odds of all of them."""
-        first = int(state.generation) == 0
-        table = np.asarray(self._divide(state))
         chunks: list[Offspring] = []
 
-        def shown(i: int) -> Shown:
-            offspring = self._make(state, np.int32(i))
-            climb = None if first else self._climbs[table[i]]
-            if climb is not None:
-                genomes = climb(params, offspring.genomes, offspring.parent_class, self.counts[i])
-                offspring = Offspring(
-                    genomes, offspring.id, offspring.parent_id, offspring.parent_class
-                )
+        def draw(i: int) -> Shown:
+            offspring, shown = self._made_and_drawn(state, i, params)
             chunks.append(offspring)
-            return self._draw(offspring.genomes)
+            return shown
 
-        scores = self._scoring.score_chunks(params, shown, self.counts)
+        scores = self._scoring.score_chunks(params, draw, self.counts)
         return chunks, scores
+
+    def _made_and_drawn(
+        self, state: EvolutionState, i: int, params: PyTree[Array]
+    ) -> tuple[Offspring, Shown]:
+        """The offspring of a chunk, and the pictures that the network sees."""
+        if not any(self._climbs):
+            return self._make_and_draw(state, np.int32(i))
+        offspring = self._make(state, np.int32(i))
+        climb = self._climbs[int(self._divide(state)[i])]
+        if climb is not None and int(state.generation):  # the first ones are random
+            genomes = climb(params, offspring.genomes, offspring.parent_class, self.counts[i])
+            offspring = dataclasses.replace(offspring, genomes=genomes)
+        return offspring, self._draw(offspring.genomes)
 
 
 def _climbs(

@@ -39,7 +39,8 @@ def evolve(
       The run after the last generation, on the host.
 
     Raises:
-      UserError: Bad settings, NaN scores, or a network on the host that failed.
+      UserError: Bad settings, NaN scores, or a network on the host that failed. Then the error's
+        `__cause__` has the `state` after the last whole generation.
     """
     config = config or MapElitesConfig(chunk=default_chunk(scorer))
     check_extent(generations=generations, batch_size=config.batch_size, seed=seed)

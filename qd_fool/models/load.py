@@ -57,6 +57,8 @@ def load_scorer(
             flag = field.name.replace("_", "-")
             if field.name in OF_SERVICES:
                 raise UserError(f"--{flag} {value} is for a network behind an address, not {name}")
+            if field.name == "engine":
+                raise UserError(f"--engine {value} is for ONNX files, not {name}")
             raise UserError(f"--{flag} {value}: the pictures of {name} are known, leave it out")
     entry = ZOO[name]
     path = locate(entry.origin, model=name) if weights is None else Path(weights)

@@ -161,13 +161,15 @@ class HostScoring:
                 shown = following
             return np.concatenate(odds)
 
-        # Several calls at once: one more chunk is drawn than there are calls.
+        # Several calls at once. As many chunks again are drawn ahead, so that no call waits for one
+        # when several answers come at once.
+        ahead = 2 * self.in_flight
         pending: list[Future[np.ndarray]] = []
         with ThreadPoolExecutor(self.in_flight) as pool:
             try:
                 for i, count in enumerate(counts):
-                    if i > self.in_flight:
-                        pending[i - self.in_flight - 1].result()
+                    if i >= ahead:
+                        pending[i - ahead].result()
                     pending.append(pool.submit(answer, draw(i), count))
                 return np.concatenate([future.result() for future in pending])
             except BaseException:

@@ -118,7 +118,7 @@ def test_the_best_iterate_is_kept_as_it_would_be_saved(lenet, pixels, climbed):
 
 
 def test_what_is_noted_is_true_of_saved_pictures(lenet, pixels, noise):
-    config = AscentConfig(iterations=1, chunk=2)
+    config = dataclasses.replace(ORIGINAL, iterations=1)
     got = ascend(lenet, pixels, [1, 2, 3], config=config, values=noise, devices=1)
     rounded = np.round(noise).astype(np.uint8)
     np.testing.assert_array_equal(got.genomes, rounded)
@@ -131,7 +131,7 @@ def test_what_is_noted_is_true_of_saved_pictures(lenet, pixels, noise):
 
 
 def test_devices_and_company_change_no_bit(lenet, pixels, noise):
-    config = AscentConfig(iterations=5, chunk=2)
+    config = dataclasses.replace(ORIGINAL, iterations=5)
     classes = [5, 0, 7]
     one = ascend(lenet, pixels, classes, config=config, values=noise, devices=1)
     four = ascend(lenet, pixels, classes, config=config, values=noise, devices=4)

@@ -10,7 +10,9 @@ onnx = pytest.importorskip("onnx", reason="ONNX files are read with the package 
 
 from command import refused  # noqa: E402
 
+from qd_fool import cli  # noqa: E402
 from qd_fool.cli import main  # noqa: E402
+from qd_fool.commands.evolve.plan import plan  # noqa: E402
 from qd_fool.files import read_npz  # noqa: E402
 
 LABELS = ("ant", "bee", "cat")
@@ -92,10 +94,45 @@ def test_the_other_commands_take_it(run, network, tmp_path, capsys):
     assert record["labels"] == list(LABELS)
 
 
+def test_onnxruntime_runs_the_file_and_resumes(network, tmp_path, capsys):
+    pytest.importorskip("onnxruntime", reason="the engine under test")
+    path = tmp_path / "by runtime"
+    words = ["evolve", *network, *FLAGS, "--run-dir", str(path), "--preset", "fast"]
+    assert main([*words, "--engine", "onnxruntime", "--generations", "2"]) == 0
+    resume = ["evolve", "--resume", "--run-dir", str(path), "--generations", "3"]
+    assert "engine is 'jax', the run has 'onnxruntime'" in refused(
+        capsys, *resume, "--engine", "jax"
+    )
+    assert main(resume) == 0
+    config = json.loads((path / "run.json").read_text(encoding="utf-8"))["config"]
+    assert (config["engine"], config["emitters"]) == ("onnxruntime", "variation")
+    climbed = ("--run-dir", tmp_path / "up")
+    assert "has no gradient to climb" in refused(
+        capsys, "ascend", *network, "--engine", "onnxruntime", *climbed
+    )
+
+
+def test_auto_is_jax_where_a_gradient_is_wanted(network):
+    words = ["evolve", *network, *FLAGS, "--preset", "fast", "--engine", "auto"]
+    planned = plan(cli.parse(words))
+    assert (planned.config.engine, planned.config.emitters) == ("jax", "variation,gradient")
+    assert planned.record["engine"] == "jax"
+
+
+def test_auto_measures_where_no_gradient_is_wanted(network):
+    pytest.importorskip("onnxruntime", reason="the engine under test")
+    planned = plan(cli.parse(["evolve", *network, *FLAGS, "--engine", "auto"]))
+    assert planned.config.engine in ("jax", "onnxruntime")
+    assert "pictures/s; " in planned.subject.scorer.weights
+
+
 def test_bad_files_and_flags_are_one_sentence(network, tmp_path, capsys):
     assert "cannot be read" in refused(capsys, "evolve", "--model", f"onnx:{tmp_path / 'no.onnx'}")
     (tmp_path / "bad.onnx").write_bytes(b"not a network")
     assert "bad.onnx" in refused(
         capsys, "score", "x.png", "--model", f"onnx:{tmp_path / 'bad.onnx'}"
+    )
+    assert "--engine auto is for ONNX files, not lenet" in refused(
+        capsys, "evolve", "--engine", "auto"
     )
     assert "--std is 1,2" in refused(capsys, "evolve", *network, "--std", "1,2")

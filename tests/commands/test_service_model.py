@@ -47,6 +47,7 @@ def test_a_service_that_dies_pauses_the_run_and_resume_gives_the_same_bits(
     assert "was asked 2 times without an answer (503 Service Unavailable)" in sentence
     assert sentence.endswith(f"continue with: {command}")
     assert record(path)["status"] == "paused"
+    assert "httpx" in record(path)["versions"]
     assert (record(path)["generations_done"], (path / "elites").exists()) == (3, False)
 
     # It is back. Only a command line that names it asks it.

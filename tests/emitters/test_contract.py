@@ -86,9 +86,9 @@ def functions_of(scorer, encoding, config):
     )
 
 
-def assert_a_loop_of_four_is_the_run(scorer, encoding, config):
+def assert_a_loop_of_four_is_the_run(scorer, encoding, config, *, devices=2, length=4):
     """The bits of a sharded run: states, logs and offspring."""
-    expected, logs = run(scorer, encoding, config, devices=2, length=4, cut=(4,))
+    expected, logs = run(scorer, encoding, config, devices=devices, length=length, cut=(4,))
     ask, improve, score, tell = functions_of(scorer, encoding, config)
     state = me.init(encoding, len(scorer.class_names), seed=0, feedback=config.feedback)
     for generation in range(4):
@@ -120,15 +120,20 @@ OTHER_PARENTS = tuple(
 @pytest.mark.parametrize(
     ("kind", "emitters"),
     [
-        pytest.param("direct", (*OTHER_PARENTS, GRADIENT), id="direct"),
-        # The test above has each emitter of graphs by itself.
+        pytest.param("direct", (VARIATION, GRADIENT), id="direct"),
+        # `test_the_better_of_two_parents` has the other parents, and the test above has each
+        # emitter of graphs by itself.
+        pytest.param("direct", (*OTHER_PARENTS, GRADIENT), id="parents", marks=pytest.mark.long),
         pytest.param("cppn", (VARIATION, GRADIENT), id="cppn", marks=pytest.mark.long),
     ],
 )
 def test_ask_improve_score_and_tell_are_a_step_of_a_mixture(kind, emitters):
-    """And a share of the batch, in whole chunks, has the bits that it has in the whole batch."""
+    """And a share of the batch, in whole chunks, has the bits that it has in the whole batch.
+
+    The sharded run has the program of the next test.
+    """
     setup = scorer, encoding, config = tiny(encoding=kind, batch_size=18, emitters=emitters)
-    state, offspring, scores = assert_a_loop_of_four_is_the_run(*setup)
+    state, offspring, scores = assert_a_loop_of_four_is_the_run(*setup, devices=4, length=8)
 
     # Only the last emitter uses the network.
     ask, improve, score, _ = functions_of(scorer, encoding, config)

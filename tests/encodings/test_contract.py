@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from quick import quick_jit
 
 from qd_fool.encodings import ENCODINGS, make_encoding
 from qd_fool.errors import UserError
 
 GRAY, COLOUR = (28, 28, 1), (9, 14, 3)
 EXTRA = {
-    "direct": [(COLOUR, {"genes": "float"}), (GRAY, {"crossover_rate": 0.5})],
+    "direct": [(COLOUR, {"genes": "float"}), (COLOUR, {"crossover_rate": 0.5})],
     "cppn": [
         (
             COLOUR,
@@ -52,7 +53,16 @@ def made(name, image_shape, settings):
     return jitted(make_encoding(name, image_shape, **dict(settings)))
 
 
-@pytest.fixture(scope="module", params=CASES, ids=str)
+# The last of EXTRA has graphs in colour, too.
+SELDOM = [("cppn", COLOUR, {})]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(c, marks=[pytest.mark.long] if c in SELDOM else [], id=str(c)) for c in CASES
+    ],
+)
 def encoding(request):
     name, image_shape, settings = request.param
     return made(name, image_shape, tuple(settings.items()))
@@ -169,7 +179,7 @@ def test_float_render_agrees_with_bytes_and_has_a_gradient(encoding):
     # A hue cut to 8 bits moves a channel by up to 17 levels; gray by less than one.
     assert gap.max() < (1.0 if encoding.image_shape[2] == 1 else 20.0)
     floats = jax.tree.map(lambda a: a.astype(jnp.float32), genomes)
-    gradient = jax.jit(jax.grad(lambda g: jnp.sum(encoding.render_float(g))))(floats)
+    gradient = quick_jit(jax.grad(lambda g: jnp.sum(encoding.render_float(g))))(floats)
     assert all(np.isfinite(g).all() for g in jax.tree.leaves(gradient))
     assert any(np.any(g != 0) for g in jax.tree.leaves(gradient))
 

@@ -73,7 +73,7 @@ def test_each_function_is_traced_once(monkeypatch):
     compiled = compile_segment(segment, state, ())
     for count in (1, 3, 2):
         state, _ = compiled(state, (), np.int32(count))
-    assert {"make", "draw", "end", "joined"} <= set(traced)
+    assert {"make_and_draw", "end", "joined"} <= set(traced)
     assert len(traced) == len(set(traced))
 
 

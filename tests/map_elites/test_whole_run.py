@@ -1,5 +1,8 @@
 """A whole run in memory."""
 
+import dataclasses
+
+import jax
 import numpy as np
 import pytest
 from tiny import tiny
@@ -14,6 +17,14 @@ def test_evolve_in_three_lines():
     state = qd_fool.evolve(scorer, encoding, generations=20, devices=2)
     assert int(state.generation) == 21
     assert np.median(1 / (1 + np.exp(-state.archive.fitness))) > 0.5
+
+
+def test_nan_scores_stop_it():
+    scorer = qd_fool.load_scorer("lenet")
+    encoding = qd_fool.make_encoding("direct", scorer.image_shape)
+    bad = dataclasses.replace(scorer, params=jax.tree.map(lambda a: a * np.nan, scorer.params))
+    with pytest.raises(UserError, match="NaN or infinite scores, first in generation 0"):
+        qd_fool.evolve(bad, encoding, generations=3, devices=2)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracles.weights import random_flat
+from quick import quick_jit
 
 from qd_fool.errors import UserError
 from qd_fool.models import ZOO, load_scorer
@@ -37,7 +38,7 @@ def network(request):
     scorer = make_scorer(entry, random_flat(entry), source="random")
     rng = np.random.default_rng(0)
     images = jnp.asarray(rng.integers(0, 256, (3, *scorer.image_shape)), jnp.uint8)
-    score = jax.jit(lambda p, x: log_odds(scorer, p, x))
+    score = quick_jit(lambda p, x: log_odds(scorer, p, x))
     return scorer, score, images, np.asarray(score(scorer.params, images), np.float64)
 
 
@@ -70,12 +71,21 @@ BY_SIZE = sorted(ZOO, key=lambda name: ZOO[name].parameters, reverse=True)
 ARCHITECTURES = {getattr(ZOO[name].apply, "func", ZOO[name].apply): name for name in BY_SIZE}
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES.values())
+@pytest.mark.parametrize(
+    "name",
+    [
+        # AlexNet's layers, in small: `architectures/test_layers.py`.
+        pytest.param(
+            n, marks=[pytest.mark.long] if n in ("alexnet", "caffenet", "bvlc-alexnet") else []
+        )
+        for n in ARCHITECTURES.values()
+    ],
+)
 def test_gradient_reaches_the_picture(name):
     scorer = make_scorer(ZOO[name], random_flat(ZOO[name]), source="random")
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.integers(0, 256, (1, *scorer.image_shape)), jnp.float32)
-    gradient = jax.jit(jax.grad(lambda x, p: log_odds(scorer, p, x)[0, 0]))(x, scorer.params)
+    gradient = quick_jit(jax.grad(lambda x, p: log_odds(scorer, p, x)[0, 0]))(x, scorer.params)
     assert np.isfinite(gradient).all()
     assert np.any(gradient != 0)
 

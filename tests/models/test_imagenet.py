@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from paths import FIXTURES
+from quick import quick_jit
 
 from qd_fool.cli import main
 from qd_fool.data.photographs import read_photograph
@@ -37,7 +38,7 @@ def test_logits_equal_pytorchs(name, imagenet_weights, photographs):
         cut = crop(x, place, size=scorer.input_size).astype(jnp.float32)
         return scorer.apply(params, scorer.preprocess(cut))
 
-    found = np.asarray(jax.jit(logits)(scorer.params, pictures))
+    found = np.asarray(quick_jit(logits)(scorer.params, pictures))
     assert np.abs(found - expected[name]).max() <= 1e-4 * np.abs(expected[name]).max()
     assert (found.argmax(axis=1) == expected[name].argmax(axis=1)).all()
 
@@ -75,7 +76,7 @@ def test_bfloat16_is_near(imagenet_weights, photographs):
             "squeezenet1.1", weights=imagenet_weights["squeezenet1.1"], precision=precision
         )
         assert {str(a.dtype) for a in jax.tree.leaves(scorer.params)} == {precision}
-        logits = jax.jit(lambda p, x, s=scorer: s.apply(p, s.preprocess(x)))(scorer.params, crops)
+        logits = quick_jit(lambda p, x, s=scorer: s.apply(p, s.preprocess(x)))(scorer.params, crops)
         assert logits.dtype == jnp.float32
         found.append(np.asarray(logits))
     exact, rough = found
@@ -159,12 +160,12 @@ def test_a_mean_for_a_network_without():
 
 
 def test_a_network_that_knows_nothing_is_not_right(tmp_path, photographs, capsys):
-    """All classes alike: ties count against it."""
+    """All classes alike: ties count against it. With the program of the first accuracy above."""
     flat = {k: np.zeros(s, np.float32) for k, s in ZOO["squeezenet1.1"].shapes.items()}
     np.savez(tmp_path / "zeros.npz", **flat)
     few = tmp_path / "few"
     few.mkdir()
-    for path in sorted(photographs.glob("*.jpg"))[:3]:
+    for path in sorted(photographs.glob("*.jpg"))[::10]:
         (few / path.name).symlink_to(path)
     arguments = ["squeezenet1.1", "--images", str(few), "--weights", str(tmp_path / "zeros.npz")]
     assert main(["models", "check", *arguments, "--json"]) == 0

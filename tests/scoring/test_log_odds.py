@@ -14,6 +14,9 @@ from qd_fool.scoring.log_odds import (
     mean_confidence_log_odds,
 )
 
+# Called eagerly, each of their operations would be compiled by itself.
+from_logits, from_crops = jax.jit(log_odds_from_logits), jax.jit(mean_confidence_log_odds)
+
 
 def oracle_log_odds(logits: np.ndarray) -> np.ndarray:
     """log p_k - log sum of the others, by the definition, in float64."""
@@ -31,19 +34,19 @@ def oracle_log_odds(logits: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("classes", [2, 10, 1000])
 def test_log_odds_equal_the_definition(scale, classes):
     logits = np.random.default_rng(1).normal(size=(20, classes)).astype(np.float32) * scale
-    result = np.asarray(log_odds_from_logits(jnp.asarray(logits)))
+    result = np.asarray(from_logits(jnp.asarray(logits)))
     np.testing.assert_allclose(result, oracle_log_odds(logits), rtol=2e-6, atol=2e-6)
 
 
 def test_log_odds_go_on_where_float32_softmax_sticks_at_1():
     logits = jnp.asarray([[20.0, 0, 0], [60.0, 0, 0], [900.0, 0, 0]])
     assert np.all(np.asarray(jax.nn.softmax(logits)[1:, 0]) == 1.0)
-    result = np.asarray(log_odds_from_logits(logits)[:, 0])
+    result = np.asarray(from_logits(logits)[:, 0])
     np.testing.assert_allclose(result, np.array([20.0, 60, 900]) - np.log(2), rtol=1e-6)
 
 
 def test_log_odds_of_tied_winners():
-    result = np.asarray(log_odds_from_logits(jnp.asarray([[5.0, 5.0, -50.0]])))
+    result = np.asarray(from_logits(jnp.asarray([[5.0, 5.0, -50.0]])))
     np.testing.assert_allclose(result[0, :2], [0, 0], atol=1e-6)
 
 
@@ -54,10 +57,10 @@ def test_one_class_is_refused():
 
 def test_crops_average_the_confidence():
     logits = np.random.default_rng(2).normal(size=(10, 4, 7)).astype(np.float32) * 3
-    z = log_odds_from_logits(jnp.asarray(logits.reshape(40, 7))).reshape(10, 4, 7)
+    z = from_logits(jnp.asarray(logits.reshape(40, 7))).reshape(10, 4, 7)
     exps = np.exp(logits.astype(np.float64))
     p = (exps / exps.sum(-1, keepdims=True)).mean(axis=0)
-    np.testing.assert_allclose(mean_confidence_log_odds(z), np.log(p / (1 - p)), atol=2e-5)
+    np.testing.assert_allclose(from_crops(z), np.log(p / (1 - p)), atol=2e-5)
 
 
 def test_ten_crops_score_the_mean_confidence():
@@ -93,10 +96,11 @@ def test_gradient_with_respect_to_float_pictures(crops):
     scorer = linear_scorer()
     image = jnp.asarray(np.random.default_rng(3).uniform(0, 255, (1, 8, 8, 1)), jnp.float32)
 
+    @jax.jit
     def target(x):
         return log_odds(scorer, scorer.params, x, crops=crops)[0, 1]
 
-    gradient = np.asarray(jax.grad(target)(image))
+    gradient = np.asarray(jax.jit(jax.grad(target))(image))
     rng = np.random.default_rng(4)
     direction = jnp.asarray(rng.normal(size=image.shape), jnp.float32)
     step = 0.25
@@ -107,7 +111,7 @@ def test_gradient_with_respect_to_float_pictures(crops):
 def test_gradient_is_finite_for_saturated_scores():
     scorer = linear_scorer()
     image = jnp.full((1, 6, 6, 1), 255.0)
-    far = jax.grad(lambda x: log_odds(scorer, scorer.params * 100, x)[0, 0])(image)
+    far = jax.jit(jax.grad(lambda x: log_odds(scorer, scorer.params * 100, x)[0, 0]))(image)
     assert np.isfinite(far).all()
 
 

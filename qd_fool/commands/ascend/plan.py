@@ -72,6 +72,7 @@ def plan_ascent(config: AscendConfig, *, console: Console) -> AscendPlan:
     source = None if config.from_run is None else read_source(config.from_run, console=console)
     _check_start(config, source)
     networks = _networks(config, source)
+    networks = networks.with_gradient()
     scorer = networks.load()
     encoding = _encoding(config, scorer, source)
     if source is not None:

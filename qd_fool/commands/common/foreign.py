@@ -7,6 +7,7 @@ from typing import Any
 from qd_fool.commands.common.settings import UNRECORDED, free
 from qd_fool.models.foreign.settings import (
     Channels,
+    Engine,
     Layout,
     Outputs,
     PictureSettings,
@@ -24,7 +25,7 @@ class Pictured:
     or ImageNet's for 1000 classes."""
     input_size: int | None = None
     """Side of the network's input in pixels, for a network of your own. Default: the ONNX file's. A
-    Python function needs the flag."""
+    Python function or a service needs the flag."""
     layout: Layout = "auto"
     """Order of the input's axes, for a network of your own: nhwc is pictures, rows, columns,
     channels. Default (auto): the ONNX file's; nhwc for a Python function."""
@@ -41,6 +42,9 @@ class Pictured:
     probabilities if they add up to 1."""
     output: str | None = None
     """Name of the output to read, if an ONNX file has several."""
+    engine: Engine = "jax"
+    """Software that runs an ONNX file: jax (compiled, with gradients), onnxruntime, or auto (the
+    faster of the two on this machine; jax where a gradient is needed)."""
     post: Post = free("npy")
     """Form of a request to a network behind an address (https://...): npy (an array in NumPy's
     format) or png (JSON with PNGs)."""

@@ -9,9 +9,10 @@ from qd_fool.choices import Joint, Precision
 from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.errors import UserError
 from qd_fool.models import load_scorer
-from qd_fool.models.foreign.settings import PictureSettings, is_foreign
+from qd_fool.models.foreign.settings import Engine, PictureSettings, is_foreign
+from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.joint import join_scorers
-from qd_fool.models.network import Network, SingleNetwork
+from qd_fool.models.network import Network, SingleNetwork, members_of
 from qd_fool.models.zoo import entry_of
 
 OWN = "own"
@@ -59,6 +60,35 @@ class Networks:
             picture=self.picture,
         )
         return join_scorers(scorers, rule=self.joint)
+
+    def with_gradient(self) -> "Networks":
+        """The networks for a search that needs gradients: the engine `auto` is then `jax`."""
+        if self.picture.engine != "auto":
+            return self
+        return dataclasses.replace(self, picture=dataclasses.replace(self.picture, engine="jax"))
+
+    def engine_of(self, network: Network) -> Engine:
+        """The engine that runs the ONNX files of a loaded network, with `auto` resolved.
+
+        Args:
+          network: Network from `load`.
+
+        Raises:
+          UserError: Several files have different engines, so a resume could not know them.
+        """
+        if self.picture.engine != "auto":
+            return self.picture.engine
+        names = (self.model, *self.also)
+        found: set[Engine] = {
+            "onnxruntime" if isinstance(member, HostScorer) else "jax"
+            for name, member in zip(names, members_of(network), strict=True)
+            if name.startswith("onnx:")
+        }
+        if len(found) > 1:
+            raise UserError(
+                "--engine auto found another engine for each network: choose jax or onnxruntime"
+            )
+        return found.pop() if found else "jax"
 
 
 def load_network(name: str, settings: Any) -> SingleNetwork:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import platform
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from qd_fool.commands.common.networks import Networks
 from qd_fool.commands.common.subject import Subject
 from qd_fool.files import write_json
 from qd_fool.map_elites.state import EvolutionState
-from qd_fool.models.foreign.settings import must_be_named
+from qd_fool.models.foreign.settings import is_foreign, must_be_named
 from qd_fool.report.page.write import write_report
 from qd_fool.runs.archive_npz import write_archive
 from qd_fool.runs.directory import SCHEMA, read_run
@@ -20,6 +21,20 @@ from qd_fool.runs.elites import write_elites
 from qd_fool.runs.stored import Kind
 
 PACKAGES = ("qd-fool", "jax", "jaxlib", "flax", "numpy", "orbax-checkpoint", "pillow")
+
+
+FRAMEWORKS = (
+    "ai_edge_litert",
+    "cv2",
+    "httpx",
+    "keras",
+    "onnx",
+    "onnxruntime",
+    "sklearn",
+    "tensorflow",
+    "torch",
+)
+"""Modules that users' networks may run in."""
 
 
 def new_record(
@@ -44,6 +59,7 @@ def new_record(
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in PACKAGES},
+            **_frameworks(subject.networks),
         },
         "device": {
             "kind": device.device_kind,
@@ -53,6 +69,15 @@ def new_record(
         },
         **more,
     }
+
+
+def _frameworks(networks: Networks) -> dict[str, str]:
+    """The versions of other frameworks, if a user's network has imported them."""
+    if not any(map(is_foreign, (networks.model, *networks.also))):
+        return {}
+    loaded = {name: sys.modules[name] for name in FRAMEWORKS if name in sys.modules}
+    found = {name: getattr(module, "__version__", None) for name, module in loaded.items()}
+    return {name: str(version) for name, version in found.items() if version}
 
 
 def update_record(run_dir: Path, facts: dict[str, Any]) -> None:

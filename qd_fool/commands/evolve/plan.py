@@ -9,7 +9,7 @@ from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.commands.common.networks import Networks
 from qd_fool.commands.common.subject import Subject, make_subject
 from qd_fool.commands.evolve.config import CPU_MINUTES, EvolveConfig, record_of_run
-from qd_fool.commands.evolve.parts import emitter_shares, encoding_settings
+from qd_fool.commands.evolve.parts import EMITTERS_BY_DEFAULT, emitter_shares, encoding_settings
 from qd_fool.commands.evolve.presets import MANY_CLASSES, with_preset
 from qd_fool.encodings import make_encoding
 from qd_fool.map_elites.config import MapElitesConfig
@@ -103,7 +103,10 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     )
     if None in [entry_of(name) for name in (config.model, *config.also)]:
         # Only the network knows how many classes it has, and whether it has a gradient.
+        wanted = with_preset(config, imagenet=False).emitters
+        networks = networks.with_gradient() if wanted != EMITTERS_BY_DEFAULT else networks
         scorer = networks.load()
+        config = dataclasses.replace(config, engine=networks.engine_of(scorer))
         config = with_preset(
             config,
             imagenet=len(scorer.class_names) >= MANY_CLASSES,

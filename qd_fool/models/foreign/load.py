@@ -1,6 +1,7 @@
 """Load a user's network, ready to score pictures."""
 
 from pathlib import Path
+from typing import Any
 
 from qd_fool.errors import UserError
 from qd_fool.lazy import load
@@ -42,14 +43,18 @@ def load_foreign(
     if precision != "float32":
         raise UserError(f"--precision is {precision!r}: {name} is read as float32 only")
     settings = picture or PictureSettings()
-    service = {field: getattr(settings, field) for field in OF_SERVICES}
+    more: dict[str, Any] = {field: getattr(settings, field) for field in OF_SERVICES}
     if kind not in ("http", "https"):
         usual = ServiceSettings()
-        for field, value in service.items():
+        for field, value in more.items():
             if value != getattr(usual, field):
                 flag = field.replace("_", "-")
                 raise UserError(f"--{flag} {value} is for a network behind an address, not {name}")
-        service = {}
+        more = {}
+    if kind == "onnx":
+        more["engine"] = settings.engine
+    elif settings.engine != "jax":
+        raise UserError(f"--engine {settings.engine} is for ONNX files, not {name}")
     return load(READERS[kind])(
         place,
         labels=settings.labels,
@@ -61,5 +66,5 @@ def load_foreign(
         outputs=settings.outputs,
         output=settings.output,
         name=name,
-        **service,
+        **more,
     )

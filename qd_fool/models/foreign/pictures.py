@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from qd_fool.errors import UserError
 
+Numbers = float | int | Sequence[float | int]
+"""One number, or one per channel."""
+
 LAYOUTS, CHANNELS = ("auto", "nchw", "nhwc"), ("auto", "rgb", "bgr", "gray")
 
 LARGEST = 4096
@@ -18,7 +21,7 @@ def check_choice(flag: str, value: str, known: tuple[str, ...]) -> None:
 
 def per_channel(
     flag: str,
-    value: float | int | Sequence[float | int] | None,
+    value: Numbers | None,
     usual: tuple[float, ...],
     depth: int,
     *,

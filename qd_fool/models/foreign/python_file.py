@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from qd_fool.errors import UserError
-from qd_fool.models.foreign.callable import host_scorer, read_view
+from qd_fool.models.foreign.callable import host_scorer
 from qd_fool.models.foreign.settings import file_of
+from qd_fool.models.foreign.view import read_view
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.scorer import Scorer
 from qd_fool.user_files import imported_file, sha256_of

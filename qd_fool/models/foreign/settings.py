@@ -10,6 +10,7 @@ Layout = Literal["auto", "nchw", "nhwc"]
 Channels = Literal["auto", "rgb", "bgr", "gray"]
 Outputs = Literal["auto", "logits", "probabilities"]
 Post = Literal["npy", "png"]
+Engine = Literal["jax", "onnxruntime", "auto"]
 
 PYTHON = "python:"
 """Beginning of the name of a network from a Python file, `python:FILE.py:FUNCTION`."""
@@ -62,6 +63,7 @@ class PictureSettings(ServiceSettings):
       std: Number or numbers, separated by commas.
       outputs: Kind of the output's numbers.
       output: Name of the output to read; None if there is only one.
+      engine: Software that runs an ONNX file.
     """
 
     labels: Path | None = None
@@ -72,6 +74,7 @@ class PictureSettings(ServiceSettings):
     std: str | None = None
     outputs: Outputs = "auto"
     output: str | None = None
+    engine: Engine = "jax"
 
 
 ADDRESSES: set[str] = set()

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from command import ascend, evolve, refused
+from command import SMALL, ascend, evolve, refused
 from PIL import Image
 from run_files import copy_of, record, rows_of
 
@@ -22,8 +22,8 @@ def test_a_command_that_reads_an_evolution_reads_an_ascent(digits, tmp_path, cap
     assert main(list(map(str, render))) == 0
     with Image.open(out) as poster:
         assert poster.size == (56, 56)
-    flags = ("--init-from", digits, "--generations", 0, "--batch-size", 20, "--chunk", 20)
-    assert evolve(tmp_path / "evolved", *flags, "--devices", 1) == 0
+    flags = (*SMALL, "--generations", 0, "--init-from", digits)
+    assert evolve(tmp_path / "evolved", *flags) == 0
     elites = rows_of(tmp_path / "evolved", "elites.csv")
     assert all(float(row["confidence"]) >= 0.9999 for row in elites)
     assert refused(capsys, "ascend", "--resume", "--run-dir", tmp_path / "evolved")

@@ -6,7 +6,7 @@ import json
 import sys
 
 import pytest
-from command import evolve, refused
+from command import SMALL, evolve, refused
 
 from qd_fool.cli import main
 from qd_fool.commands.common.imports import import_differences, named_files
@@ -91,9 +91,8 @@ def test_a_missing_file_is_one_sentence(capsys):
 
 def test_a_run_names_its_file_and_never_imports_it(hop, tmp_path, capsys):
     run = tmp_path / "run"
-    flags = ("--emitters", "hop", "--batch-size", 10, "--chunk", 10, "--devices", 1)
-    flags += ("--import", hop)
-    assert evolve(run, *flags, "--generations", 0) == 0
+    flags = ("--emitters", "hop", "--import", hop)
+    assert evolve(run, *SMALL, *flags, "--generations", 0) == 0
     record = json.loads((run / "run.json").read_text())
     sha256 = hashlib.sha256(hop.read_bytes()).hexdigest()
     assert record["imports"] == [{"path": str(hop), "sha256": sha256}]

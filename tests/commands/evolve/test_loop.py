@@ -16,19 +16,8 @@ from qd_fool.cli import main
 from qd_fool.models import load_scorer
 from qd_fool.models.architectures.lenet import flat_from_params
 
-LONG = (
-    "evolve",
-    "--generations",
-    "120",
-    "--batch-size",
-    "50",
-    "--chunk",
-    "25",
-    "--devices",
-    "2",
-    "--checkpoint-every",
-    "5",
-)
+LONG = ("evolve", *SMALL, "--generations", "100", "--checkpoint-every", "5")
+"""With the program of the small run."""
 
 
 def start_and_signal(run_dir, number, *, logged):

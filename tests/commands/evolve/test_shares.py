@@ -68,7 +68,10 @@ def test_a_finished_budget_has_nothing_left_to_do(whole):
 @pytest.mark.parametrize(
     ("flags", "output"),
     [
-        (("--emitters", "variation,edge"), "emitter edge: the direct encoding has no such operator"),
+        (
+            ("--emitters", "variation,edge"),
+            "emitter edge: the direct encoding has no such operator",
+        ),
     ],
 )
 def test_bad_flags(capsys, tmp_path, flags, output):

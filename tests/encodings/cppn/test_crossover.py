@@ -21,7 +21,7 @@ def encoding():
 
 @pytest.fixture(scope="module")
 def parents(encoding):
-    first = jax.tree.map(jnp.asarray, drifted(encoding, 24, 25))
+    first = jax.tree.map(jnp.asarray, drifted(encoding, 16, 25))
     return first, jax.tree.map(lambda a: a[::-1], first)
 
 
@@ -29,14 +29,14 @@ cross = jax.jit(cross_graphs, static_argnames="outputs")
 
 
 def crossed(parents, *choice):
-    words = jnp.broadcast_to(jnp.asarray(choice, jnp.uint32), (24, 3))
+    words = jnp.broadcast_to(jnp.asarray(choice, jnp.uint32), (16, 3))
     return cross(*parents, words, outputs=3)
 
 
 def outputs(encoding, graphs):
     """`(n, height, width, outputs)` by the float64 walker."""
     graphs = jax.device_get(graphs)
-    return np.stack([walk(encoding.describe(graphs, i), 9, 9) for i in range(24)])
+    return np.stack([walk(encoding.describe(graphs, i), 9, 9) for i in range(16)])
 
 
 @pytest.mark.parametrize("choice", [(FIRST,) * 3, (SECOND,) * 3, (FIRST, SECOND, FIRST)])
@@ -69,12 +69,12 @@ def test_children_are_in_order_and_hold_only_what_matters(parents):
 
 def test_a_child_without_room_is_its_first_parent_and_counted(parents):
     small = cppn((9, 9, 3), max_nodes=12, max_edges=24)
-    first = jax.tree.map(jnp.asarray, drifted(small, 24, 25))
+    first = jax.tree.map(jnp.asarray, drifted(small, 16, 25))
     second = jax.tree.map(lambda a: a[::-1], first)
-    words = jnp.full((24, 3), BOTH, jnp.uint32)
+    words = jnp.full((16, 3), BOTH, jnp.uint32)
     child = cross(first, second, words, outputs=3)
     refused = np.asarray(child.refused - first.refused) == 1
-    assert 0 < refused.sum() < 24
+    assert 0 < refused.sum() < 16
     np.testing.assert_array_equal(
         np.asarray(child.weight)[refused], np.asarray(first.weight)[refused]
     )
@@ -83,7 +83,7 @@ def test_a_child_without_room_is_its_first_parent_and_counted(parents):
 
 def test_zoom_scales_columns_and_rows_together(parents):
     first = parents[0]
-    words = jnp.asarray(np.linspace(0, 2**32 - 1, 24), jnp.uint32)
+    words = jnp.asarray(np.linspace(0, 2**32 - 1, 16), jnp.uint32)
     zoomed = zoom_graphs(first, words)
     factor = np.exp2(np.asarray(words) / 2**32 * 2 - 1)[:, None]
     weight, source = np.asarray(first.weight), np.asarray(first.source)

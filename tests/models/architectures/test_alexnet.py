@@ -1,10 +1,10 @@
 """The AlexNets, read from files of their formats, against a plain walk through their layers."""
 
-import jax
 import numpy as np
 import pytest
 from oracles import caffe_nets
 from oracles.caffemodel_writer import write_caffemodel
+from quick import quick_jit
 
 from qd_fool.errors import UserError
 from qd_fool.models import ZOO, load_scorer
@@ -20,7 +20,7 @@ ORACLES = {
 
 def logits(scorer, crops):
     """The logits of `(n, size, size, 3)` RGB in 0..255."""
-    call = jax.jit(lambda p, x: scorer.apply(p, scorer.preprocess(x)))
+    call = quick_jit(lambda p, x: scorer.apply(p, scorer.preprocess(x)))
     return np.asarray(call(scorer.params, crops))
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracles import caffe_nets
+from quick import quick_jit
 
 from qd_fool.models.architectures.layers import (
     _xla_convolution,
@@ -40,7 +41,7 @@ def arrays(*shapes):
 
 def compiled(function, *arrays, **settings):
     """In one program: called eagerly, each operation would be compiled by itself."""
-    return jax.jit(functools.partial(function, **settings))(*arrays)
+    return quick_jit(functools.partial(function, **settings))(*arrays)
 
 
 def close(found, expected):
@@ -112,3 +113,18 @@ def test_local_response_norm():
     expected = caffe_nets.lrn(nchw(x)).transpose(0, 2, 3, 1)
     assert np.abs(expected / np.asarray(x) - 1).max() > 0.02
     close(found, expected)
+
+
+def test_the_gradient_passes_alexnets_layers():
+    """Against central differences; the whole network is long, in `models/test_contract.py`."""
+    x, kernel, pull = arrays((1, 11, 11, 6), (3, 3, 3, 8), (1, 5, 5, 8))
+
+    def score(x):
+        y = convolve(x, kernel, stride=1, padding=pad_evenly(1), groups=2)
+        return jnp.sum(max_pool(local_response_norm(jnp.maximum(y, 0)), ceil=True) * pull)
+
+    gradient = compiled(jax.grad(score), x)
+    way = jnp.asarray(np.random.default_rng(1).normal(size=x.shape), jnp.float32)
+    up, down = (compiled(score, x + step * way) for step in (1e-3, -1e-3))
+    assert np.isfinite(gradient).all()
+    np.testing.assert_allclose(jnp.sum(gradient * way), (up - down) / 2e-3, rtol=1e-2)

@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from qd_fool.errors import UserError, check_range
-from qd_fool.models.foreign.callable import Numbers, host_scorer, read_view
+from qd_fool.models.foreign.callable import host_scorer
 from qd_fool.models.foreign.http.bodies import POSTS, encode
 from qd_fool.models.foreign.http.sender import Limits, Sender
-from qd_fool.models.foreign.pictures import check_choice
+from qd_fool.models.foreign.pictures import Numbers, check_choice
 from qd_fool.models.foreign.settings import ADDRESSES
+from qd_fool.models.foreign.view import read_view
 from qd_fool.models.host_scorer import HostScorer
 
 __all__ = ["from_http"]

@@ -9,7 +9,7 @@ from qd_fool.errors import UserError
 from qd_fool.models.foreign.onnx.graph import Graph, Node
 
 _SOFT = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
-_THROUGH = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
+THROUGH = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
 _REAL = (1, 10, 11, 16)
 
 
@@ -27,6 +27,11 @@ def choose_output(graph: Graph, output: str | None, *, source: str) -> str:
     if output not in graph.outputs:
         raise UserError(f"--output {output}: the outputs of {source} are {names}")
     return output
+
+
+def softmax_of(operator: str) -> str:
+    """The kind of a final operator: "softmax", "sigmoid", or "" for others."""
+    return _SOFT.get(operator, "")
 
 
 def without_softmax(graph: Graph) -> tuple[Graph, str]:
@@ -47,7 +52,7 @@ def without_softmax(graph: Graph) -> tuple[Graph, str]:
         real = node.operator == "Cast" and node.attributes.get("to") in _REAL
         if node.operator in ("QuantizeLinear", "DequantizeLinear", "QuantizeAndBack") or real:
             steps.append(node)
-        elif node.operator not in _THROUGH:
+        elif node.operator not in THROUGH:
             break
         name = node.inputs[0]
     return graph, ""

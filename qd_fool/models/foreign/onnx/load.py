@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -10,15 +11,20 @@ from jaxtyping import Array, Float, PyTree
 
 from qd_fool.errors import UserError
 from qd_fool.models.foreign.labels import class_names
+from qd_fool.models.foreign.onnx.engines import faster_of
 from qd_fool.models.foreign.onnx.graph import pruned
 from qd_fool.models.foreign.onnx.heads import choose_output, without_softmax
 from qd_fool.models.foreign.onnx.picture import Picture, read_picture
 from qd_fool.models.foreign.onnx.program import Program, build
 from qd_fool.models.foreign.onnx.protobuf import read_model
 from qd_fool.models.foreign.onnx.quantised import joined
+from qd_fool.models.foreign.onnx.runtime import run_onnx
 from qd_fool.models.foreign.onnx.values import identity, lies_as
 from qd_fool.models.foreign.onnx.widening import widened
 from qd_fool.models.foreign.outputs import OUTPUTS, to_logits
+from qd_fool.models.foreign.pictures import Numbers
+from qd_fool.models.foreign.settings import Engine
+from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.scorer import Scorer
 
 MOST_CLASSES = 2**17
@@ -37,16 +43,18 @@ def from_onnx(
     input_size: int | None = None,
     layout: str = "auto",
     channels: str = "auto",
-    mean: float | int | Sequence[float | int] | None = None,
-    std: float | int | Sequence[float | int] | None = None,
+    mean: Numbers | None = None,
+    std: Numbers | None = None,
     outputs: str = "auto",
     output: str | None = None,
+    engine: str = "jax",
     name: str | None = None,
-) -> Scorer:
+) -> Scorer | HostScorer:
     """Read a classifier from an ONNX file, as a pure JAX function and its parameters.
 
-    It is compiled, differentiated and spread over devices like the networks that come with this
-    package. Facts that the file states (layout, size, channels, labels) need not be given.
+    With the engine "jax" it is compiled, differentiated and spread over devices like the networks
+    that come with this package. Facts that the file states (layout, size, channels, labels) need
+    not be given.
 
     Args:
       path: Path of the file. Arrays may be in files beside it.
@@ -62,19 +70,60 @@ def from_onnx(
       outputs: Kind of the output's numbers: "logits", "probabilities", or "auto": the logits before
         a final Softmax or Sigmoid if there is one, else the output is taken for logits.
       output: Name of the output to read, if the file has several.
+      engine: Software that runs the network: "jax", which has gradients; "onnxruntime", on the
+        host; or "auto", the faster of the two on this machine, measured now.
       name: Name of the network. Default: that of the file.
 
     Returns:
-      A scorer. A network with one output has two classes; the first is "not" the other.
+      A scorer; a `HostScorer` for onnxruntime. A network with one output has two classes; the
+      first is "not" the other.
 
     Raises:
       UserError: The file cannot be read, is not a classifier of square pictures, contradicts a
         setting, or has an unknown operator.
     """
     path = Path(path)
-    source = str(path)
     if outputs not in OUTPUTS:
         raise UserError(f"--outputs is {outputs!r}: expected one of {', '.join(OUTPUTS)}")
+    if engine not in get_args(Engine):
+        raise UserError(f"--engine is {engine!r}: expected one of {', '.join(get_args(Engine))}")
+    facts: dict[str, Any] = {
+        "labels": labels,
+        "input_size": input_size,
+        "layout": layout,
+        "channels": channels,
+        "mean": mean,
+        "std": std,
+        "outputs": outputs,
+        "output": output,
+        "name": name,
+    }
+    if engine == "jax":
+        return in_jax(path, **facts)
+    if engine == "onnxruntime":
+        return run_onnx(path, **facts)
+    return faster_of(lambda: in_jax(path, **facts), lambda: run_onnx(path, **facts))
+
+
+def in_jax(
+    path: Path,
+    *,
+    labels: str | Path | Sequence[str] | None,
+    input_size: int | None,
+    layout: str,
+    channels: str,
+    mean: Numbers | None,
+    std: Numbers | None,
+    outputs: str,
+    output: str | None,
+    name: str | None,
+) -> Scorer:
+    """Read a classifier from an ONNX file as a JAX function; the arguments are `from_onnx`'s.
+
+    Raises:
+      UserError: As `from_onnx`.
+    """
+    source = str(path)
     graph, sha256 = read_model(path)
     picture = read_picture(
         graph,

@@ -28,7 +28,7 @@ def read_model(path: Path) -> tuple[Graph, str]:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    return to_graph(_parsed(onnx, content, source=str(path)), folder=path.parent, source=str(path))[
+    return to_graph(parsed(onnx, content, source=str(path)), folder=path.parent, source=str(path))[
         0
     ], hashlib.sha256(content).hexdigest()
 
@@ -50,7 +50,17 @@ def import_onnx() -> Any:
     return onnx
 
 
-def _parsed(onnx: Any, content: bytes, *, source: str) -> Any:
+def parsed(onnx: Any, content: bytes, *, source: str) -> Any:
+    """The `ModelProto` of a file's content.
+
+    Args:
+      onnx: The package onnx.
+      content: Content of the file.
+      source: Name of the file, for errors.
+
+    Raises:
+      UserError: The content is no ONNX model.
+    """
     from google.protobuf.message import DecodeError
 
     model = onnx.ModelProto()

@@ -38,10 +38,17 @@ def to_array(tensor: Any, *, folder: Path, source: str) -> np.ndarray:
         ) from error
 
 
-def _external(tensor: Any, shape: tuple[int, ...], *, folder: Path, source: str) -> np.ndarray:
-    """The numbers from a file in the model's folder, never from elsewhere."""
-    import onnx
+def file_beside(tensor: Any, *, folder: Path, source: str) -> tuple[Path, str]:
+    """The file that holds the numbers of a tensor, and the beginning of an error about it.
 
+    Args:
+      tensor: A `TensorProto` whose numbers are in another file.
+      folder: Folder of the model.
+      source: Name of the file, for errors.
+
+    Raises:
+      UserError: The file lies outside the folder, or there is none.
+    """
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
     root = folder.resolve()
@@ -51,6 +58,15 @@ def _external(tensor: Any, shape: tuple[int, ...], *, folder: Path, source: str)
         raise UserError(f"{where}, outside of the model's folder: it is not read")
     if not path.is_file():
         raise UserError(f"{where}: there is no such file beside the model")
+    return path, where
+
+
+def _external(tensor: Any, shape: tuple[int, ...], *, folder: Path, source: str) -> np.ndarray:
+    """The numbers from a file in the model's folder, never from elsewhere."""
+    import onnx
+
+    path, where = file_beside(tensor, folder=folder, source=source)
+    entries = {entry.key: entry.value for entry in tensor.external_data}
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
     if dtype.kind not in "fiub" and dtype.name != "bfloat16":
         raise UserError(f"{where}, and {dtype} is not read from there")

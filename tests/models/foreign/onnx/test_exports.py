@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from paths import BENCHMARKS
+from quick import quick_jit
 
 from qd_fool.models.foreign.onnx.load import from_onnx
 
@@ -105,11 +106,11 @@ def compare(module, path, side):
     (expected * weights).sum().backward()
     scorer = from_onnx(path, input_size=side)
     last = jnp.asarray(x.detach().permute(0, 2, 3, 1).numpy())
-    found = np.asarray(jax.jit(scorer.apply)(scorer.params, last))
+    found = np.asarray(quick_jit(scorer.apply)(scorer.params, last))
     expected = expected.detach().numpy()
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
     weigh = jnp.asarray(weights.numpy())[None]
-    gradient = jax.jit(jax.grad(lambda y: (scorer.apply(scorer.params, y) * weigh).sum()))(last)
+    gradient = quick_jit(jax.grad(lambda y: (scorer.apply(scorer.params, y) * weigh).sum()))(last)
     reference = x.grad.permute(0, 2, 3, 1).numpy()
     np.testing.assert_allclose(
         np.asarray(gradient), reference, rtol=0, atol=1e-3 * np.abs(reference).max()

@@ -5,7 +5,6 @@ Their own expected outputs are .001 everywhere, which proves nothing.
 
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is the orac
 import onnx  # noqa: E402
 from onnx import numpy_helper  # noqa: E402
 from oracles.onnx_graphs import save  # noqa: E402
+from quick import quick_jit  # noqa: E402
 
 from qd_fool.models.foreign.onnx.load import from_onnx  # noqa: E402
 
@@ -57,7 +57,7 @@ def test_logits_are_onnxruntime_s(tmp_path, name):
     given = session.get_inputs()[0].name
     expected = [session.run(None, {given: x[i : i + 1]})[0].reshape(1, -1) for i in range(2)]
     scorer = from_onnx(path)
-    found = jax.jit(scorer.apply)(scorer.params, jnp.asarray(x.transpose(0, 2, 3, 1)))
+    found = quick_jit(scorer.apply)(scorer.params, jnp.asarray(x.transpose(0, 2, 3, 1)))
     scale = np.abs(expected).max()
     assert np.ptp(expected) > 0.01 * scale
     np.testing.assert_allclose(np.asarray(found), np.concatenate(expected), atol=1e-4 * scale)

@@ -9,6 +9,7 @@ pytest.importorskip("onnx", reason="ONNX files are read with the package onnx")
 
 from onnx import TensorProto, helper, numpy_helper
 from oracles.onnx_graphs import classifier, model, normals, reference, save
+from quick import quick_jit
 
 from qd_fool.errors import UserError
 from qd_fool.models.foreign.onnx.load import from_onnx
@@ -23,7 +24,7 @@ def pictures(n=3, side=8, channels=3):
 
 def logits_of(scorer, x):
     """Logits for (n, channels, height, width), past preprocessing."""
-    return np.asarray(jax.jit(scorer.apply)(scorer.params, jnp.asarray(x.transpose(0, 2, 3, 1))))
+    return np.asarray(quick_jit(scorer.apply)(scorer.params, jnp.asarray(x.transpose(0, 2, 3, 1))))
 
 
 def test_logits_are_the_reference_s(tmp_path):
@@ -40,16 +41,16 @@ def test_weights_are_arguments_and_have_gradients(tmp_path):
     assert sizes == sorted([6 * 3 * 9, 6, 5 * 6, 5])
     zeros = jax.tree.map(jnp.zeros_like, scorer.params)
     assert not np.asarray(jax.jit(scorer.apply)(zeros, x)).any()
-    gradient = jax.grad(lambda p: scorer.apply(p, x)[:, 0].sum())(scorer.params)
+    gradient = quick_jit(jax.grad(lambda p: scorer.apply(p, x)[:, 0].sum()))(scorer.params)
     assert all(np.abs(np.asarray(leaf)).max() > 0 for leaf in jax.tree.leaves(gradient))
 
 
 def test_the_kernel_scores_and_differentiates(tmp_path):
     scorer = from_onnx(save(classifier(), tmp_path))
     images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
-    odds = log_odds(scorer, scorer.params, jnp.asarray(images))
+    odds = quick_jit(lambda y: log_odds(scorer, scorer.params, y))(jnp.asarray(images))
     assert odds.shape == (2, 5)
-    gradient = jax.grad(lambda y: log_odds(scorer, scorer.params, y)[0, 0])(
+    gradient = quick_jit(jax.grad(lambda y: log_odds(scorer, scorer.params, y)[0, 0]))(
         jnp.asarray(images, jnp.float32)
     )
     assert np.isfinite(np.asarray(gradient)).all()
@@ -244,7 +245,7 @@ def test_quantised_layers_run_and_have_gradients(tmp_path):
     x = pictures()
     np.testing.assert_allclose(logits_of(scorer, x), reference(built, x)[0], **CLOSE)
     y = jnp.asarray(x.transpose(0, 2, 3, 1))
-    gradient = jax.grad(lambda y: scorer.apply(scorer.params, y)[:, 0].sum())(y)
+    gradient = quick_jit(jax.grad(lambda y: scorer.apply(scorer.params, y)[:, 0].sum()))(y)
     assert np.asarray(gradient).any()
 
 
