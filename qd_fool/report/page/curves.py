@@ -136,16 +136,16 @@ def _emitters(
         return np.bincount(bins, values, minlength=BINS)
 
     names = [name.removeprefix(SHARE) for name in metrics if name.startswith(SHARE)]
-    whole = summed(spent)
+    total = summed(spent)
 
-    def parts(some: np.ndarray, of: np.ndarray) -> list[float | None]:
-        return [round(a / b, 4) if b else None for a, b in zip(some, of, strict=True)]
+    def parts(values: np.ndarray, whole: np.ndarray) -> list[float | None]:
+        return [round(a / b, 4) if b else None for a, b in zip(values, whole, strict=True)]
 
     found = {}
     for name in names:
         made = summed(metrics[SHARE + name] * spent)
         gain = summed(metrics[GAIN + name] * every)
-        found[name] = {"share": parts(made, whole), "gain": parts(1000 * gain, made)}
+        found[name] = {"share": parts(made, total), "gain": parts(1000 * gain, made)}
     return found
 
 
