@@ -13,7 +13,6 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 jax.config.update("jax_num_cpu_devices", CORES)
 
 import argparse
-import dataclasses
 import datetime
 import json
 import time
@@ -26,7 +25,7 @@ from efficiency_settings import JOBS
 from qd_fool.commands.evolve.config import evolve_config
 from qd_fool.commands.evolve.plan import plan
 from qd_fool.devices.mesh import make_mesh, replicate
-from qd_fool.map_elites.feedback import tuning_from
+from qd_fool.map_elites.division import plan_tuning
 from qd_fool.map_elites.segments import make_segment, raise_if_bad
 from qd_fool.map_elites.state import init
 
@@ -60,10 +59,7 @@ def run(job, name, seed, budget, weights):
     total = 0
     while planned.evaluations(total) <= budget:
         total += 1  # generations 0 to total - 1 are within the budget
-    if blank.feedback is not None:
-        tune_from = round(settings.tune_after * (total - 1))
-        blank = dataclasses.replace(blank, feedback=tuning_from(blank.feedback, tune_from))
-    state = replicate(blank, mesh)
+    state = replicate(plan_tuning(blank, config=settings, generations=total - 1), mesh)
     started, done, curve = time.perf_counter(), 0, []
     while done < total:
         count = min(LENGTH, total - done)

@@ -3,7 +3,6 @@
 import dataclasses
 
 from qd_fool.emitters.parent_rules import Parents, check_parents
-from qd_fool.errors import check_range
 from qd_fool.registry import setting
 
 
@@ -22,5 +21,4 @@ class OperatorSettings:
     parents: str = setting("promising", choices=Parents)
 
     def __post_init__(self) -> None:
-        check_range(self, "step", above=0, owner="emitter")
         check_parents(self.parents)

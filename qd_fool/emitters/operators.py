@@ -1,17 +1,19 @@
 """Emitters that change one thing at a time: a fine step, alone or with one other change.
 
 Each is an operator of the encoding, with a choice of parents. The run adapts the size of the steps
-(`map_elites.feedback`). Source: Nordmoen et al. (2020), "On restricting real-valued genotypes in
-evolutionary algorithms", and ME-MAP-Elites (Cully 2021) for several emitters in one run.
+(`map_elites.feedback`). Source of several emitters in one run: Cully, "Multi-emitter MAP-Elites"
+(2021). The operators themselves are this project's.
 """
 
 from collections.abc import Callable
+
+from jaxtyping import Array, Float, Key, PyTree
 
 from qd_fool.emitters.base import Emitter
 from qd_fool.emitters.operator_settings import OperatorSettings
 from qd_fool.emitters.parents import choose_parents
 from qd_fool.encodings import Encoding
-from qd_fool.errors import UserError
+from qd_fool.errors import UserError, check_range
 from qd_fool.models.network import Network
 
 Builder = Callable[[OperatorSettings, Encoding, Network | None, int], Emitter]
@@ -27,9 +29,16 @@ def _emitter_of(name: str) -> Builder:
             raise UserError(
                 f"emitter {name}: the {encoding.name} encoding has no such operator; it has {known}"
             )
+        check_range(settings, "step", above=0, owner=name)
         operator = encoding.operators[name]
 
-        def emit(keys, parents, mates, generation, steps):  # type: ignore[no-untyped-def]
+        def emit(
+            keys: Key[Array, " n"],
+            parents: PyTree[Array],
+            mates: PyTree[Array],
+            generation: Array,
+            steps: Float[Array, " n"],
+        ) -> PyTree[Array]:
             del generation
             return operator.vary(keys, parents, mates, steps)
 

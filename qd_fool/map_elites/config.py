@@ -72,10 +72,14 @@ class MapElitesConfig:
             )
 
     @property
+    def tuning(self) -> tuple[bool, ...]:
+        """`(emitters,)` whether each emitter has a step size."""
+        return tuple(isinstance(share.settings, OperatorSettings) for share in self.emitters)
+
+    @property
     def feedback(self) -> bool:
         """Whether the run learns from its offspring: adaptive shares, or step sizes."""
-        steps = any(isinstance(share.settings, OperatorSettings) for share in self.emitters)
-        return steps or self.shares == "adaptive"
+        return any(self.tuning) or self.shares == "adaptive"
 
 
 def emitter_table(config: MapElitesConfig) -> Int[np.ndarray, " chunks"]:

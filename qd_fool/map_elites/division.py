@@ -1,10 +1,11 @@
 """The division of a batch among emitters: which emitter fills which chunk."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from qd_fool.emitters.operator_settings import OperatorSettings
 from qd_fool.map_elites.config import MapElitesConfig, emitter_table
 from qd_fool.map_elites.feedback import divide, shares_of
 from qd_fool.map_elites.state import EvolutionState
@@ -31,11 +32,41 @@ def batch_division(
         return jnp.asarray(emitter_table(config)), None
     if feedback is None:
         raise ValueError("adaptive shares need feedback: make the state by init(feedback=True)")
-    late = jnp.asarray([isinstance(s.settings, OperatorSettings) for s in config.emitters])
+    late = jnp.asarray(config.tuning)
     joins = ~late | (state.generation >= feedback.tune_from) | jnp.all(late)
     stated = [share.share for share in config.emitters]
     shares = shares_of(feedback, stated, joins=joins)
     return divide(shares, feedback.credit, chunks=-(-config.batch_size // config.chunk))
+
+
+def begin_tuning(state: EvolutionState, generation: int) -> EvolutionState:
+    """Return the state in which emitters with a step size join from a generation on.
+
+    Args:
+      state: The run. A run without feedback stays as it is.
+      generation: Number of the generation.
+    """
+    if state.feedback is None:
+        return state
+    tune_from = jnp.full_like(state.feedback.tune_from, generation)  # on the same devices
+    feedback = dataclasses.replace(state.feedback, tune_from=tune_from)
+    return dataclasses.replace(state, feedback=feedback)
+
+
+def plan_tuning(
+    state: EvolutionState, *, config: MapElitesConfig, generations: int
+) -> EvolutionState:
+    """Return the state in which tuning begins after its part of the run.
+
+    Args:
+      state: The run, on the host. If tuning has begun, it goes on.
+      config: Settings of the run.
+      generations: Number of generations after generation 0.
+    """
+    feedback, done = state.feedback, int(state.generation)
+    if feedback is not None and done > 0 and int(feedback.tune_from) <= done:
+        return state
+    return begin_tuning(state, round(config.tune_after * generations))
 
 
 def emitters_of(

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qd_fool.encodings import Encoding
+from qd_fool.errors import UserError
 from qd_fool.map_elites.config import MapElitesConfig, build_emitters, emitter_table
 from qd_fool.map_elites.division import batch_division, made_by
 from qd_fool.map_elites.state import EvolutionState
@@ -69,7 +70,9 @@ def next_cost(state: EvolutionState, config: MapElitesConfig, *, encoding: Encod
     """
     if int(state.generation) == 0:
         return config.batch_size
-    state = jax.tree.map(jnp.asarray, state)  # it may be on the host
+    # The state may be on the host. Genomes are large, and are not needed.
+    feedback = jax.tree.map(jnp.asarray, state.feedback)
+    state = dataclasses.replace(state, feedback=feedback)
     made = np.asarray(made_by(batch_division(state, config=config)[0], config=config))
     costs = [emitter.evaluations for emitter in build_emitters(config, encoding)]
     return int(made @ costs)
@@ -79,11 +82,14 @@ def counted_evaluations(config: MapElitesConfig, generation: int, *, encoding: E
     """Count the evaluations from the start of a run to the end of a generation; 0 is the first.
 
     Raises:
-      ValueError: Generations differ in their cost: `evaluations_so_far` reads the state instead.
+      UserError: Generations differ in their cost: `evaluations_so_far` reads the state instead.
     """
     cost = generation_cost(config, encoding)
     if cost.varies and generation > 0:
-        raise ValueError("adaptive shares of emitters with different costs: the state counts")
+        raise UserError(
+            "adaptive shares of emitters with different costs: the evaluations of a generation are "
+            "not known before it runs; expected fixed shares"
+        )
     return config.batch_size + generation * cost.least
 
 
@@ -93,7 +99,7 @@ def evaluations_so_far(
     """Return the counted evaluations of a run up to now.
 
     Args:
-      state: The run, on the host.
+      state: The run.
       config: Settings of the run.
       encoding: Encoding of the genomes.
     """

@@ -85,16 +85,6 @@ def no_feedback(cells: int) -> Feedback:
     return Feedback(jnp.int32(0), zeros(), zeros(), zeros(), zeros(), scale, jnp.int32(0))
 
 
-def tuning_from(feedback: Feedback, generation: int) -> Feedback:
-    """Return the feedback with the generation from which emitters with a step size join.
-
-    Args:
-      feedback: Feedback of the run.
-      generation: Number of the generation.
-    """
-    return dataclasses.replace(feedback, tune_from=jnp.int32(generation))
-
-
 def shares_of(
     feedback: Feedback, stated: Sequence[float], *, joins: Bool[Array, " emitters"]
 ) -> Float[Array, " emitters"]:

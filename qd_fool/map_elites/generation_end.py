@@ -162,7 +162,7 @@ def _learn(
     )
 
     # Step sizes. An offspring succeeds if it takes the cell of its parent.
-    steps = jnp.asarray([emitter.step is not None for emitter in emitters])
+    steps = jnp.asarray(config.tuning)
     ids, cells = parents
     after = dataclasses.replace(
         after,

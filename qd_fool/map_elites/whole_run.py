@@ -1,15 +1,13 @@
 """A whole run in memory."""
 
-import dataclasses
-
 import jax
 import numpy as np
 
 from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.encodings import Encoding
 from qd_fool.map_elites.config import MapElitesConfig
+from qd_fool.map_elites.division import plan_tuning
 from qd_fool.map_elites.extent import check_extent
-from qd_fool.map_elites.feedback import tuning_from
 from qd_fool.map_elites.host_segments import Unfinished
 from qd_fool.map_elites.segments import make_segment, raise_if_bad, segment_lengths
 from qd_fool.map_elites.state import EvolutionState, init
@@ -47,9 +45,7 @@ def evolve(
     mesh = make_mesh(devices)
     segment = make_segment(scorer, encoding, config, mesh=mesh, length=64)
     blank = init(encoding, len(scorer.class_names), seed=seed, feedback=config.feedback)
-    if blank.feedback is not None:
-        tune_from = round(config.tune_after * generations)
-        blank = dataclasses.replace(blank, feedback=tuning_from(blank.feedback, tune_from))
+    blank = plan_tuning(blank, config=config, generations=generations)
     state = replicate(blank, mesh)
     params = replicate(scorer.params, mesh)
     for count in segment_lengths(generations + 1, length=64):

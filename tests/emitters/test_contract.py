@@ -235,6 +235,12 @@ def test_promising_parents_have_most_to_gain():
     assert set(cells[:, 1]) == {0, 1, 2, 4}
 
 
+def test_a_step_of_nothing():
+    encoding = qd_fool.make_encoding("direct", (3, 1, 1))
+    with pytest.raises(UserError, match="fine_step is 0"):
+        EMITTERS["fine"].build(OperatorSettings(step=0.0), encoding, None, 1)
+
+
 def test_an_encoding_without_the_operator():
     encoding = qd_fool.make_encoding("direct", (3, 1, 1))
     with pytest.raises(UserError, match="emitter edge: the direct encoding has no such operator"):
@@ -257,7 +263,6 @@ def test_gradients_go_round_the_cells_below_the_ceiling():
         (lambda: Share("gradient", 1.0, VariationSettings()), "expected GradientSettings"),
         (lambda: Share("nosuch", 1.0, None), "unknown emitter"),
         (lambda: VariationSettings("old"), "parents is 'old': expected one of uniform"),
-        (lambda: OperatorSettings(step=0.0), "emitter_step is 0.0"),
         (lambda: OperatorSettings(parents="old"), "parents is 'old': expected one of uniform"),
         (lambda: GradientSettings(steps=0), "gradient_steps is 0"),
         (lambda: GradientSettings(rate=0.0), "gradient_rate is 0.0"),

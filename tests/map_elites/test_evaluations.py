@@ -63,7 +63,7 @@ def test_without_feedback_the_settings_count(adaptive):
     assert not fixed.feedback
     state = me.init(encoding, 5, seed=0)
     assert evaluations_so_far(state, fixed, encoding=encoding) == 0
-    with pytest.raises(ValueError, match="the state counts"):
+    with pytest.raises(UserError, match="not known before it runs; expected fixed shares"):
         me.counted_evaluations(config, 3, encoding=encoding)
 
 

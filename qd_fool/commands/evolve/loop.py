@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
@@ -20,6 +19,7 @@ from qd_fool.commands.common.record import update_record
 from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.commands.evolve.words import progress_info
 from qd_fool.errors import UserError
+from qd_fool.map_elites.division import begin_tuning
 from qd_fool.map_elites.host_segments import Unfinished
 from qd_fool.map_elites.segments import raise_if_bad
 from qd_fool.map_elites.state import EvolutionState, GenerationLog
@@ -94,13 +94,13 @@ def evolve_segments(
     ends_at = time.monotonic() + 60 * (planned.config.minutes or math.inf)
     saves = _Saves(planned.config.checkpoint_every, done=done)
     count, over = 1, False
-    spent = planned.spent(jax.device_get(state))
+    spent = planned.spent(state)
     tuning = _Tuning(planned, started=time.monotonic())
     while done < total and not stop and not over and history.failure is None:
         # Evolve for about a second, but not beyond the next checkpoint or the budget.
         count = min(count, saves.end_of_segment(total) - done)
         if planned.budget is not None:
-            count = min(count, planned.affordable(jax.device_get(state)))
+            count = min(count, planned.affordable(state))
             if not count:
                 break
         started = time.perf_counter()
@@ -136,9 +136,8 @@ def evolve_segments(
             _save(job, state, history, done=done)
             saves.saved(done)
         count = next_count(count, elapsed, most=job.length)
-    if (
-        done > saves.newest
-    ):  # time is over, the network failed, or a signal came after the last check
+    # The time is over, the network failed, or a signal came after the last check.
+    if done > saves.newest:
         _save(job, state, history, done=done)
     job.checkpoints.wait_until_finished()
     return jax.device_get(state)
@@ -168,10 +167,7 @@ class _Tuning:
         self._waits = False
         if int(state.feedback.tune_from) <= generation:
             return state
-        now = jnp.full_like(state.feedback.tune_from, generation)
-        return dataclasses.replace(
-            state, feedback=dataclasses.replace(state.feedback, tune_from=now)
-        )
+        return begin_tuning(state, generation)
 
 
 class _Saves:

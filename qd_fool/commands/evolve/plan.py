@@ -76,7 +76,7 @@ class EvolvePlan:
         Generation 0 and the one after it run with any budget.
 
         Args:
-          state: State on the host.
+          state: State on the host or on devices.
 
         Raises:
           ValueError: The run has no budget.

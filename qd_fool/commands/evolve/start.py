@@ -14,7 +14,7 @@ from qd_fool.commands.evolve.loop import History
 from qd_fool.commands.evolve.newest import genomes_of
 from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.errors import UserError
-from qd_fool.map_elites.feedback import tuning_from
+from qd_fool.map_elites.division import plan_tuning
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.runs.archive_npz import read_archive
 from qd_fool.runs.checkpoints import digest, restore_newest
@@ -114,7 +114,7 @@ def resumed_start(
     if genomes is None:
         genomes = empty_log(encoding)
     history = History(float(restored.meta["seconds"]), events=[events], genomes=genomes)
-    return Start(jax.device_get(_planned_tuning(restored.state, planned)), history, donor)
+    return Start(_with_tuning(restored.state, planned), history, donor)
 
 
 def _blank_state(planned: EvolvePlan) -> EvolutionState:
@@ -124,16 +124,13 @@ def _blank_state(planned: EvolvePlan) -> EvolutionState:
     state = init(
         planned.subject.encoding, cells, seed=planned.config.seed, feedback=search.feedback
     )
-    return jax.device_get(_planned_tuning(state, planned))
+    return _with_tuning(state, planned)
 
 
-def _planned_tuning(state: EvolutionState, planned: EvolvePlan) -> EvolutionState:
-    """The state with the generation at which tuning shall begin, unless it has begun."""
-    feedback = state.feedback
-    if feedback is None or int(feedback.tune_from) <= int(state.generation) > 0:
-        return state
-    tune_from = round(planned.map_elites.tune_after * planned.generations)
-    return dataclasses.replace(state, feedback=tuning_from(feedback, tune_from))
+def _with_tuning(state: EvolutionState, planned: EvolvePlan) -> EvolutionState:
+    """The state on the host, in which tuning begins as planned."""
+    config, generations = planned.map_elites, planned.generations
+    return jax.device_get(plan_tuning(state, config=config, generations=generations))
 
 
 def _donated_state(planned: EvolvePlan, source: Path) -> tuple[EvolutionState, str]:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from qd_fool.errors import UserError
 from qd_fool.models.foreign.labels import class_names as names_of_classes
 from qd_fool.models.foreign.outputs import OUTPUTS, to_logits
-from qd_fool.models.foreign.pictures import Numbers
+from qd_fool.models.foreign.pictures import Numbers, check_choice
 from qd_fool.models.foreign.view import View, read_view
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.user_files import line_of
@@ -114,8 +114,7 @@ def host_scorer(
     Raises:
       UserError: The function fails or returns no scores of classes, or labels do not fit.
     """
-    if outputs not in OUTPUTS:
-        raise UserError(f"--outputs is {outputs!r}: expected one of {', '.join(OUTPUTS)}")
+    check_choice("--outputs", outputs, OUTPUTS)
     if chunk < 1:
         raise UserError(f"chunk is {chunk}: expected 1 or more")
 

@@ -1,18 +1,27 @@
 """Adaptive shares in the command: recorded, resumed to the same bits, ended by the budget."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from command import evolve, refused
 
+import qd_fool
+from qd_fool.commands.evolve import loop
+from qd_fool.emitters import OperatorSettings, Share
 from qd_fool.files import read_npz
+from qd_fool.map_elites.config import MapElitesConfig
+from qd_fool.map_elites.division import begin_tuning
+from qd_fool.map_elites.state import init
 from qd_fool.runs.metrics import read_metrics
 
 FLAGS = (
     *("--encoding", "direct", "--emitters", "variation:3,fine,gradient", "--shares", "adaptive"),
     *("--batch-size", "20", "--chunk", "5", "--gradient-steps", "2", "--checkpoint-every", "3"),
 )
+
+FINE = (Share("fine", 1.0, OperatorSettings()),)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +53,8 @@ def test_the_budget_ends_the_run(whole):
 
 
 def test_a_resumed_run_has_the_same_bits(whole, tmp_path):
-    """Also in parts of other lengths, and on another number of devices."""
+    """Also in parts of other lengths, and on another number of devices, whose program takes some
+    seconds to compile."""
     run_dir = tmp_path / "parts"
     evolve(run_dir, *FLAGS, "--evaluations", "600", "--devices", "1")
     evolve(run_dir, "--resume", "--evaluations", "1500", "--devices", "2")
@@ -76,3 +86,21 @@ def test_a_finished_budget_has_nothing_left_to_do(whole):
 )
 def test_bad_flags(capsys, tmp_path, flags, output):
     assert output in refused(capsys, "evolve", "--run-dir", tmp_path / "run", *flags)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "after", "tune_from"),
+    [
+        (None, 99.0, 7),  # the plan's generation holds
+        (1.0, 29.0, 7),
+        (1.0, 31.0, 3),  # half of the minutes are over before that generation
+    ],
+)
+def test_tuning_begins_by_generation_or_by_the_clock(monkeypatch, minutes, after, tune_from):
+    config = MapElitesConfig(emitters=FINE, shares="adaptive", tune_after=0.5)
+    planned = SimpleNamespace(map_elites=config, config=SimpleNamespace(minutes=minutes))
+    encoding = qd_fool.make_encoding("direct", (3, 1, 1))
+    state = begin_tuning(init(encoding, 2, seed=0, feedback=True), 7)
+    tuning = loop._Tuning(planned, started=0.0)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: after))
+    assert int(tuning.begun(state, generation=3).feedback.tune_from) == tune_from

@@ -22,7 +22,7 @@ from qd_fool.models.foreign.onnx.runtime import run_onnx
 from qd_fool.models.foreign.onnx.values import identity, lies_as
 from qd_fool.models.foreign.onnx.widening import widened
 from qd_fool.models.foreign.outputs import OUTPUTS, to_logits
-from qd_fool.models.foreign.pictures import Numbers
+from qd_fool.models.foreign.pictures import Numbers, check_choice
 from qd_fool.models.foreign.settings import Engine
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.scorer import Scorer
@@ -83,10 +83,8 @@ def from_onnx(
         setting, or has an unknown operator.
     """
     path = Path(path)
-    if outputs not in OUTPUTS:
-        raise UserError(f"--outputs is {outputs!r}: expected one of {', '.join(OUTPUTS)}")
-    if engine not in get_args(Engine):
-        raise UserError(f"--engine is {engine!r}: expected one of {', '.join(get_args(Engine))}")
+    check_choice("--outputs", outputs, OUTPUTS)
+    check_choice("--engine", engine, get_args(Engine))
     facts: dict[str, Any] = {
         "labels": labels,
         "input_size": input_size,
