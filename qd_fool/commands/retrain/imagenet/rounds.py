@@ -54,6 +54,7 @@ from qd_fool.models.network import default_chunk
 from qd_fool.models.retrained import NEW_CLASS
 from qd_fool.runs.directory import make_run_dir, may_resume, read_run
 from qd_fool.runs.elites import open_elite, read_elites
+from qd_fool.runs.snapshot import readable
 from qd_fool.scoring.score import score_function
 
 EVALUATIONS = 40_000
@@ -281,13 +282,14 @@ def _pictures(run_dir: Path, scorer: Scorer) -> UInt8[np.ndarray, "n height widt
       UserError: A picture is missing, or has another size than the network expects.
     """
     chosen: dict[str, str] = {}
-    for row in read_elites(run_dir):
-        if int(row["class_index"]) < len(scorer.class_names):
-            # An elite may hold several cells.
-            chosen.setdefault(row["id"], row["png"])
-    if not chosen:
-        raise UserError(f"{run_dir}: found no elites, expected pictures that fool")
-    images = [np.asarray(open_elite(run_dir, png).convert("RGB")) for png in chosen.values()]
+    with readable(run_dir) as run:
+        for row in read_elites(run.path):
+            if int(row["class_index"]) < len(scorer.class_names):
+                # An elite may hold several cells.
+                chosen.setdefault(row["id"], row["png"])
+        if not chosen:
+            raise UserError(f"{run_dir}: found no elites, expected pictures that fool")
+        images = [np.asarray(open_elite(run.path, png).convert("RGB")) for png in chosen.values()]
     if images[0].shape != scorer.image_shape:
         raise UserError(
             f"{run_dir}: its pictures are {images[0].shape}, expected {scorer.image_shape}"
