@@ -90,8 +90,8 @@ class AscendConfig(Pictured, Importing, Stoppable):
     """Type of the network's parameters and arithmetic: float32 or bfloat16."""
     crops: int = 1
     """Crops averaged per picture: 1 (centre) or the paper's 10."""
-    image_size: int | None = None
-    """Side of the square pictures in pixels. Default: that of --from, else the model's own."""
+    image_size: int | str | None = None
+    """Side of the pictures in pixels, or HEIGHTxWIDTH. Default: --from's, or the model's own."""
     chunk: int | None = None
     """Pictures scored at once, which bounds memory. Default: the model's own."""
     block: int | None = free(None)
@@ -103,7 +103,7 @@ class AscendConfig(Pictured, Importing, Stoppable):
     """Continue the run in --run-dir. Settings that are not given are those of the run."""
 
     def __post_init__(self) -> None:
-        check_range(self, "starts", "image_size", "chunk", "block", "devices", least=1)
+        check_range(self, "starts", "chunk", "block", "devices", least=1)
         check_range(self, "seed", least=0, most=2**32 - 1)
 
 

@@ -99,8 +99,8 @@ class EvolveConfig(Pictured, Importing, Stoppable):
     """Part of the run, 0 to 1, after which emitters with a step size (fine, edge, ...) join
     --shares adaptive. Measured in generations, or in minutes where they end the run first.
     Default: 0."""
-    image_size: int | None = None
-    """Side of the square pictures in pixels. Default: the model's own."""
+    image_size: int | str | None = None
+    """Side of the pictures in pixels, or HEIGHTxWIDTH. Default: the model's own."""
     devices: int | None = free(None)
     """Number of devices: accelerators, or CPU cores. Default: all. Does not change the result."""
     chunk: int | None = None
@@ -116,7 +116,7 @@ class EvolveConfig(Pictured, Importing, Stoppable):
           UserError: A number is out of range.
         """
         whole = ("batch_size", "evaluations", "checkpoint_every", "log_every")
-        check_range(self, *whole, "image_size", "devices", "chunk", least=1)
+        check_range(self, *whole, "devices", "chunk", least=1)
         check_range(self, "minutes", above=0)
         check_range(self, "tune_after", least=0, most=1)
         if self.evaluations is not None and self.generations is not None:
