@@ -260,7 +260,7 @@ class _Reader:
                     self._first.set()
 
     def _watch(self) -> None:
-        told, since = False, 0.0
+        announced, since = False, 0.0
         while not self._closed:
             select.select([self._end], [], [], GRACE / 10)
             self.drain()
@@ -268,8 +268,8 @@ class _Reader:
                 self._quit()
             if not self._first.is_set():
                 continue
-            if not told:
-                told, since = True, time.monotonic()
+            if not announced:
+                announced, since = True, time.monotonic()
                 if self._stop.saves and self._announce is not None:
                     name = signal.Signals(self._stop.number or 0).name
                     self._announce(f"{name}: stopping, and saving; a second signal quits at once")

@@ -116,11 +116,11 @@ def _run(step: Step, out: Path, stop: Stop) -> int:
         [sys.executable, "-m", "qd_fool.cli", *step.words],
         env={**CACHE, "JAX_COMPILATION_CACHE_DIR": str(out / "compiled"), **os.environ},
     )
-    told = False
+    passed_on = False
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(timeout=LOOK_SECONDS)
         # Ctrl-C has reached both processes. The other then takes this signal as the same one.
-        if stop and not told:
-            told = True
+        if stop and not passed_on:
+            passed_on = True
             process.terminate()
