@@ -71,7 +71,7 @@ def main() -> int:
                 "same bits": same_run(whole[trial["run"]], run),
             }
         finally:
-            subprocess.run(["umount", str(folder)], check=True)
+            subprocess.run(["umount", str(folder)], check=True)  # noqa: S607
 
     names = list(RUNS)
     wanted = [{"kB": size, "run": names[i % 3]} for i, size in enumerate(SIZES[: arguments.most])]
@@ -86,9 +86,9 @@ def main() -> int:
     report(
         "full_disk",
         [{k: v for k, v in row.items() if k != "machine"} for row in rows],
-        words=f"Runs on disks of 50 kB to 8 MB: {full} of {len(rows)} disks became full. {right} of "
-        f"{len(rows)} runs ended in one sentence or wrote all files, left no half-written file, and "
-        "have the same bits as a run with room, after a resume where the disk was full.",
+        words=f"Runs on disks of 50 kB to 8 MB: {full} of {len(rows)} disks became full. {right} "
+        f"of {len(rows)} runs ended in one sentence or wrote all files, left no half-written file, "
+        "and have the bits of a run with room, after a resume where the disk was full.",
     )
     return 0 if right == len(rows) else 1
 
