@@ -26,6 +26,7 @@ from qd_fool.commands.common.imports import (
     named_places,
 )
 from qd_fool.commands.common.parse import parse_words
+from qd_fool.commands.common.signals import EXIT_INTERRUPTED, Stop, own_signals
 from qd_fool.commands.config import (
     ExportConfig,
     FetchModel,
@@ -44,12 +45,15 @@ from qd_fool.commands.reproduce.config import ReproduceConfig
 from qd_fool.commands.retrain.config import RetrainConfig
 from qd_fool.commands.transfer.config import TransferConfig
 from qd_fool.errors import FieldError, UserError
+from qd_fool.files import disk_problem
 from qd_fool.lazy import load
 from qd_fool.models.foreign.settings import NAMED
 from qd_fool.user_files import import_file
 
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
+
+LOUD = ("absl", "asyncio")
+"""Loggers that print tracebacks of errors in the background, which reach the command, too."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,32 +115,61 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Args:
-      argv: Words without the program's name; `sys.argv[1:]` by default.
+      argv: Words without the program's name. By default those of the process, which then exists
+        for this command alone.
 
     Returns:
-      The exit code: 0; 2 for bad input, with a one-sentence error; 130 after Ctrl-C.
+      The exit code: 0; 2 for bad input, with a one-sentence error; 130 after Ctrl-C or another
+      signal to stop.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    for name in LOUD:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     console = make_console()
+    further = _word_after(words, "--stop-signal")
+    try:
+        with own_signals(further=further, own_process=argv is None, announce=console.print) as stop:
+            return _run(words, stop, console)
+    except UserError as error:  # there is no such signal
+        console.print(f"qd-fool: {error}")
+        return EXIT_BAD_INPUT
+
+
+def _run(words: Sequence[str], stop: Stop, console: Console) -> int:
+    """Run the command that words describe, while signals are handled; its exit code."""
     try:
         import_extensions(words)
         return _dispatch(parse(words), console)
     except KeyboardInterrupt:
-        console.print("qd-fool: interrupted")
-        return EXIT_INTERRUPTED
-    except (UserError, OSError) as error:
-        # An OSError has a cause that no check can foresee, such as a full disk.
+        return _interrupted(console)
+    except UserError as error:
         reason = error.with_flag() if isinstance(error, FieldError) else str(error)
+    except OSError as error:  # its cause is one that no check can foresee, such as a full disk
+        reason = _words_of(error)
     except Exception as error:
-        if not _is_out_of_memory(error):
+        if stop:  # JAX has wrapped the interrupt in an error of its own
+            return _interrupted(console)
+        full = disk_problem(error)
+        if full is None and not _is_out_of_memory(error):
             raise
-        reason = (
+        reason = full or (
             "out of memory: a smaller --chunk, --batch-size or --image-size may help "
             f"({str(error).splitlines()[0]})"
         )
     console.print(f"qd-fool: {reason}")
     return EXIT_BAD_INPUT
+
+
+def _interrupted(console: Console) -> int:
+    console.print("qd-fool: interrupted")
+    return EXIT_INTERRUPTED
+
+
+def _words_of(error: OSError) -> str:
+    """An operating system's error as a sentence: the file, and what went wrong."""
+    words = error.strerror or str(error)
+    files = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return f"{' and '.join(files)}: {words}" if files else words
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -10,6 +10,7 @@ from qd_fool.choices import Precision
 from qd_fool.commands.common.foreign import Pictured
 from qd_fool.commands.common.imports import Importing
 from qd_fool.commands.common.settings import free
+from qd_fool.commands.common.signals import Stoppable
 from qd_fool.errors import check_range
 
 Parametrization = Literal["pixels", "cppn"]
@@ -21,7 +22,7 @@ pixel must change more."""
 
 
 @dataclasses.dataclass(frozen=True)
-class AscendConfig(Pictured, Importing):
+class AscendConfig(Pictured, Importing, Stoppable):
     """Climb the network's gradient toward classes, from noise or from a run's elites.
 
     Writes a run directory like an evolution's, with ascent.csv and mean_subtracted/. Ctrl-C keeps

@@ -11,6 +11,7 @@ from qd_fool.choices import ArchiveRule, Joint, KeepGenomes, Precision, ShareRul
 from qd_fool.commands.common.foreign import Pictured
 from qd_fool.commands.common.imports import Importing
 from qd_fool.commands.common.settings import UNRECORDED, free, plain, record_of
+from qd_fool.commands.common.signals import Stoppable
 from qd_fool.errors import UserError, check_range
 from qd_fool.map_elites.extent import check_extent
 
@@ -19,7 +20,7 @@ CPU_MINUTES = 4.5
 
 
 @dataclasses.dataclass(frozen=True)
-class EvolveConfig(Pictured, Importing):
+class EvolveConfig(Pictured, Importing, Stoppable):
     """Evolve an archive of fooling images, one cell per class, into a run directory.
 
     Ctrl-C stops and saves the run at any time; --resume continues it, bit for bit.

@@ -26,6 +26,7 @@ from qd_fool.commands.common.settings import (
     record_of,
     refuse_differences,
 )
+from qd_fool.commands.common.signals import active_stop
 from qd_fool.commands.common.tables import text_table
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.plan import plan
@@ -131,6 +132,8 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
             console=console,
         )
 
+        active_stop().check()
+
         # Measure the new network.
         network = folder / "network.safetensors"
         retrained = _trainable(config.model, weights=network)
@@ -144,6 +147,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
             return RetrainResult(run_dir, rows, interrupted=True)
 
         # Write the tables after each round.
+        active_stop().check()
         rows = _rows(runs, measured, classes=len(scorer.class_names))
         write_tables(
             run_dir, rows, runs,
