@@ -22,8 +22,8 @@ from qd_fool.commands.common.console import make_console
 from qd_fool.commands.common.imports import (
     GROUP,
     import_packages,
-    named_addresses,
     named_files,
+    named_places,
 )
 from qd_fool.commands.common.parse import parse_words
 from qd_fool.commands.common.signals import EXIT_INTERRUPTED, Stop, own_signals
@@ -47,7 +47,7 @@ from qd_fool.commands.transfer.config import TransferConfig
 from qd_fool.errors import FieldError, UserError
 from qd_fool.files import disk_problem
 from qd_fool.lazy import load
-from qd_fool.models.foreign.settings import ADDRESSES
+from qd_fool.models.foreign.settings import NAMED
 from qd_fool.user_files import import_file
 
 EXIT_BAD_INPUT = 2
@@ -192,7 +192,7 @@ def import_extensions(words: Sequence[str]) -> None:
     Raises:
       UserError: A file is missing, or a file or a package has an error.
     """
-    ADDRESSES.update(named_addresses(words))
+    NAMED.update(named_places(words))
     files = named_files(words)
     if files or importlib.metadata.entry_points(group=GROUP):
         # An import may start JAX, which fixes the number of its devices.

@@ -75,6 +75,7 @@ def plan_ascent(config: AscendConfig, *, console: Console) -> AscendPlan:
     networks = _networks(config, source)
     networks = networks.with_gradient()
     scorer = networks.load()
+    networks = networks.with_engine(networks.engine_of(scorer))
     encoding = _encoding(config, scorer, source)
     if source is not None:
         source.check(config.parametrization, encoding, scorer)

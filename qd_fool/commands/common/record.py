@@ -35,7 +35,10 @@ FRAMEWORKS = (
     "onnxruntime",
     "sklearn",
     "tensorflow",
+    "timm",
     "torch",
+    "torchvision",
+    "transformers",
 )
 """Modules that users' networks may run in."""
 
