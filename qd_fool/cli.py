@@ -27,6 +27,7 @@ from qd_fool.commands.common.imports import (
     named_files,
 )
 from qd_fool.commands.common.parse import parse_words
+from qd_fool.commands.common.signals import EXIT_INTERRUPTED, Stop, own_signals
 from qd_fool.commands.config import (
     ExportConfig,
     FetchModel,
@@ -51,7 +52,6 @@ from qd_fool.user_files import import_file
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,25 +114,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Args:
-      argv: Words without the program's name; `sys.argv[1:]` by default.
+      argv: Words without the program's name. By default those of the process, which then exists
+        for this command alone.
 
     Returns:
       The exit code: 0; 1 if a condition of an audit failed; 2 for bad input, with a one-sentence
-      error; 130 after Ctrl-C.
+      error; 130 after Ctrl-C or another signal to stop.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     logging.getLogger("absl").setLevel(logging.ERROR)
     console = make_console()
+    further = _word_after(words, "--stop-signal")
+    try:
+        with own_signals(further=further, own_process=argv is None, announce=console.print) as stop:
+            return _run(words, stop, console)
+    except UserError as error:  # there is no such signal
+        console.print(f"qd-fool: {error}")
+        return EXIT_BAD_INPUT
+
+
+def _run(words: Sequence[str], stop: Stop, console: Console) -> int:
+    """Run the command that words describe, while signals are handled; its exit code."""
     try:
         import_extensions(words)
         return _dispatch(parse(words), console)
     except KeyboardInterrupt:
-        console.print("qd-fool: interrupted")
-        return EXIT_INTERRUPTED
+        return _interrupted(console)
     except (UserError, OSError) as error:
         # An OSError has a cause that no check can foresee, such as a full disk.
         reason = error.with_flag() if isinstance(error, FieldError) else str(error)
     except Exception as error:
+        if stop:  # JAX has wrapped the interrupt in an error of its own
+            return _interrupted(console)
         if not _is_out_of_memory(error):
             raise
         reason = (
@@ -141,6 +154,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     console.print(f"qd-fool: {reason}")
     return EXIT_BAD_INPUT
+
+
+def _interrupted(console: Console) -> int:
+    console.print("qd-fool: interrupted")
+    return EXIT_INTERRUPTED
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 import numpy as np
 
 from qd_fool.errors import UserError
+
+PARTIAL_SECONDS = 60.0
+"""Age from which on a temporary file has been left by a process that was killed."""
 
 
 def cache_dir() -> Path:
@@ -27,14 +31,29 @@ def cache_dir() -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and move it to `path` when the block ends well.
 
-    The temporary name keeps the suffix, from which some writers infer the format. If the block
-    raises, the temporary file stays, and `path` is as it was.
+    The temporary name keeps the suffix, from which some writers infer the format, and holds the
+    process's number, so that two processes may write the same file. If the block raises, the
+    temporary file is deleted, and `path` is as it was.
     """
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    yield partial
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def remove_partials(folder: Path) -> None:
+    """Delete the temporary files that killed processes left in a folder.
+
+    Files of the last minute stay: another process may be writing them.
+    """
+    for path in folder.glob(".*.partial*"):
+        if path.is_file() and time.time() - path.stat().st_mtime > PARTIAL_SECONDS:
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

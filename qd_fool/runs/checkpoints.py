@@ -17,10 +17,19 @@ KEEP = 2
 _log = logging.getLogger(__name__)
 
 
-def open_checkpoints(directory: Path) -> ocp.CheckpointManager:
-    """Open the checkpoints below a directory, which is made if it is missing."""
+def open_checkpoints(directory: Path, *, read_only: bool = False) -> ocp.CheckpointManager:
+    """Open the checkpoints below a directory.
+
+    Args:
+      directory: Directory of the checkpoints. It is made if it is missing, unless read only.
+      read_only: Whether to leave the directory as it is. A run may be writing there meanwhile.
+    """
     options = ocp.CheckpointManagerOptions(
-        max_to_keep=KEEP, step_prefix="generation", create=True, cleanup_tmp_directories=True
+        max_to_keep=None if read_only else KEEP,
+        step_prefix="generation",
+        create=not read_only,
+        cleanup_tmp_directories=not read_only,
+        read_only=read_only,
     )
     return ocp.CheckpointManager(
         directory.absolute(), options=options, item_names=("state", "meta", "arrays")

@@ -127,6 +127,17 @@ def read_metrics(directory: Path) -> dict[str, np.ndarray]:
     return dict(zip(names, table.T, strict=True))
 
 
+def evaluations_at(directory: Path, generation: int) -> int | None:
+    """Return the evaluations up to the end of a generation; None if it has no row.
+
+    Raises:
+      UserError: The file is damaged.
+    """
+    columns = read_metrics(directory)
+    rows = np.flatnonzero(columns["generation"] == generation)
+    return int(columns["evaluations"][rows[-1]]) if len(rows) else None
+
+
 def truncate_metrics(directory: Path, *, before: int) -> None:
     """Drop the rows of generation `before` and later, which a resumed run will write again."""
     path = directory / "metrics.csv"

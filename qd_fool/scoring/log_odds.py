@@ -14,7 +14,7 @@ from qd_fool.devices.chunks import map_chunks
 from qd_fool.errors import UserError
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.joint import JointScorer
-from qd_fool.models.network import Network
+from qd_fool.models.network import Network, SingleNetwork
 from qd_fool.models.scorer import Scorer
 from qd_fool.scoring.crops import check_crops, map_crops
 
@@ -43,6 +43,23 @@ def log_odds_from_logits(logits: Float[Array, "n classes"]) -> Float[Array, "n c
     shares = jnp.exp(below)
     rest = jnp.sum(shares, axis=-1, keepdims=True) - jnp.where(is_winner, 0.0, shares)
     return below - jnp.where(is_winner, others, jnp.log(rest))
+
+
+def log_odds_of(
+    scorer: SingleNetwork, logits: Float[Array, "n classes"]
+) -> Float[Array, "n classes"]:
+    """Return the log-odds of each class, by the rule of a network.
+
+    A label that holds independently of the others has its logit as log-odds.
+
+    Args:
+      scorer: Network that gave the logits.
+      logits: Logits.
+
+    Raises:
+      UserError: There are fewer than two classes.
+    """
+    return logits if scorer.multilabel else log_odds_from_logits(logits)
 
 
 def mean_confidence_log_odds(
@@ -110,8 +127,8 @@ def _log_odds_of_one(
     *,
     crops: int,
 ) -> Float[Array, "n classes"]:
-    def score(cut: Float[Array, "n size size channels"]) -> Float[Array, "n classes"]:
-        return log_odds_from_logits(scorer.apply(params, scorer.preprocess(cut)))
+    def score(cut: Float[Array, "n high wide channels"]) -> Float[Array, "n classes"]:
+        return log_odds_of(scorer, scorer.apply(params, scorer.preprocess(cut)))
 
     each_crop = map_crops(score, images, size=scorer.input_size, crops=crops)
     return mean_confidence_log_odds(each_crop)

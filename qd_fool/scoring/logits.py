@@ -14,6 +14,7 @@ from qd_fool.devices.mesh import AXIS, make_mesh
 from qd_fool.errors import UserError
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.network import SingleNetwork
+from qd_fool.models.sides import sides_of
 from qd_fool.scoring.crops import check_crops, crop_places
 from qd_fool.scoring.score import SCORE_AT_ONCE
 
@@ -65,11 +66,12 @@ def logits_function(scorer: SingleNetwork, *, chunk: int) -> LogitsFunction:
 
 def _cut_for(scorer: SingleNetwork) -> Callable[[Any], Any]:
     size = scorer.input_size
+    high, wide = sides_of(size)
 
     def cut(images: Any) -> Any:
         check_crops(scorer, images.shape[1:], crops=1)
         ((top, left, _),) = crop_places(images.shape[1:], size=size, crops=1)
-        return images[:, top : top + size, left : left + size]
+        return images[:, top : top + high, left : left + wide]
 
     return cut
 

@@ -33,6 +33,14 @@ def test_centre_crop_rounds_down():
     assert int(crop(image, place, size=4)[0, 0, 0, 0]) == 8
 
 
+def test_an_input_that_is_not_square_is_cut_at_its_own_ten_places():
+    image = np.arange(7 * 9, dtype=np.uint8).reshape(1, 7, 9, 1)
+    places = crop_places((7, 9, 1), size=(3, 4), crops=10)
+    assert places[:5] == [(0, 0, False), (0, 5, False), (4, 0, False), (4, 5, False), (2, 2, False)]
+    cut = crop(jnp.asarray(image), places[9], size=(3, 4))
+    np.testing.assert_array_equal(cut[0], image[0, 2:5, 2:6][:, ::-1])
+
+
 @pytest.mark.parametrize(
     ("shape", "crops", "message"),
     [

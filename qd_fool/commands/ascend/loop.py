@@ -15,7 +15,7 @@ from qd_fool.commands.ascend.starts import MakeStarts
 from qd_fool.commands.common.pace import next_count
 from qd_fool.commands.common.progress import Bar, Stretch, progress_bar
 from qd_fool.commands.common.record import update_record
-from qd_fool.commands.common.signals import stop_on_signal
+from qd_fool.commands.common.signals import Stop, active_stop
 from qd_fool.devices.mesh import replicate
 from qd_fool.runs.directory import read_run
 from qd_fool.scoring.confidence import confidence_of
@@ -59,10 +59,8 @@ def climb_blocks(
     params = replicate(planned.subject.scorer.params, ascent.mesh)
     seconds = float(read_run(run_dir)["seconds"])
     each = planned.ascent.iterations
-    with (
-        stop_on_signal() as stop,
-        progress_bar(console, "iteration", total=len(left) * each, stretch=stretch) as bar,
-    ):
+    stop = active_stop()
+    with progress_bar(console, "iteration", total=len(left) * each, stretch=stretch) as bar:
         for i in range(0, len(left), size):
             # Climb. A signal drops the unfinished block.
             targets = left[i : i + size]
@@ -90,13 +88,13 @@ def climb_blocks(
 
 
 def _pace(
-    bar: Bar, stop: list[int], *, before: int, targets: int
+    bar: Bar, stop: Stop, *, before: int, targets: int
 ) -> Callable[[int, np.ndarray | None], int]:
     """The number of iterations per call of `ascend_block`: about a second's, 0 after a signal.
 
     Args:
       bar: Progress bar of all blocks.
-      stop: List that is no longer empty once a signal came.
+      stop: True once a signal came.
       before: Iterations of the blocks before this one.
       targets: Number of targets in this block.
     """

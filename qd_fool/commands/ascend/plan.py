@@ -22,6 +22,7 @@ from qd_fool.errors import UserError
 from qd_fool.models.class_names import read_classes
 from qd_fool.models.foreign.settings import PictureSettings
 from qd_fool.models.network import Network
+from qd_fool.models.sides import read_size, sides_of, size_on_record
 
 NOISE = ("mean", "uniform")
 """Starts that are random."""
@@ -103,7 +104,7 @@ def plan_ascent(
         weights=networks.weights,
         mean=networks.mean,
         **flags_of_picture(networks.picture),
-        image_size=encoding.image_shape[0],
+        image_size=size_on_record(*encoding.image_shape[:2]),
         **filled,
     )
     subject = make_subject(networks, scorer, encoding, crops=ascent.crops, chunk=ascent.chunk)
@@ -175,7 +176,7 @@ def _encoding(config: AscendConfig, scorer: Network, source: Source | None) -> E
     """The encoding whose values the ascent moves: pixels or CPPNs."""
     height, width, channels = scorer.image_shape
     if config.image_size is not None:
-        height = width = config.image_size
+        height, width = sides_of(read_size(config.image_size, flag="--image-size"))
     elif source is not None:
         height, width, _ = source.encoding.image_shape
     shape = (height, width, channels)

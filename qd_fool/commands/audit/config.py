@@ -10,6 +10,7 @@ from qd_fool.choices import Precision
 from qd_fool.commands.common.foreign import Pictured
 from qd_fool.commands.common.imports import Importing
 from qd_fool.commands.common.settings import free
+from qd_fool.commands.common.signals import Stoppable
 from qd_fool.errors import UserError, check_range
 
 BUDGETS = {"quick": (5_000, 20_000), "standard": (100_000, 100_000), "deep": (500_000, 500_000)}
@@ -23,7 +24,7 @@ FEW_CLASSES = 100
 
 
 @dataclasses.dataclass(frozen=True)
-class AuditConfig(Pictured, Importing):
+class AuditConfig(Pictured, Importing, Stoppable):
     """Audit a classifier: how many classes can be claimed, how soon, by pictures of nothing?
 
     Evolves fooling pictures with both encodings and climbs the gradient where there is one; checks

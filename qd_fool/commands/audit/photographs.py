@@ -12,7 +12,7 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 
 from qd_fool.data.mnist import load_mnist
-from qd_fool.data.photographs import centre_square, class_of, list_photographs, read_photograph
+from qd_fool.data.photographs import centre_cut, class_of, list_photographs, read_photograph
 from qd_fool.errors import UserError
 from qd_fool.models.class_names import find_class
 from qd_fool.models.network import SingleNetwork
@@ -64,11 +64,11 @@ def read_labelled(
     pairs = _rows_of_table(source, scorer) if is_table else _rows_of_folder(source, scorer)
     count = len(pairs)
     chosen = [pairs[i] for i in evenly(count, most)]
-    side, channels = min(scorer.image_shape[:2]), scorer.image_shape[2]
+    *side, channels = scorer.image_shape
     images = [
-        _read_gray(path, side, convert=convert)
+        _read_gray(path, (side[0], side[1]), convert=convert)
         if channels == 1
-        else read_photograph(path, side=side, convert=convert)
+        else read_photograph(path, side=(side[0], side[1]), convert=convert)
         for path, _ in chosen
     ]
     words = f"{len(chosen)} photographs" + (f" of {count}" if count > len(chosen) else "")
@@ -144,14 +144,16 @@ def _class_named(text: str, scorer: SingleNetwork, *, flag: str) -> int:
     return find_class(text, scorer.class_names, wnids=scorer.wnids, flag=flag)
 
 
-def _read_gray(path: Path, side: int, *, convert: bool) -> UInt8[np.ndarray, "side side 1"]:
+def _read_gray(
+    path: Path, side: tuple[int, int], *, convert: bool
+) -> UInt8[np.ndarray, "high wide 1"]:
     try:
         with Image.open(path) as image:
             if image.mode != "L" and not convert:
                 raise UserError(
                     f"{path}: found {image.mode}, expected 8-bit gray (--convert makes it gray)"
                 )
-            gray = centre_square(image.convert("L"), side)
+            gray = centre_cut(image.convert("L"), side)
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, UserError):
             raise

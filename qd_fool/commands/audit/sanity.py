@@ -22,6 +22,7 @@ from qd_fool.judge.intervals import share_value
 from qd_fool.models.means import CAFFE_MEAN, IMAGENET_MEAN, IMAGENET_STD
 from qd_fool.models.network import SingleNetwork, default_chunk
 from qd_fool.models.scorer import Scorer
+from qd_fool.models.sides import sides_of
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.logits import LogitsFunction, logits_function
 
@@ -74,12 +75,12 @@ def probe_pictures(
 
 def _shuffled(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A photograph with its patches in another order; a rest at the border stays."""
-    side = min(image.shape[:2]) // GRID
+    high, wide = image.shape[0] // GRID, image.shape[1] // GRID
     result, order = image.copy(), rng.permutation(GRID * GRID)
     for place, source in enumerate(order.tolist()):
         (y, x), (v, u) = divmod(place, GRID), divmod(source, GRID)
-        patch = image[v * side : (v + 1) * side, u * side : (u + 1) * side]
-        result[y * side : (y + 1) * side, x * side : (x + 1) * side] = patch
+        patch = image[v * high : (v + 1) * high, u * wide : (u + 1) * wide]
+        result[y * high : (y + 1) * high, x * wide : (x + 1) * wide] = patch
     return result
 
 
@@ -236,6 +237,6 @@ def _with_preprocessing(scorer: Scorer) -> Callable[..., jnp.ndarray]:
 
 def _takes_pixels(scorer: Scorer) -> bool:
     """Whether the preprocessing keeps the number of channels, so that another can replace it."""
-    side, channels = scorer.input_size, scorer.image_shape[2]
-    probe = jnp.zeros((1, side, side, channels), jnp.float32)
+    high, wide = sides_of(scorer.input_size)
+    probe = jnp.zeros((1, high, wide, scorer.image_shape[2]), jnp.float32)
     return scorer.preprocess(probe).shape == probe.shape

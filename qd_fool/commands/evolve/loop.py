@@ -16,6 +16,7 @@ from jaxtyping import PyTree
 from qd_fool.commands.common.pace import next_count
 from qd_fool.commands.common.progress import Bar
 from qd_fool.commands.common.record import update_record
+from qd_fool.commands.common.signals import Stop
 from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.commands.evolve.words import progress_info
 from qd_fool.errors import UserError
@@ -71,7 +72,7 @@ class History:
 
 
 def evolve_segments(
-    job: Job, state: EvolutionState, history: History, *, stop: list[int], bar: Bar
+    job: Job, state: EvolutionState, history: History, *, stop: Stop, bar: Bar
 ) -> EvolutionState:
     """Evolve until all generations are done, the time is over or a signal came.
 
@@ -79,7 +80,7 @@ def evolve_segments(
       job: Fixed parts of the evolution.
       state: State on all devices, which is donated.
       history: Logs of the evolution, which are changed in place.
-      stop: List that is no longer empty once a signal came.
+      stop: True once a signal came.
       bar: Progress bar.
 
     Returns:

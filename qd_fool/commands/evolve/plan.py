@@ -23,6 +23,7 @@ from qd_fool.map_elites.evaluations import (
 from qd_fool.map_elites.extent import check_extent
 from qd_fool.map_elites.state import EvolutionState
 from qd_fool.models.network import Network, calls_in_flight, has_gradient
+from qd_fool.models.sides import read_size, sides_of, size_on_record
 from qd_fool.models.zoo import entry_of
 from qd_fool.runs.genomes import KeepGenomes, what_to_keep
 
@@ -130,12 +131,12 @@ def plan(config: EvolveConfig, *, loaded: Network | None = None) -> EvolvePlan:
     # Defaults that depend on the network and the machine.
     height, width, channels = scorer.image_shape
     if config.image_size is not None:
-        height = width = config.image_size
+        height, width = sides_of(read_size(config.image_size, flag="--image-size"))
     given = {name: getattr(config, name) for name in ("generations", "evaluations", "minutes")}
     on_cpu = jax.default_backend() == "cpu"
     filled = fill_in(config, scorer, side=min(height, width), on_cpu=on_cpu)
     config = dataclasses.replace(
-        config, image_size=config.image_size or height, evaluations=None, **filled
+        config, image_size=size_on_record(height, width), evaluations=None, **filled
     )
 
     # Encoding and search.
@@ -201,7 +202,8 @@ def fill_in(config: EvolveConfig, scorer: Network, *, side: int, on_cpu: bool) -
         generations = 5000 if imagenet else 200
     crops = config.crops
     if crops is None:
-        crops = 10 if imagenet and not on_cpu and side > scorer.input_size else 1
+        room = side > max(sides_of(scorer.input_size))
+        crops = 10 if imagenet and not on_cpu and room else 1
     chunk = config.chunk or (scorer.chunk if on_cpu else scorer.accelerator_chunk)
     if config.chunk is None:  # calls at the same time share the batch
         chunk = min(chunk, -(-batch_size // calls_in_flight(scorer)))

@@ -19,7 +19,7 @@ from qd_fool.commands.common.record import (
     update_record,
     write_archive_and_elites,
 )
-from qd_fool.commands.common.signals import stop_on_signal
+from qd_fool.commands.common.signals import Stop, stop_on_signal
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.loop import History, Job, evolve_segments
 from qd_fool.commands.evolve.plan import EvolvePlan, plan
@@ -97,64 +97,85 @@ def evolve_run(config: EvolveConfig, *, console: Console, part: Part | None = No
 
     make_run_dir(run_dir)
     with sole_user(run_dir), open_checkpoints(run_dir / "checkpoints") as checkpoints:
-        # Start.
+        # Find the start, and compile. Until then a signal ends the command, and nothing has begun.
         if start is None:
             start = resumed_start(
                 run_dir, checkpoints, planned, stored=stored or {}, console=console
             )
-        record = new_record(
-            "evolution",
-            subject,
-            mesh,
-            config=planned.record,
-            generations=planned.generations,
-            init_from_digest=start.donor,
-            imports=imports_record(config.imports) or (stored or {}).get("imports", []),
-            feedback=planned.map_elites.feedback,
-        )
-        write_json(run_dir / "run.json", record)
-
-        # Compile.
         state, params = replicate(start.state, mesh), replicate(subject.scorer.params, mesh)
         begun = time.perf_counter()
         compiled = compile_segment(segment, state, params)
         compile_seconds = time.perf_counter() - begun
         console.print(f"compiled in {compile_seconds:.1f} s")
 
-        # Evolve.
-        job = Job(planned, run_dir, checkpoints, compiled, params, length)
-        done = max(0, int(start.state.generation) - 1)
-        with (
-            stop_on_signal() as stop,
-            progress_bar(
+        # Evolve. From here on a signal is noted, and the run is saved.
+        with stop_on_signal() as stop:
+            record = new_record(
+                "evolution",
+                subject,
+                mesh,
+                config=planned.record,
+                generations=planned.generations,
+                init_from_digest=start.donor,
+                imports=imports_record(config.imports) or (stored or {}).get("imports", []),
+                feedback=planned.map_elites.feedback,
+            )
+            write_json(run_dir / "run.json", record)
+            job = Job(planned, run_dir, checkpoints, compiled, params, length)
+            done = max(0, int(start.state.generation) - 1)
+            with progress_bar(
                 console,
                 "generation",
                 total=planned.generations,
                 done=done,
                 stretch=None if part is None else part.stretch,
-            ) as bar,
-        ):
-            state = evolve_segments(job, state, start.history, stop=stop, bar=bar)
+            ) as bar:
+                state = evolve_segments(job, state, start.history, stop=stop, bar=bar)
+            facts = {
+                "seconds": round(start.history.seconds, 3),
+                "compile_seconds": round(compile_seconds, 3),
+            }
+            return _finish(job, state, start.history, facts, stop=stop, console=console)
 
-        # Finish.
-        facts = {
-            **facts_of(
-                state,
-                generations=planned.generations,
-                evaluations=planned.spent(state),
-                ended=planned.budget is not None and not planned.affordable(state),
-            ),
-            "seconds": round(start.history.seconds, 3),
-            "compile_seconds": round(compile_seconds, 3),
-        }
-        failure = start.history.failure
-        if failure is not None and (not facts["evaluations"] or not _is_asked(failure)):
-            _stop_after(failure, job, facts)
-        if facts["status"] == "interrupted" and not stop:
-            facts["status"] = "paused"
-        difference = _write_results(job, state, start.history, facts, console)
-        _print_outcome(job, state, facts, console, failure)
-        return EvolveResult(run_dir, state, facts["status"] == "interrupted", difference)
+
+def _finish(
+    job: Job,
+    state: EvolutionState,
+    history: History,
+    facts: dict[str, Any],
+    *,
+    stop: Stop,
+    console: Console,
+) -> EvolveResult:
+    """Write the files of the run directory, and print the results.
+
+    Args:
+      job: Fixed parts of the evolution.
+      state: State on the host, which is saved as a checkpoint.
+      history: Logs of the evolution.
+      facts: Run times, for `run.json`.
+      stop: True once a signal came.
+      console: Console for the results.
+    """
+    planned, failure = job.planned, history.failure
+    facts = facts | facts_of(
+        state,
+        generations=planned.generations,
+        evaluations=planned.spent(state),
+        ended=planned.budget is not None and not planned.affordable(state),
+    )
+    if failure is not None and (not facts["evaluations"] or not _is_asked(failure)):
+        _stop_after(failure, job, facts)
+    if facts["status"] == "interrupted" and not stop:
+        facts["status"] = "paused"
+    if not int(state.generation):
+        update_record(job.run_dir, facts)
+        command = resume_command("evolve", job.run_dir, planned.subject.networks)
+        console.print(f"interrupted before the first generation; start over with: {command}")
+        return EvolveResult(job.run_dir, state, True, 0.0)
+    difference = _write_results(job, state, history, facts, console)
+    _print_outcome(job, state, facts, console, failure)
+    return EvolveResult(job.run_dir, state, facts["status"] == "interrupted", difference)
 
 
 def _check_stored(run_dir: Path, planned: EvolvePlan) -> dict[str, Any]:

@@ -71,21 +71,21 @@ def _on_noise(subject: Subject) -> str:
 
 def _photographs(
     subject: Subject, folder: Path, *, convert: bool
-) -> tuple[list[Path], UInt8[np.ndarray, "n side side 3"]]:
+) -> tuple[list[Path], UInt8[np.ndarray, "n height width 3"]]:
     """The chosen photographs of the folder, and their pixels."""
     if subject.encoding.image_shape[2] != 3:
         raise UserError(f"--photos {folder}: {subject.scorer.name} is no network of photographs")
     paths = list_photographs(folder)
     chosen = np.linspace(0, len(paths) - 1, min(len(paths), PHOTOGRAPHS)).round().astype(int)
     paths = [paths[i] for i in chosen]
-    side = min(subject.encoding.image_shape[:2])
+    side = subject.encoding.image_shape[:2]
     return paths, np.concatenate(list(read_photographs(paths, side=side, convert=convert)))
 
 
 def _on_photographs(
     subject: Subject,
     paths: list[Path],
-    images: UInt8[np.ndarray, "n side side 3"],
+    images: UInt8[np.ndarray, "n height width 3"],
     *,
     folder: Path | None,
 ) -> str:

@@ -40,7 +40,7 @@ def check_model(action: CheckModel, *, console: Console, errors: Console, as_jso
     classes = [class_of(path, scorer.wnids) for path in paths]
     score = score_function(scorer, crops=action.crops, chunk=default_chunk(scorer))
     batches = read_photographs(
-        paths, side=scorer.image_shape[0], convert=action.convert, batch=BATCH
+        paths, side=scorer.image_shape[:2], convert=action.convert, batch=BATCH
     )
     ranks, confidences = [], []
     with progress_bar(errors, "photograph", total=len(paths), transient=True) as bar:

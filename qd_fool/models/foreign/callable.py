@@ -11,10 +11,11 @@ from jaxtyping import Float
 
 from qd_fool.errors import UserError
 from qd_fool.models.foreign.labels import class_names as names_of_classes
-from qd_fool.models.foreign.outputs import OUTPUTS, to_logits
+from qd_fool.models.foreign.outputs import OUTPUTS, is_multilabel, to_logits
 from qd_fool.models.foreign.pictures import Numbers, check_choice
 from qd_fool.models.foreign.view import View, read_view
 from qd_fool.models.host_scorer import HostScorer
+from qd_fool.models.sides import size_of
 from qd_fool.user_files import line_of
 
 __all__ = ["from_callable"]
@@ -45,14 +46,16 @@ def from_callable(
 
     Args:
       function: The classifier. It may be called with fewer pictures than `chunk`.
-      image_shape: Shape of a picture, `(height, width, channels)`, square, gray or RGB.
+      image_shape: Shape of a picture, `(height, width, channels)`, gray or RGB.
       class_names: Labels, or a file with one label per line. Default: ImageNet's for 1000 classes,
         else numbers.
       gradient: Function `(pictures, weights (n, classes)) -> (n, height, width, channels)`: the
         gradient of `(weights * function(pictures)).sum()` with respect to its pictures. Without
         it, `ascend` and the gradient emitter can't be used.
-      outputs: Kind of the returned numbers: "logits", "probabilities", or "auto": probabilities
-        if the numbers for noise add up to 1. One number per picture makes two classes.
+      outputs: Kind of the returned numbers: "logits", "probabilities", "label-logits",
+        "label-probabilities" (each label holds or not, independently of the others), or "auto":
+        probabilities if the numbers for noise add up to 1. One number per picture makes two
+        classes.
       layout: Order of the axes that the function takes: "nhwc" (auto) or "nchw".
       channels: Order of the channels that the function takes: "rgb", "bgr" or "gray".
       mean: One number or one per channel, in 0..255. If mean or std is given, the function gets
@@ -122,7 +125,6 @@ def host_scorer(
         found = _called(lambda: function(view.enter(pictures)), name, file)
         return _as_rows(found, len(pictures), source=name)
 
-    size = view.shape[0]
     noise = np.random.default_rng(0).integers(0, 256, (PROBES, *view.shape), dtype=np.uint8)
     probe = ask(noise)
     count = probe.shape[1]
@@ -135,8 +137,7 @@ def host_scorer(
         rows = ask(pictures)
         if rows.shape[1] != count:
             raise UserError(f"{name} returned {rows.shape[1]} numbers per picture: it had {count}")
-        if kind == "probabilities":
-            _check_probabilities(rows, source=name)
+        _check_probabilities(rows, kind, source=name)
         return rows
 
     def slopes(pictures: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -156,7 +157,7 @@ def host_scorer(
         numbers=count,
         to_logits=to_logits("", kind, count=count, source=name),
         image_shape=view.shape,
-        input_size=size,
+        input_size=size_of(*view.shape[:2]),
         class_names=names,
         gradient=None if gradient is None else slopes,
         chunk=chunk,
@@ -164,6 +165,7 @@ def host_scorer(
         wnids=wnids,
         weights=weights,
         mean=view.black,
+        multilabel=is_multilabel("", kind, count=count),
         **facts,
     )
 
@@ -208,8 +210,7 @@ def _as_rows(found: Any, n: int, *, source: str) -> Float[np.ndarray, "n numbers
 
 def _kind(rows: Float[np.ndarray, "n numbers"], outputs: str, *, source: str) -> str:
     """Whether numbers are logits or probabilities."""
-    if outputs == "probabilities":
-        _check_probabilities(rows, source=source)
+    _check_probabilities(rows, outputs, source=source)
     if outputs != "auto":
         return outputs
     if rows.min() < 0 or rows.max() > 1:
@@ -221,8 +222,8 @@ def _kind(rows: Float[np.ndarray, "n numbers"], outputs: str, *, source: str) ->
         )
     if np.abs(rows.sum(axis=1) - 1).max() > SUM:
         raise UserError(
-            f"{source} returned numbers between 0 and 1 that do not add up to 1: labels that hold "
-            "independently of each other are no classes; if they are logits, choose --outputs "
+            f"{source} returned numbers between 0 and 1 that do not add up to 1: choose --outputs "
+            "label-probabilities if each label holds independently of the others, or --outputs "
             "logits"
         )
     return "probabilities"
@@ -232,11 +233,19 @@ SUM = 0.01
 """Largest distance of a sum of probabilities from 1."""
 
 
-def _check_probabilities(rows: Float[np.ndarray, "n numbers"], *, source: str) -> None:
+def _check_probabilities(rows: Float[np.ndarray, "n numbers"], kind: str, *, source: str) -> None:
+    """Check numbers of a kind; there is nothing to check for logits.
+
+    Raises:
+      UserError: The numbers are no probabilities.
+    """
+    if not kind.endswith("probabilities"):
+        return
     if rows.min() < -SUM or rows.max() > 1 + SUM:
         found = rows.min() if rows.min() < -SUM else rows.max()
         raise UserError(f"{source} returned {found:.4g}: a probability is between 0 and 1")
     totals = rows.sum(axis=1)
-    if rows.shape[1] > 1 and np.abs(totals - 1).max() > SUM:
+    alone = kind != "probabilities" or rows.shape[1] == 1
+    if not alone and np.abs(totals - 1).max() > SUM:
         worst = totals[np.abs(totals - 1).argmax()]
         raise UserError(f"{source} returned probabilities that add up to {worst:.4g}, not to 1")

@@ -14,6 +14,7 @@ from qd_fool.models.foreign.settings import (
 )
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.scorer import Scorer
+from qd_fool.models.sides import read_size
 
 
 def load_foreign(
@@ -58,7 +59,7 @@ def load_foreign(
     return load(READERS[kind])(
         place,
         labels=settings.labels,
-        input_size=settings.input_size,
+        input_size=None if settings.input_size is None else read_size(settings.input_size),
         layout=settings.layout,
         channels=settings.channels,
         mean=numbers(settings.mean, "--mean"),

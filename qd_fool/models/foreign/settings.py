@@ -8,7 +8,7 @@ from qd_fool.errors import UserError
 
 Layout = Literal["auto", "nchw", "nhwc"]
 Channels = Literal["auto", "rgb", "bgr", "gray"]
-Outputs = Literal["auto", "logits", "probabilities"]
+Outputs = Literal["auto", "logits", "probabilities", "label-logits", "label-probabilities"]
 Post = Literal["npy", "png"]
 Engine = Literal["jax", "onnxruntime", "auto"]
 
@@ -56,7 +56,7 @@ class PictureSettings(ServiceSettings):
 
     Attributes:
       labels: File with one label per line; None for the file's own labels, or ImageNet's.
-      input_size: Side of the network's input in pixels; None for the file's.
+      input_size: Side of the network's input in pixels, or `HEIGHTxWIDTH`; None for the file's.
       layout: Order of the input's axes.
       channels: Order of the picture's channels, as the network takes them.
       mean: Number or numbers, separated by commas, in 0..255: `(pixel - mean) / std`.
@@ -67,7 +67,7 @@ class PictureSettings(ServiceSettings):
     """
 
     labels: Path | None = None
-    input_size: int | None = None
+    input_size: int | str | None = None
     layout: Layout = "auto"
     channels: Channels = "auto"
     mean: str | None = None

@@ -13,6 +13,7 @@ from qd_fool.devices.mesh import AXIS, make_mesh
 from qd_fool.errors import UserError
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.scorer import Scorer
+from qd_fool.models.sides import sides_of
 
 ROUNDS = 3
 """Measurements per engine; the best one counts."""
@@ -76,7 +77,7 @@ def _speed_on_host(scorer: HostScorer) -> float:
 
 
 def _noise(scorer: Scorer | HostScorer, n: int) -> np.ndarray:
-    shape = (n, scorer.input_size, scorer.input_size, scorer.image_shape[2])
+    shape = (n, *sides_of(scorer.input_size), scorer.image_shape[2])
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
