@@ -208,11 +208,11 @@ def _preprocessing(
 def _answers(scorer: SingleNetwork) -> Iterator[tuple[str, LogitsFunction]]:
     """Each preprocessing, and the function that gives the logits with it."""
     channels = scorer.image_shape[2]
-    own = logits_function(scorer, chunk=default_chunk(scorer))
+    answer_usual = logits_function(scorer, chunk=default_chunk(scorer))
     if not isinstance(scorer, Scorer) or not _takes_pixels(scorer):
         if channels == 3:
-            yield "channels in reverse order", lambda images: own(images[..., ::-1])
-        yield "inverted pixels", lambda images: own(255 - images)
+            yield "channels in reverse order", lambda images: answer_usual(images[..., ::-1])
+        yield "inverted pixels", lambda images: answer_usual(255 - images)
         return
     # The numbers of a preprocessing are parameters, so that one program serves all.
     changed = dataclasses.replace(scorer, apply=_with_preprocessing(scorer), preprocess=lambda x: x)

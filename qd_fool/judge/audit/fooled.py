@@ -42,7 +42,7 @@ def fooled_by_search(searches: Sequence[Search], *, budget: int) -> tuple[Fooled
             Fooled(
                 threshold,
                 count=share.value * first.shape[1],
-                of=first.shape[1],
+                tried=first.shape[1],
                 share=share,
                 median_evaluations=median if np.isfinite(median) else None,
                 robustness=mean_value(parts_of_budget(first, budget)),

@@ -70,8 +70,8 @@ class Fooled:
     Attributes:
       threshold: Least confidence.
       count: Number of classes or pictures, the mean over seeds.
-      of: Number of classes that were tried, or of pictures that were shown.
-      share: `count / of`, with an interval.
+      tried: Number of classes that were tried, or of pictures that were shown.
+      share: `count / tried`, with an interval.
       median_evaluations: Evaluations until half of the classes are fooled, the median over seeds
         and classes; None if that does not happen within the budget, or nothing was searched.
       robustness: Mean part of the budget, 0 to 1, until a class is fooled; 1 for a class that is
@@ -80,7 +80,7 @@ class Fooled:
 
     threshold: float
     count: float
-    of: int
+    tried: int
     share: Value
     median_evaluations: float | None
     robustness: Value | None

@@ -35,7 +35,7 @@ def counted(method: Method, threshold: float = SURE) -> str:
     """
     fooled = next(each for each in method.fooled if each.threshold == threshold)
     count = f"{fooled.count:.1f}".removesuffix(".0")
-    return f"{count} of {fooled.of}"
+    return f"{count} of {fooled.tried}"
 
 
 def searched(report: AuditReport) -> list[Method]:

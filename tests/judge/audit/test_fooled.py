@@ -10,7 +10,7 @@ from qd_fool.judge.audit.fooled import fooled_by_showing
 def test_counts_medians_and_parts_of_the_budget():
     method = method_of([[100, 200, None, None], [300, 400, 500, None]])
     last = method.fooled[-1]
-    assert (last.threshold, last.count, last.of) == (0.99, 2.5, 4)
+    assert (last.threshold, last.count, last.tried) == (0.99, 2.5, 4)
     assert last.share.value == 0.625
     parts = [0.1, 0.2, 1, 1, 0.3, 0.4, 0.5, 1]
     assert last.robustness.value == pytest.approx(np.mean(parts))
@@ -30,5 +30,5 @@ def test_weakest_and_strongest_classes():
 
 def test_pictures_that_are_shown_are_counted():
     counts = fooled_by_showing(np.array([0.2, 0.5, 0.95, 0.99]))
-    assert [(each.count, each.of) for each in counts] == [(3, 4), (2, 4), (1, 4)]
+    assert [(each.count, each.tried) for each in counts] == [(3, 4), (2, 4), (1, 4)]
     assert counts[0].median_evaluations is counts[0].robustness is None
