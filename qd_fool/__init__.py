@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qd_fool.models.foreign.callable import from_callable
     from qd_fool.models.foreign.http.load import from_http
     from qd_fool.models.foreign.onnx.load import from_onnx
+    from qd_fool.models.foreign.torch.load import from_torch
     from qd_fool.runs.frame import ancestor_frame, archive_frame
     from qd_fool.runs.load import (
         LoadedArchive,
@@ -39,6 +40,7 @@ else:
             "from_callable": "qd_fool.models.foreign.callable",
             "from_http": "qd_fool.models.foreign.http.load",
             "from_onnx": "qd_fool.models.foreign.onnx.load",
+            "from_torch": "qd_fool.models.foreign.torch.load",
             "load_archive": "qd_fool.runs.load",
             "load_scorer": "qd_fool.models.load",
             "make_encoding": "qd_fool.encodings.base",
@@ -60,6 +62,7 @@ __all__ = [
     "from_callable",
     "from_http",
     "from_onnx",
+    "from_torch",
     "load_archive",
     "load_scorer",
     "make_encoding",

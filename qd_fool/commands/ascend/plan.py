@@ -78,6 +78,7 @@ def plan_ascent(
     networks = _networks(config, source)
     networks = networks.with_gradient()
     scorer = networks.load() if loaded is None else loaded
+    networks = networks.with_engine(networks.engine_of(scorer))
     encoding = _encoding(config, scorer, source)
     if source is not None:
         source.check(config.parametrization, encoding, scorer)

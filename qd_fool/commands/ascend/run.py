@@ -19,7 +19,12 @@ from qd_fool.commands.ascend.starts import make_starts
 from qd_fool.commands.ascend.table import print_table
 from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.part import Part
-from qd_fool.commands.common.record import devices_in_words, resume_command, update_record
+from qd_fool.commands.common.record import (
+    continued_by,
+    devices_in_words,
+    resume_command,
+    update_record,
+)
 from qd_fool.commands.common.signals import stop_on_signal
 from qd_fool.devices.mesh import make_mesh
 from qd_fool.errors import UserError
@@ -80,7 +85,8 @@ def ascend_run(config: AscendConfig, *, console: Console, part: Part | None = No
     )
 
     make_run_dir(run_dir)
-    with stop_on_signal(), sole_user(run_dir):
+    command = resume_command("ascend", run_dir, subject.networks)
+    with continued_by(command), stop_on_signal(), sole_user(run_dir):
         imports = imports_record(config.imports) or stored.get("imports", [])
         record = ascent_record(planned, mesh, seconds=stored.get("seconds", 0.0), imports=imports)
         write_json(run_dir / "run.json", record)

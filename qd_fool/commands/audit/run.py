@@ -74,6 +74,7 @@ def audit_run(config: AuditConfig, *, console: Console) -> AuditResult:
     before = None if config.baseline is None else read_audit(config.baseline)
     networks = _networks(config)
     scorer = _single(networks)
+    networks = networks.with_engine(networks.engine_of(scorer))
     photographs = _photographs(config, scorer)
     if isinstance(photographs, Labelled):
         check_scikit_learn()

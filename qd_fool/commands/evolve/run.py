@@ -13,6 +13,7 @@ from qd_fool.commands.common.part import Part
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.common.record import (
     close_record,
+    continued_by,
     devices_in_words,
     new_record,
     resume_command,
@@ -96,7 +97,11 @@ def evolve_run(config: EvolveConfig, *, console: Console, part: Part | None = No
         show_sanity(subject, console, photos=photos, convert=convert)
 
     make_run_dir(run_dir)
-    with sole_user(run_dir), open_checkpoints(run_dir / "checkpoints") as checkpoints:
+    with (
+        continued_by(resume_command("evolve", run_dir, subject.networks)),
+        sole_user(run_dir),
+        open_checkpoints(run_dir / "checkpoints") as checkpoints,
+    ):
         # Find the start, and compile. Until then a signal ends the command, and nothing has begun.
         if start is None:
             start = resumed_start(
