@@ -24,7 +24,6 @@ from qd_fool.errors import UserError
 from qd_fool.judge.audit.report import AuditReport
 from qd_fool.judge.audit.stored import write_audit
 from qd_fool.judge.separation import check_scikit_learn
-from qd_fool.models.foreign.settings import PYTHON
 from qd_fool.models.network import SingleNetwork
 from qd_fool.runs.directory import make_run_dir, names_in
 
@@ -65,7 +64,7 @@ def audit(
     photographs = _photographs(photos, scorer, most=MOST[config.budget == "quick"])
     if isinstance(photographs, Labelled):
         check_scikit_learn()
-    named = {"model": f"{PYTHON}memory:{scorer.name}"}
+    named = {"model": f"python:memory:{scorer.name}"}
     subject = make_subject(scorer, named, unknown=unknown, photographs=photographs)
     evaluations = evaluations_of_budget(config.budget, classes=len(scorer.class_names))
     request = Request(budget=evaluations, seeds=seeds, quick=config.budget == "quick")
