@@ -1,46 +1,13 @@
 """`qd-fool audit` as a command, and `qd_fool.audit`, on a function without a gradient."""
 
-import json
 import xml.etree.ElementTree as ElementTree
 
-import jsonschema
-import numpy as np
 import pytest
-from colours import LABELS
+from audit_command import audit, check_figures, check_files
 from command import refused
 
-import qd_fool
-from qd_fool.cli import main
 from qd_fool.commands.audit import conduct, searches
-from qd_fool.judge.audit.stored import SCHEMA_FILE, read_audit
-
-FUNCTION = '''
-"""A classifier of three colours: the middle of a picture decides."""
-
-import numpy as np
-
-
-def predict(pictures):
-    middle = pictures[:, 8:-8, 8:-8].mean(axis=(1, 2)) / 255
-    return 18 * middle - 6 * middle.sum(axis=1, keepdims=True)
-'''
-
-
-def audit(*words) -> int:
-    return main(["audit", *map(str, words)])
-
-
-@pytest.fixture(scope="module")
-def words(tmp_path_factory, photo_folder):
-    """The words of a small audit, without `--out`."""
-    folder = tmp_path_factory.mktemp("classifier")
-    (folder / "clf.py").write_text(FUNCTION, encoding="utf-8")
-    (folder / "labels.txt").write_text("\n".join(LABELS), encoding="utf-8")
-    name = f"python:{folder / 'clf.py'}:predict"
-    return (
-        "--model", name, "--input-size", 32, "--labels", folder / "labels.txt",
-        "--photos", photo_folder, "--budget", 400,
-    )  # fmt: skip
+from qd_fool.judge.audit.stored import read_audit
 
 
 @pytest.fixture(scope="module")
@@ -58,34 +25,6 @@ def audited(words, tmp_path_factory, brief):
     out = tmp_path_factory.mktemp("audits") / "first"
     assert audit(*words, "--out", out) == 0
     return out
-
-
-def check_files(folder):
-    """The files that an audit writes, and whether they are valid."""
-    names = {path.name for path in folder.iterdir()}
-    assert {"audit.json", "audit.md", "audit.html", "junit.xml", "audit.log"} <= names
-    value = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
-    jsonschema.validate(value, json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
-    (suite,) = ElementTree.parse(folder / "junit.xml").getroot()  # noqa: S314  # ours
-    assert (suite.get("tests"), suite.get("failures")) == ("1", "0")
-
-
-def check_figures(folder, methods):
-    """The report agrees with the run directories."""
-    report = read_audit(folder / "audit.json")
-    assert report.photographs.accuracy.value == 1
-    for name in methods:
-        method = report.method(name)
-        (search,) = method.searches
-        rows = np.genfromtxt(folder / search.run / "metrics.csv", delimiter=",", names=True)
-        assert search.evaluations == rows["evaluations"][-1] <= report.settings.shares[method.name]
-        for threshold, first in zip((0.5, 0.9, 0.99), search.first, strict=True):
-            reached = sum(confidence >= threshold for confidence in search.confidence)
-            assert sum(n is not None for n in first) == reached
-        # The share at .99 at each generation is that of metrics.csv.
-        for row in rows:
-            fooled = sum(n is not None and n <= row["evaluations"] for n in search.first[-1])
-            assert fooled == row["cells_over_99"]
 
 
 def test_all_files_are_there_and_valid(audited):
@@ -158,27 +97,3 @@ def test_another_directory_and_other_settings_are_refused(capsys, words, audited
 def test_a_condition_on_what_was_not_measured_is_an_error(capsys, words, audited):
     flags = ("--out", audited, "--fail-if", "gradient.fooled@.99 > 10%")
     assert "did not measure gradient.fooled@.99" in refused(capsys, "audit", *words, *flags)
-
-
-@pytest.mark.long
-def test_a_whole_audit_and_the_same_from_python(words, photo_folder, tmp_path):
-    whole = tmp_path / "whole"
-    assert audit(*words, "--out", whole) == 0
-    check_files(whole)
-    check_figures(whole, ["cppn", "direct"])
-    command = read_audit(whole / "audit.json")
-    assert [method.name for method in command.methods] == [
-        "cppn", "direct", "shown-squeezenet", "shown-lite0",
-    ]  # fmt: skip
-    assert command.settings.shares == {"cppn": 240, "direct": 160}
-
-    namespace: dict = {}
-    exec(FUNCTION, namespace)  # noqa: S102
-    network = qd_fool.from_callable(
-        namespace["predict"], image_shape=(32, 32, 3), class_names=LABELS, channels="rgb"
-    )
-    report = qd_fool.audit(network, budget=400, photos=photo_folder, out=tmp_path / "out")
-    assert report.methods == command.methods
-    assert report.photographs == command.photographs
-    frame = report.to_frame()
-    assert frame.loc["accuracy", "value"] == 1
