@@ -7,6 +7,7 @@ from qd_fool.lazy import lazy_names
 if TYPE_CHECKING:
     from qd_fool.ascent.ascend import ascend
     from qd_fool.ascent.config import AscentConfig
+    from qd_fool.commands.audit.in_memory import audit
     from qd_fool.encodings import make_encoding
     from qd_fool.map_elites.config import MapElitesConfig
     from qd_fool.map_elites.whole_run import evolve
@@ -34,6 +35,7 @@ else:
             "archive_frame": "qd_fool.runs.frame",
             "archive_pictures": "qd_fool.runs.load",
             "ascend": "qd_fool.ascent.ascend",
+            "audit": "qd_fool.commands.audit.in_memory",
             "evolve": "qd_fool.map_elites.whole_run",
             "from_callable": "qd_fool.models.foreign.callable",
             "from_http": "qd_fool.models.foreign.http.load",
@@ -55,6 +57,7 @@ __all__ = [
     "archive_frame",
     "archive_pictures",
     "ascend",
+    "audit",
     "evolve",
     "from_callable",
     "from_http",

@@ -18,6 +18,7 @@ import tyro
 from rich.console import Console
 
 from qd_fool.commands.ascend.config import AscendConfig
+from qd_fool.commands.audit.config import AuditConfig
 from qd_fool.commands.common.console import make_console
 from qd_fool.commands.common.imports import (
     GROUP,
@@ -50,6 +51,7 @@ from qd_fool.lazy import load
 from qd_fool.models.foreign.settings import NAMED
 from qd_fool.user_files import import_file
 
+EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 
 LOUD = ("absl", "asyncio")
@@ -87,6 +89,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "qd_fool.commands.ascend.resume:stored_ascent",
             "ascent",
         ),
+        "audit": Command(AuditConfig, "qd_fool.commands.audit.run:audit_run"),
         "transfer": Command(TransferConfig, "qd_fool.commands.transfer.run:transfer_run"),
         "retrain": Command(
             RetrainConfig,
@@ -119,8 +122,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for this command alone.
 
     Returns:
-      The exit code: 0; 2 for bad input, with a one-sentence error; 130 after Ctrl-C or another
-      signal to stop.
+      The exit code: 0; 1 if a condition of an audit failed; 2 for bad input, with a one-sentence
+      error; 130 after Ctrl-C or another signal to stop.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     for name in LOUD:
@@ -210,7 +213,9 @@ def _dispatch(config: Any, console: Console) -> int:
     if isinstance(config, ModelsConfig):  # the one command whose result may be a table
         consoles = {"console": make_console(stderr=False), "errors": console}
     result = load(command.run)(config, **consoles)
-    return EXIT_INTERRUPTED if getattr(result, "interrupted", False) else 0
+    if getattr(result, "interrupted", False):
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if getattr(result, "failed", False) else 0
 
 
 def parse(words: Sequence[str]) -> Any:

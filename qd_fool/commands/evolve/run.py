@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 from rich.console import Console
 
 from qd_fool.commands.common.imports import imports_record
+from qd_fool.commands.common.part import Part
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.common.record import (
     close_record,
@@ -63,8 +64,13 @@ class EvolveResult:
     rescore_difference: float
 
 
-def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
+def evolve_run(config: EvolveConfig, *, console: Console, part: Part | None = None) -> EvolveResult:
     """Start a run, or continue one, until its generations are done or Ctrl-C.
+
+    Args:
+      config: Settings of the run.
+      console: Console for progress and messages.
+      part: What a larger command gives to the run; None for a run of its own.
 
     Raises:
       UserError: Settings are wrong, the directory is in use, or scores are NaN. Nothing is
@@ -76,7 +82,7 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
     resuming = may_resume(run_dir, resume=config.resume)
     if config.resume and not resuming:
         console.print(f"nothing to resume in {run_dir}: starting a new run")
-    planned = plan(config)
+    planned = plan(config, loaded=None if part is None else part.scorer)
     stored = _check_stored(run_dir, planned) if resuming else None
     mesh = make_mesh(planned.config.devices)
     subject = planned.subject
@@ -86,8 +92,9 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
     )
     segment, length = _make_segment(planned, mesh)
     start = None if stored else new_start(planned)
-    photos, convert = planned.config.photos, planned.config.convert
-    show_sanity(subject, console, photos=photos, convert=convert)
+    if part is None:
+        photos, convert = planned.config.photos, planned.config.convert
+        show_sanity(subject, console, photos=photos, convert=convert)
 
     make_run_dir(run_dir)
     with (
@@ -121,7 +128,13 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
             write_json(run_dir / "run.json", record)
             job = Job(planned, run_dir, checkpoints, compiled, params, length)
             done = max(0, int(start.state.generation) - 1)
-            with progress_bar(console, "generation", total=planned.generations, done=done) as bar:
+            with progress_bar(
+                console,
+                "generation",
+                total=planned.generations,
+                done=done,
+                stretch=None if part is None else part.stretch,
+            ) as bar:
                 state = evolve_segments(job, state, start.history, stop=stop, bar=bar)
             facts = {
                 "seconds": round(start.history.seconds, 3),
