@@ -85,10 +85,16 @@ def bytes_to_pixels(
 
         return _interleave(*map(channel, _hue_weights(hue)))
 
-    # HSV, in integers: adding half of the divisor rounds to the nearest.
+    # HSV: what a channel lies below the value, in multiples of 1 / 7650, is exact in float32. The
+    # quarter carries ties away from zero, and is smaller than the step to any other tie.
     hue, saturation, value = planes
-    less = [2 * value * saturation * (15 - weight) for weight in _hue_weights(hue)]
-    return _interleave(*(value - (x + 7650) // 15300 for x in less))
+    strength = value * saturation
+
+    def less(weight: Array) -> Array:
+        below = (strength * (15 - weight)).astype(jnp.float32) + 0.25
+        return value - nearest_byte(below * jnp.float32(1 / 7650))
+
+    return _interleave(*map(less, _hue_weights(hue)))
 
 
 def floats_to_pixels(

@@ -14,7 +14,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
 from qd_fool.archive import Offspring
 from qd_fool.devices.chunks import map_chunks
@@ -25,6 +25,7 @@ from qd_fool.map_elites.division import batch_division, emitters_of, ranks_of
 from qd_fool.map_elites.generation_end import tell
 from qd_fool.map_elites.state import EvolutionState, GenerationLog, batch_indices
 from qd_fool.models.network import Network
+from qd_fool.scoring.crops import check_crops, seen_window
 from qd_fool.scoring.log_odds import log_odds
 
 
@@ -212,8 +213,17 @@ def score(
       `(n, cells)` log-odds of every class.
     """
 
+    # With one crop, nothing outside its place is drawn.
+    check_crops(scorer, encoding.image_shape, crops=config.crops)
+    window = seen_window(scorer, encoding.image_shape, crops=config.crops)
+
+    def draw(genomes: PyTree[Array]) -> UInt8[Array, "chunk rows columns channels"]:
+        if window and encoding.render_window:
+            return encoding.render_window(genomes, window)
+        return encoding.render(genomes)
+
     def score_chunk(genomes: PyTree[Array]) -> Float[Array, "chunk cells"]:
-        return log_odds(scorer, params, encoding.render(genomes), crops=config.crops)
+        return log_odds(scorer, params, draw(genomes), crops=config.crops)
 
     return map_chunks(score_chunk, offspring.genomes, chunk=config.chunk)
 

@@ -73,6 +73,25 @@ def crop_places(
     return [(*place, mirrored) for mirrored in (False, True) for place in places]
 
 
+def seen_window(
+    scorer: Network, image_shape: tuple[int, ...], *, crops: int
+) -> tuple[int, int, int, int] | None:
+    """Return the only part of pictures that a network sees: top, left, height and width.
+
+    None if the network sees the whole of each picture, or networks see parts of several sizes.
+    """
+    match scorer:
+        case JointScorer():
+            sizes = {member.input_size for member in scorer.members}
+        case _:
+            sizes = {scorer.input_size}
+    size = max(sizes)
+    if crops != 1 or len(sizes) > 1 or image_shape[:2] == (size, size):
+        return None
+    ((top, left, _),) = crop_places(image_shape, size=size, crops=1)
+    return top, left, size, size
+
+
 def crop(
     images: Num[Array, "n height width channels"],
     place: Place,
