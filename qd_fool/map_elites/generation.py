@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 from qd_fool.archive import Offspring
 from qd_fool.devices.chunks import map_chunks
 from qd_fool.encodings import Encoding
+from qd_fool.encodings.base import genome_bytes
 from qd_fool.encodings.randomness import run_key
 from qd_fool.map_elites.config import MapElitesConfig, build_emitters
 from qd_fool.map_elites.division import batch_division, emitters_of, ranks_of
@@ -27,6 +28,11 @@ from qd_fool.map_elites.state import EvolutionState, GenerationLog, batch_indice
 from qd_fool.models.network import Network
 from qd_fool.scoring.crops import check_crops, seen_window
 from qd_fool.scoring.log_odds import log_odds
+
+
+LARGE = 2**14
+"""Bytes of a genome from which on offspring are made a chunk at a time: the random words of a chunk
+stay in a processor's cache, which takes half the time of a whole batch of pixels."""
 
 
 def step(
@@ -127,10 +133,12 @@ def ask(
 
     # Offspring of all emitters: each chunk is made by the emitter that owns it.
     def born_of_elites() -> tuple[PyTree[Array], Array, Array]:
-        if len(emitters) == 1:
+        if len(emitters) == 1 and genome_bytes(encoding) < LARGE:
             return born_of(0)(keys, indices)
 
         def born_in_chunk(part: tuple[Array, Array]) -> tuple[PyTree[Array], Array, Array]:
+            if len(emitters) == 1:
+                return born_of(0)(*part)
             emitter = emitters_of(part[1], table, config=config)[0]
             return jax.lax.switch(emitter, [born_of(i) for i in range(len(emitters))], *part)
 
