@@ -36,6 +36,7 @@ COMMAND_FLAGS = frozenset(
         "requests",
         "retries",
         "std",
+        "stop_signal",
         "token_env",
         "batch_size",
         "checkpoint_every",

@@ -117,8 +117,10 @@ def agree(team: Team, facts: Mapping[str, object], *, problem: str | None = None
     Raises:
       UserError: A fact differs, or a process has a problem.
     """
-    told = {"problem": problem} if problem else {name: json.dumps(v) for name, v in facts.items()}
-    everyone = [json.loads(text) for text in _texts(team, json.dumps(told))]
+    facts_here = (
+        {"problem": problem} if problem else {name: json.dumps(v) for name, v in facts.items()}
+    )
+    everyone = [json.loads(text) for text in _texts(team, json.dumps(facts_here))]
     for index, other in enumerate(everyone):
         if "problem" in other:
             whose = "" if index == team.index else f"process {index} cannot take part: "

@@ -130,7 +130,7 @@ def follow(
     Raises:
       UserError: Another process has ended.
     """
-    code, *_ = _told(team, heard)
+    code, *_ = _words_of_leader(team, heard)
     if code != BEGIN:
         leave_team(team)
         return 0
@@ -138,7 +138,7 @@ def follow(
     everywhere = replicate(params, mesh)
     run, done = segment(state, everywhere), 0
     while True:
-        code, count, tune_from = _told(team, heard)
+        code, count, tune_from = _words_of_leader(team, heard)
         if code != RUN:
             leave_team(team)
             return done
@@ -158,13 +158,13 @@ def with_tuning_from(state: EvolutionState, generation: int, mesh: Mesh) -> Evol
     """
     if state.feedback is None:
         return state
-    told = np.asarray(generation, state.feedback.tune_from.dtype)
-    feedback = dataclasses.replace(state.feedback, tune_from=replicate(told, mesh))
+    start = np.asarray(generation, state.feedback.tune_from.dtype)
+    feedback = dataclasses.replace(state.feedback, tune_from=replicate(start, mesh))
     return dataclasses.replace(state, feedback=feedback)
 
 
-def _told(team: Team, heard: Callable[[], int | None]) -> tuple[int, int, int]:
-    """What the leader says; the leader is told of a signal."""
+def _words_of_leader(team: Team, heard: Callable[[], int | None]) -> tuple[int, int, int]:
+    """What the leader says. The leader hears of a signal."""
     number = heard()
     row = tell_all(team, [END, 0, NEVER, number or 0])[0]
     return int(row[0]), int(row[1]), int(row[2])

@@ -24,8 +24,8 @@ def open_checkpoints(directory: Path, *, read_only: bool = False) -> ocp.Checkpo
       directory: Directory of the checkpoints. It is made if it is missing, unless read only.
       read_only: Whether to leave the directory as it is. A run may be writing there meanwhile.
     """
-    # Of several processes, process 0 alone writes: the state is the same in each, and the others
-    # need not see the directory.
+    # If there are several processes, process 0 alone writes: the state is the same in each, and the
+    # others need not see the directory.
     alone = {jax.process_index()} if jax.process_count() > 1 else None
     if not read_only:
         directory.mkdir(parents=True, exist_ok=True)

@@ -23,9 +23,10 @@ def start(run_dir, *flags, processes=2, each=()):
     together = ("--coordinator", address, "--processes", str(processes), "--process-id")
     command = [sys.executable, "-m", "qd_fool", "evolve", "--run-dir", str(run_dir), *FLAGS, *flags]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    own = each or [()] * processes
+    further = each or [()] * processes
     return [
-        subprocess.Popen([*command, *together, str(i), *own[i]], **pipes) for i in range(processes)
+        subprocess.Popen([*command, *together, str(i), *further[i]], **pipes)
+        for i in range(processes)
     ]
 
 
