@@ -18,12 +18,13 @@ import tyro
 from rich.console import Console
 
 from qd_fool.commands.ascend.config import AscendConfig
+from qd_fool.commands.audit.config import AuditConfig
 from qd_fool.commands.common.console import make_console
 from qd_fool.commands.common.imports import (
     GROUP,
     import_packages,
-    named_addresses,
     named_files,
+    named_places,
 )
 from qd_fool.commands.common.parse import parse_words
 from qd_fool.commands.common.signals import EXIT_INTERRUPTED, Stop, own_signals
@@ -45,11 +46,16 @@ from qd_fool.commands.reproduce.config import ReproduceConfig
 from qd_fool.commands.retrain.config import RetrainConfig
 from qd_fool.commands.transfer.config import TransferConfig
 from qd_fool.errors import FieldError, UserError
+from qd_fool.files import disk_problem
 from qd_fool.lazy import load
-from qd_fool.models.foreign.settings import ADDRESSES
+from qd_fool.models.foreign.settings import NAMED
 from qd_fool.user_files import import_file
 
+EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
+
+LOUD = ("absl", "asyncio")
+"""Loggers that print tracebacks of errors in the background, which reach the command, too."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +89,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "qd_fool.commands.ascend.resume:stored_ascent",
             "ascent",
         ),
+        "audit": Command(AuditConfig, "qd_fool.commands.audit.run:audit_run"),
         "transfer": Command(TransferConfig, "qd_fool.commands.transfer.run:transfer_run"),
         "retrain": Command(
             RetrainConfig,
@@ -115,11 +122,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         for this command alone.
 
     Returns:
-      The exit code: 0; 2 for bad input, with a one-sentence error; 130 after Ctrl-C or another
-      signal to stop.
+      The exit code: 0; 1 if a condition of an audit failed; 2 for bad input, with a one-sentence
+      error; 130 after Ctrl-C or another signal to stop.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    for name in LOUD:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     console = make_console()
     further = _word_after(words, "--stop-signal")
     try:
@@ -137,15 +145,17 @@ def _run(words: Sequence[str], stop: Stop, console: Console) -> int:
         return _dispatch(parse(words), console)
     except KeyboardInterrupt:
         return _interrupted(console)
-    except (UserError, OSError) as error:
-        # An OSError has a cause that no check can foresee, such as a full disk.
+    except UserError as error:
         reason = error.with_flag() if isinstance(error, FieldError) else str(error)
+    except OSError as error:  # its cause is one that no check can foresee, such as a full disk
+        reason = _words_of(error)
     except Exception as error:
         if stop:  # JAX has wrapped the interrupt in an error of its own
             return _interrupted(console)
-        if not _is_out_of_memory(error):
+        full = disk_problem(error)
+        if full is None and not _is_out_of_memory(error):
             raise
-        reason = (
+        reason = full or (
             "out of memory: a smaller --chunk, --batch-size or --image-size may help "
             f"({str(error).splitlines()[0]})"
         )
@@ -156,6 +166,13 @@ def _run(words: Sequence[str], stop: Stop, console: Console) -> int:
 def _interrupted(console: Console) -> int:
     console.print("qd-fool: interrupted")
     return EXIT_INTERRUPTED
+
+
+def _words_of(error: OSError) -> str:
+    """An operating system's error as a sentence: the file, and what went wrong."""
+    words = error.strerror or str(error)
+    files = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return f"{' and '.join(files)}: {words}" if files else words
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -178,7 +195,7 @@ def import_extensions(words: Sequence[str]) -> None:
     Raises:
       UserError: A file is missing, or a file or a package has an error.
     """
-    ADDRESSES.update(named_addresses(words))
+    NAMED.update(named_places(words))
     files = named_files(words)
     if files or importlib.metadata.entry_points(group=GROUP):
         # An import may start JAX, which fixes the number of its devices.
@@ -196,7 +213,9 @@ def _dispatch(config: Any, console: Console) -> int:
     if isinstance(config, ModelsConfig):  # the one command whose result may be a table
         consoles = {"console": make_console(stderr=False), "errors": console}
     result = load(command.run)(config, **consoles)
-    return EXIT_INTERRUPTED if getattr(result, "interrupted", False) else 0
+    if getattr(result, "interrupted", False):
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if getattr(result, "failed", False) else 0
 
 
 def parse(words: Sequence[str]) -> Any:

@@ -17,7 +17,12 @@ from qd_fool.lazy import LazyFunction
 from qd_fool.models import preprocessing, retrained
 from qd_fool.models.entry import ZooEntry
 from qd_fool.models.foreign.load import load_foreign
-from qd_fool.models.foreign.settings import OF_SERVICES, PictureSettings, is_foreign
+from qd_fool.models.foreign.settings import (
+    OF_SERVICES,
+    PictureSettings,
+    check_engine,
+    is_foreign,
+)
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.labels import imagenet_labels
 from qd_fool.models.origin import locate
@@ -52,13 +57,14 @@ def load_scorer(
     if is_foreign(name):
         return load_foreign(name, weights=weights, picture=picture, precision=precision)
     for field in dataclasses.fields(PictureSettings):
-        value = getattr(picture, field.name, field.default)
+        value: Any = getattr(picture, field.name, field.default)
         if value != field.default and field.name != "mean":
             flag = field.name.replace("_", "-")
             if field.name in OF_SERVICES:
                 raise UserError(f"--{flag} {value} is for a network behind an address, not {name}")
             if field.name == "engine":
-                raise UserError(f"--engine {value} is for ONNX files, not {name}")
+                check_engine(value, name)
+                continue
             raise UserError(f"--{flag} {value}: the pictures of {name} are known, leave it out")
     entry = ZOO[name]
     path = locate(entry.origin, model=name) if weights is None else Path(weights)

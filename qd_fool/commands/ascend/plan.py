@@ -58,12 +58,15 @@ class AscendPlan:
         return evaluations_of(self.ascent.iterations, len(self.classes))
 
 
-def plan_ascent(config: AscendConfig, *, console: Console) -> AscendPlan:
+def plan_ascent(
+    config: AscendConfig, *, console: Console, loaded: Network | None = None
+) -> AscendPlan:
     """Look up names, read weights and elites, fill in defaults.
 
     Args:
       config: Settings of the ascent.
       console: Console for messages about checkpoints of --from.
+      loaded: Network of the ascent, if it is loaded already.
 
     Raises:
       UserError: A name is unknown, or settings contradict each other or are out of range.
@@ -74,7 +77,8 @@ def plan_ascent(config: AscendConfig, *, console: Console) -> AscendPlan:
     _check_start(config, source)
     networks = _networks(config, source)
     networks = networks.with_gradient()
-    scorer = networks.load()
+    scorer = networks.load() if loaded is None else loaded
+    networks = networks.with_engine(networks.engine_of(scorer))
     encoding = _encoding(config, scorer, source)
     if source is not None:
         source.check(config.parametrization, encoding, scorer)
@@ -97,7 +101,7 @@ def plan_ascent(config: AscendConfig, *, console: Console) -> AscendPlan:
         filled["start"] = config.start or "mean"
     config = dataclasses.replace(
         config,
-        model=scorer.name,
+        model=scorer.name if loaded is None else networks.model,
         weights=networks.weights,
         mean=networks.mean,
         **flags_of_picture(networks.picture),

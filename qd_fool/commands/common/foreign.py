@@ -43,9 +43,10 @@ class Pictured:
     1."""
     output: str | None = None
     """Name of the output to read, if an ONNX file has several."""
-    engine: Engine = "jax"
-    """Software that runs an ONNX file: jax (compiled, with gradients), onnxruntime, or auto (the
-    faster of the two on this machine; jax where a gradient is needed)."""
+    engine: Engine | None = None
+    """Software that runs an ONNX file (jax or onnxruntime) or a module of PyTorch (jax or torch);
+    auto measures both on this machine. jax is compiled into the search; onnxruntime has no
+    gradients. Default: jax for an ONNX file, auto for a module of PyTorch."""
     post: Post = free("npy")
     """Form of a request to a network behind an address (https://...): npy (an array in NumPy's
     format) or png (JSON with PNGs)."""

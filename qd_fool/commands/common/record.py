@@ -4,6 +4,8 @@ import importlib.metadata
 import platform
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from jax.sharding import Mesh
 
 from qd_fool.commands.common.networks import Networks
 from qd_fool.commands.common.subject import Subject
+from qd_fool.errors import DiskError
 from qd_fool.files import write_json
 from qd_fool.map_elites.state import EvolutionState
 from qd_fool.models.foreign.settings import is_foreign, must_be_named
@@ -32,7 +35,10 @@ FRAMEWORKS = (
     "onnxruntime",
     "sklearn",
     "tensorflow",
+    "timm",
     "torch",
+    "torchvision",
+    "transformers",
 )
 """Modules that users' networks may run in."""
 
@@ -134,6 +140,22 @@ def resume_command(command: str, run_dir: Path, networks: Networks | None = None
         if networks.picture.token_env is not None:
             words += ["--token-env", networks.picture.token_env]
     return shlex.join(words)
+
+
+@contextmanager
+def continued_by(command: str) -> Iterator[None]:
+    """Add the command that continues a run to the sentence about a full disk.
+
+    Args:
+      command: The command line.
+
+    Raises:
+      DiskError: The disk became full in the block.
+    """
+    try:
+        yield
+    except DiskError as error:
+        raise DiskError(f"{error}; after making room, continue with: {command}") from error
 
 
 def devices_in_words(mesh: Mesh) -> str:

@@ -204,24 +204,31 @@ def own_signals(
         stop.raise_if_due()
 
     before = {number: signal.signal(number, handle) for number in numbers}
-    hook, sys.unraisablehook = sys.unraisablehook, _without_interrupts(sys.unraisablehook, stop)
+    hook, sys.unraisablehook = sys.unraisablehook, _with_less_noise(sys.unraisablehook, stop)
     _active = stop
     try:
         yield stop
     finally:
         _active = outer
-        sys.unraisablehook = hook
+        if not own_process:
+            sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if own_process else handler)
         if reader is not None:
             reader.close()
 
 
-def _without_interrupts(hook: Callable[[Any], object], stop: Stop) -> Callable[[Any], object]:
-    """A hook for exceptions that nothing can catch, without those that a signal has caused."""
+def _with_less_noise(hook: Callable[[Any], object], stop: Stop) -> Callable[[Any], object]:
+    """A hook for exceptions that nothing can catch, without two kinds that are handled elsewhere.
+
+    One is an interrupt that a signal has caused. The other comes from Orbax: when one part of a
+    checkpoint can't be read or written, it leaves the others to an event loop that it has closed.
+    """
 
     def report(unraisable: Any) -> None:
-        if not (stop and issubclass(unraisable.exc_type, KeyboardInterrupt)):
+        interrupt = bool(stop) and issubclass(unraisable.exc_type, KeyboardInterrupt)
+        left_behind = str(unraisable.exc_value) == "Event loop is closed"
+        if not (interrupt or left_behind):
             hook(unraisable)
 
     return report

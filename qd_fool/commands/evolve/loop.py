@@ -24,7 +24,7 @@ from qd_fool.map_elites.division import begin_tuning
 from qd_fool.map_elites.host_segments import Unfinished
 from qd_fool.map_elites.segments import raise_if_bad
 from qd_fool.map_elites.state import EvolutionState, GenerationLog
-from qd_fool.runs.checkpoints import save_checkpoint
+from qd_fool.runs.checkpoints import finish_saving, save_checkpoint
 from qd_fool.runs.genomes import GenomeLog, extend, prune, to_arrays, winners_of
 from qd_fool.runs.lineage import Events, events_of, join_events, write_lineage
 from qd_fool.runs.metrics import append_metrics, metric_rows
@@ -140,7 +140,7 @@ def evolve_segments(
     # The time is over, the network failed, or a signal came after the last check.
     if done > saves.newest:
         _save(job, state, history, done=done)
-    job.checkpoints.wait_until_finished()
+    finish_saving(job.checkpoints)
     return jax.device_get(state)
 
 

@@ -91,8 +91,12 @@ class EvolvePlan:
         return sure or int(fits)
 
 
-def plan(config: EvolveConfig) -> EvolvePlan:
+def plan(config: EvolveConfig, *, loaded: Network | None = None) -> EvolvePlan:
     """Look up names, read weights, fill in defaults.
+
+    Args:
+      config: Settings of the run.
+      loaded: Network of the run, if it is loaded already. Its name need not be registered.
 
     Raises:
       UserError: A name is unknown, weights are unreadable, or a setting is out of range.
@@ -102,7 +106,14 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     networks = Networks(
         **{name: getattr(config, name) for name in fields}, picture=picture_settings(config)
     )
-    if None in [entry_of(name) for name in (config.model, *config.also)]:
+    if loaded is not None:
+        scorer = loaded
+        config = with_preset(
+            config,
+            imagenet=len(scorer.class_names) >= MANY_CLASSES,
+            gradient=has_gradient(scorer),
+        )
+    elif None in [entry_of(name) for name in (config.model, *config.also)]:
         # Only the network knows how many classes it has, and whether it has a gradient.
         wanted = with_preset(config, imagenet=False).emitters
         networks = networks.with_gradient() if wanted != EMITTERS_BY_DEFAULT else networks

@@ -8,9 +8,11 @@ from typing import Any
 from rich.console import Console
 
 from qd_fool.commands.common.imports import imports_record
+from qd_fool.commands.common.part import Part
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.common.record import (
     close_record,
+    continued_by,
     devices_in_words,
     new_record,
     resume_command,
@@ -63,8 +65,13 @@ class EvolveResult:
     rescore_difference: float
 
 
-def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
+def evolve_run(config: EvolveConfig, *, console: Console, part: Part | None = None) -> EvolveResult:
     """Start a run, or continue one, until its generations are done or Ctrl-C.
+
+    Args:
+      config: Settings of the run.
+      console: Console for progress and messages.
+      part: What a larger command gives to the run; None for a run of its own.
 
     Raises:
       UserError: Settings are wrong, the directory is in use, or scores are NaN. Nothing is
@@ -83,7 +90,7 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
         resuming = may_resume(run_dir, resume=config.resume)
         if config.resume and not resuming:
             console.print(f"nothing to resume in {run_dir}: starting a new run")
-        planned = plan_together(config, team)
+        planned = plan_together(config, team, loaded=None if part is None else part.scorer)
         stored = _check_stored(run_dir, planned) if resuming else None
         mesh = make_mesh(planned.config.devices, together=team.count > 1)
         segment, length = segment_of(planned, mesh)
@@ -95,11 +102,16 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
     )
     with leading(team, mesh, hear=active_stop().hear) as leader:
         start = None if stored else new_start(planned)
-        photos, convert = planned.config.photos, planned.config.convert
-        show_sanity(subject, console, photos=photos, convert=convert)
+        if part is None:
+            photos, convert = planned.config.photos, planned.config.convert
+            show_sanity(subject, console, photos=photos, convert=convert)
 
         make_run_dir(run_dir)
-        with sole_user(run_dir), open_checkpoints(run_dir / "checkpoints") as checkpoints:
+        with (
+            continued_by(resume_command("evolve", run_dir, subject.networks)),
+            sole_user(run_dir),
+            open_checkpoints(run_dir / "checkpoints") as checkpoints,
+        ):
             # Find the start, and compile. A signal ends the command, and nothing has begun.
             if start is None:
                 start = resumed_start(
@@ -126,7 +138,7 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
                 )
                 write_json(run_dir / "run.json", record)
                 job = Job(planned, run_dir, checkpoints, leader.leading(compiled), params, length)
-                state = _evolved(job, state, start, stop=stop, console=console)
+                state = _evolved(job, state, start, stop=stop, console=console, part=part)
                 leader.end()
                 facts = {
                     "seconds": round(start.history.seconds, 3),
@@ -136,12 +148,19 @@ def evolve_run(config: EvolveConfig, *, console: Console) -> EvolveResult:
 
 
 def _evolved(
-    job: Job, state: EvolutionState, start: Start, *, stop: Stop, console: Console
+    job: Job,
+    state: EvolutionState,
+    start: Start,
+    *,
+    stop: Stop,
+    console: Console,
+    part: Part | None,
 ) -> EvolutionState:
     """The state on the host after the run's generations; see `evolve_segments`."""
     total, done = job.planned.generations, max(0, int(start.state.generation) - 1)
     try:
-        with progress_bar(console, "generation", total=total, done=done) as bar:
+        stretch = None if part is None else part.stretch
+        with progress_bar(console, "generation", total=total, done=done, stretch=stretch) as bar:
             return evolve_segments(job, state, start.history, stop=stop, bar=bar)
     except LostProcessError as error:
         job.checkpoints.wait_until_finished()

@@ -21,7 +21,7 @@ from qd_fool.devices.processes import Team, agree, join_team
 from qd_fool.errors import UserError
 from qd_fool.map_elites.segments import compile_segment
 from qd_fool.map_elites.together import follow
-from qd_fool.models.network import is_on_host
+from qd_fool.models.network import Network, is_on_host
 
 
 def join(settings: Together) -> Team:
@@ -71,13 +71,18 @@ def facts_to_agree(planned: EvolvePlan) -> dict[str, Any]:
     }
 
 
-def plan_together(config: EvolveConfig, team: Team) -> EvolvePlan:
+def plan_together(config: EvolveConfig, team: Team, *, loaded: Network | None = None) -> EvolvePlan:
     """The plan of a run, checked for use in several processes.
+
+    Args:
+      config: Settings of the run.
+      team: The processes.
+      loaded: Network, if it has been loaded already.
 
     Raises:
       UserError: Settings are wrong, or the network runs outside JAX.
     """
-    planned = plan(config)
+    planned = plan(config, loaded=loaded)
     scorer = planned.subject.scorer
     if team.count > 1 and is_on_host(scorer):
         raise UserError(

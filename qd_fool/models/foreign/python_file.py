@@ -47,7 +47,7 @@ def from_python_file(
     Raises:
       UserError: The file was not run, has no such function, or a setting does not fit.
     """
-    file, word = file_of(name), place.rpartition(":")[2]
+    file, word = Path(file_of(name) or ""), place.rpartition(":")[2]
     module = imported_file(file)
     if module is None:
         raise UserError(

@@ -118,8 +118,8 @@ def _write(
         facts=facts,
         settings=_settings(stored),
         files=_files(path, run_dirs),
-        style=_asset("page.css"),
-        script=Markup("\n").join(_asset(name) for name in SCRIPTS),
+        style=asset("page.css"),
+        script=Markup("\n").join(asset(name) for name in SCRIPTS),
         # Ancestors are in an element of their own, so that the page can open before it reads them.
         ancestors=[_json(run.pop("ancestors", {})) for run in runs],
         data=_json({"runs": runs, "tiles": _in_common(runs)}),
@@ -144,7 +144,12 @@ def _template() -> jinja2.Template:
     return environment.get_template("page.html.j2")
 
 
-def _asset(name: str) -> Markup:
+def asset(name: str) -> Markup:
+    """Return a stylesheet or a script of the page.
+
+    Args:
+      name: Name of the file.
+    """
     text = resources.files("qd_fool.report.page").joinpath("assets", name).read_text("utf-8")
     return Markup(text)  # noqa: S704 (a file of this package)
 

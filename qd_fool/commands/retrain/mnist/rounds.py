@@ -25,7 +25,7 @@ from rich.console import Console
 
 from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.progress import progress_bar
-from qd_fool.commands.common.record import new_record, resume_command
+from qd_fool.commands.common.record import continued_by, new_record, resume_command
 from qd_fool.commands.common.signals import Stop, active_stop, stop_on_signal
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
 from qd_fool.commands.retrain.mnist.files import (
@@ -110,7 +110,8 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
         f"{config.seeds} evolutions against each, into {run_dir}"
     )
     make_run_dir(run_dir)
-    with stop_on_signal(), sole_user(run_dir):
+    command = resume_command("retrain", run_dir)
+    with continued_by(command), stop_on_signal(), sole_user(run_dir):
         evolution = planned.evolutions[config.encoding]
         record = new_record(
             "retraining",
@@ -136,7 +137,6 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
             print_rows(console, rows, other=planned.other_encoding)
             say(f"look at {run_dir / 'table.md'} and {run_dir / 'retrain.png'}")
         if interrupted:
-            command = resume_command("retrain", run_dir)
             say(f"interrupted, {len(rows)} of {planned.rounds} done; continue with: {command}")
         return RetrainResult(run_dir, rows, interrupted)
 

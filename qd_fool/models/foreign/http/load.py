@@ -15,7 +15,7 @@ from qd_fool.models.foreign.callable import host_scorer
 from qd_fool.models.foreign.http.bodies import POSTS, encode
 from qd_fool.models.foreign.http.sender import Limits, Sender
 from qd_fool.models.foreign.pictures import Numbers, check_choice
-from qd_fool.models.foreign.settings import ADDRESSES
+from qd_fool.models.foreign.settings import NAMED
 from qd_fool.models.foreign.view import read_view
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.sides import Size, sides_of
@@ -125,7 +125,7 @@ def from_address(
       UserError: A setting is wrong, or the service refuses or does not answer.
     """
     del place
-    if name not in ADDRESSES:
+    if name not in NAMED:
         raise UserError(
             f"{name} is only asked by a command line that names it: give --model {name}"
         )

@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ from qd_fool.models.foreign.onnx.values import identity, lies_as
 from qd_fool.models.foreign.onnx.widening import widened
 from qd_fool.models.foreign.outputs import OUTPUTS, is_multilabel, to_logits
 from qd_fool.models.foreign.pictures import Numbers, check_choice
-from qd_fool.models.foreign.settings import Engine
+from qd_fool.models.foreign.settings import ENGINES
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.scorer import Scorer
 from qd_fool.models.sides import Size, size_of
@@ -89,7 +89,7 @@ def from_onnx(
     """
     path = Path(path)
     check_choice("--outputs", outputs, OUTPUTS)
-    check_choice("--engine", engine, get_args(Engine))
+    check_choice("--engine", engine, ENGINES["onnx"])
     facts: dict[str, Any] = {
         "labels": labels,
         "input_size": input_size,
@@ -105,7 +105,9 @@ def from_onnx(
         return in_jax(path, **facts)
     if engine == "onnxruntime":
         return run_onnx(path, **facts)
-    return faster_of(lambda: in_jax(path, **facts), lambda: run_onnx(path, **facts))
+    return faster_of(
+        lambda: in_jax(path, **facts), lambda: run_onnx(path, **facts), rival="onnxruntime"
+    )
 
 
 def in_jax(
