@@ -44,7 +44,7 @@ from qd_fool.map_elites.segments import compile_segment
 from qd_fool.map_elites.state import EvolutionState
 from qd_fool.map_elites.together import leading
 from qd_fool.runs.checkpoints import open_checkpoints
-from qd_fool.runs.directory import make_run_dir, may_resume, new_directory, sole_user
+from qd_fool.runs.directory import check_utf8, make_run_dir, may_resume, new_directory, sole_user
 from qd_fool.runs.genomes import write_genome_log
 
 
@@ -87,6 +87,7 @@ def evolve_run(config: EvolveConfig, *, console: Console, part: Part | None = No
     with taking_part(team):
         models = "+".join((config.model, *config.also))
         run_dir = new_directory(config.run_dir, models, config.encoding)
+        check_utf8(run_dir)
         resuming = may_resume(run_dir, resume=config.resume)
         if config.resume and not resuming:
             console.print(f"nothing to resume in {run_dir}: starting a new run")
@@ -94,7 +95,7 @@ def evolve_run(config: EvolveConfig, *, console: Console, part: Part | None = No
         stored = _check_stored(run_dir, planned) if resuming else None
         mesh = make_mesh(planned.config.devices, together=team.count > 1)
         segment, length = segment_of(planned, mesh)
-    agree(team, facts_to_agree(planned))
+    agree(team, facts_to_agree(planned, mesh))
     subject = planned.subject
     console.print(
         f"fooling {subject.scorer.name} ({subject.scorer.weights}) with the "
@@ -135,6 +136,9 @@ def evolve_run(config: EvolveConfig, *, console: Console, part: Part | None = No
                     init_from_digest=start.donor,
                     imports=imports_record(config.imports) or (stored or {}).get("imports", []),
                     feedback=planned.map_elites.feedback,
+                )
+                record = with_parts(
+                    record, stored or {}, done=int(start.state.generation), console=console
                 )
                 write_json(run_dir / "run.json", record)
                 job = Job(planned, run_dir, checkpoints, leader.leading(compiled), params, length)

@@ -1,14 +1,14 @@
 """`qd-fool evolve` in several processes: finding each other, and the work of those that follow."""
 
 import contextlib
-import importlib.metadata
 from collections.abc import Iterator
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 from rich.console import Console
 
-from qd_fool.commands.common.record import PACKAGES
+from qd_fool.commands.common.circumstances import circumstances
 from qd_fool.commands.common.settings import outcome
 from qd_fool.commands.common.signals import stop_on_signal
 from qd_fool.commands.common.together import Together
@@ -52,22 +52,24 @@ def taking_part(team: Team) -> Iterator[None]:
         raise
 
 
-def facts_to_agree(planned: EvolvePlan) -> dict[str, Any]:
+def facts_to_agree(planned: EvolvePlan, mesh: Mesh) -> dict[str, Any]:
     """What must be equal in all processes, by name.
+
+    Processors of another instruction set round otherwise, and archives would drift apart.
 
     Args:
       planned: Plan of the run in this process.
-
-    Raises:
-      UserError: The network runs outside JAX.
+      mesh: Devices of all processes.
     """
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    devices = planned.config.devices or jax.local_device_count()
+    found = circumstances(mesh, planned.subject.networks)
+    arithmetic = {name: v for name, v in found["arithmetic"].items() if name != "processor"}
     return {
         **outcome(EvolveConfig, planned.record),
         "keep_genomes": planned.keep_genomes,
-        "devices of each process": f"{devices} x {jax.default_backend()}",
-        **{f"version of {name}": version for name, version in versions.items()},
+        "the number of devices": planned.config.devices or jax.local_device_count(),
+        "the device": found["device"]["kind"],
+        **arithmetic,
+        **{f"the version of {name}": version for name, version in found["versions"].items()},
     }
 
 
@@ -104,7 +106,7 @@ def follow_run(config: EvolveConfig, team: Team, *, console: Console) -> bool:
         planned = plan_together(config, team)
         mesh = make_mesh(planned.config.devices, together=True)
         segment, _ = segment_of(planned, mesh)
-    agree(team, facts_to_agree(planned))
+    agree(team, facts_to_agree(planned, mesh))
     console.print(f"process {team.index} of {team.count} follows process 0, which shows progress")
     with stop_on_signal() as stop:
         done = follow(
