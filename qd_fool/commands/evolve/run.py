@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from qd_fool.commands.common.circumstances import with_parts
 from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.part import Part
 from qd_fool.commands.common.progress import progress_bar
