@@ -8,7 +8,7 @@ EXTRAS ?= imagenet$(if $(shell command -v nvidia-smi 2>/dev/null),$(shell echo ,
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run-mnist run-imagenet test test-all check check-wheel docs notebooks format train-lenet oracle check-faults benchmark benchmark-imagenet benchmark-efficiency benchmark-encodings benchmark-versus reproduce-mnist reproduce-imagenet clean
+.PHONY: help install run-mnist run-imagenet test test-all check check-wheel docs notebooks format train-lenet oracle check-faults check-stops benchmark benchmark-imagenet benchmark-efficiency benchmark-encodings benchmark-versus reproduce-mnist reproduce-imagenet clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,6 +111,12 @@ train-lenet: $(VENV)/.dev ## train the two shipped networks again, into build/ (
 oracle: $(VENV)/.dev ## write the fixtures of tests/fixtures again, with PyTorch (a large download)
 	$(BIN)/python -m pip install "torch>=2.5" torchvision efficientnet-lite-pytorch
 	$(BIN)/python tests/make_oracle.py
+
+# Each run that is stopped is a line of benchmarks/{kills,signals,full_disk}.jsonl and is not repeated.
+check-stops: $(VENV)/.dev ## kill runs of every kind, send signals, fill disks; all must resume to the same bits (hours)
+	$(BIN)/python benchmarks/kills.py
+	$(BIN)/python benchmarks/signals.py
+	$(BIN)/python benchmarks/full_disk.py
 
 check-faults: $(VENV)/.dev ## kill a run at 20 random moments; each run must resume to the same bits
 	$(BIN)/python benchmarks/check_faults.py --kills 20 $(ARGS)

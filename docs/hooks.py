@@ -60,7 +60,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         run = ROOT / "archives" / archive
         if main(["report", str(run), "--out", str(run / "report.html")]):
             raise BuildError(f"{run}: its report page could not be written")
-    found = [ROOT / "CHANGELOG.md"]
+    found = [ROOT / "CHANGELOG.md", *(ROOT / "qd_fool").rglob("*.schema.json")]
     for folder in ("benchmarks", "archives"):
         found += [path for path in (ROOT / folder).rglob("*") if path.suffix in SHOWN]
     for path in found:

@@ -4,6 +4,7 @@ Neither JAX nor a command's code is imported before a command runs, so that help
 answered at once.
 """
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import logging
@@ -18,14 +19,19 @@ import tyro
 from rich.console import Console
 
 from qd_fool.commands.ascend.config import AscendConfig
-from qd_fool.commands.common.console import make_console
+from qd_fool.commands.audit.config import AuditConfig
+from qd_fool.commands.common.console import escape_what_stdout_lacks, make_console
 from qd_fool.commands.common.imports import (
     GROUP,
     import_packages,
-    named_addresses,
     named_files,
+    named_places,
 )
 from qd_fool.commands.common.parse import parse_words
+from qd_fool.commands.common.pinned import check_platforms, pinned_settings
+from qd_fool.commands.common.plain_text import plain_text
+from qd_fool.commands.common.reasons import reason_of
+from qd_fool.commands.common.signals import EXIT_INTERRUPTED, Stop, own_signals
 from qd_fool.commands.config import (
     ExportConfig,
     FetchModel,
@@ -43,13 +49,16 @@ from qd_fool.commands.evolve.parser import config_of_flags, evolve_flags, flags_
 from qd_fool.commands.reproduce.config import ReproduceConfig
 from qd_fool.commands.retrain.config import RetrainConfig
 from qd_fool.commands.transfer.config import TransferConfig
-from qd_fool.errors import FieldError, UserError
+from qd_fool.errors import UserError
 from qd_fool.lazy import load
-from qd_fool.models.foreign.settings import ADDRESSES
+from qd_fool.models.foreign.settings import NAMED
 from qd_fool.user_files import import_file
 
+EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
+
+LOUD = ("absl", "asyncio")
+"""Loggers that print tracebacks of errors in the background, which reach the command, too."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +92,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "qd_fool.commands.ascend.resume:stored_ascent",
             "ascent",
         ),
+        "audit": Command(AuditConfig, "qd_fool.commands.audit.run:audit_run"),
         "transfer": Command(TransferConfig, "qd_fool.commands.transfer.run:transfer_run"),
         "retrain": Command(
             RetrainConfig,
@@ -111,43 +121,55 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Args:
-      argv: Words without the program's name; `sys.argv[1:]` by default.
+      argv: Words without the program's name. By default those of the process, which then exists
+        for this command alone.
 
     Returns:
-      The exit code: 0; 2 for bad input, with a one-sentence error; 130 after Ctrl-C.
+      The exit code: 0; 1 if a condition of an audit failed; 2 for bad input, with a one-sentence
+      error; 130 after Ctrl-C or another signal to stop.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    console = make_console()
+    for name in LOUD:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    console, own_process = make_console(), argv is None
+    if own_process:
+        escape_what_stdout_lacks()
+    try:
+        further = _word_after(words, "--stop-signal")
+        with own_signals(further=further, own_process=own_process, announce=console.print) as stop:
+            return _run(words, stop, console)
+    except UserError as error:  # there is no such signal
+        console.print(f"qd-fool: {plain_text(str(error), lines=False)}")
+        return EXIT_BAD_INPUT
+
+
+def _run(words: Sequence[str], stop: Stop, console: Console) -> int:
+    """Run the command that words describe, while signals are handled; its exit code."""
     try:
         import_extensions(words)
-        return _dispatch(parse(words), console)
+        code = _dispatch(parse(words), console)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
-        console.print("qd-fool: interrupted")
-        return EXIT_INTERRUPTED
-    except (UserError, OSError) as error:
-        # An OSError has a cause that no check can foresee, such as a full disk.
-        reason = error.with_flag() if isinstance(error, FieldError) else str(error)
+        return _interrupted(console)
+    except BrokenPipeError:
+        # The reader of the results has seen enough. Nothing is left for Python to write at the end.
+        sys.stdout = None
+        return 0
     except Exception as error:
-        if not _is_out_of_memory(error):
+        if stop:  # JAX has wrapped the interrupt in an error of its own
+            return _interrupted(console)
+        reason = reason_of(error)
+        if reason is None:
             raise
-        reason = (
-            "out of memory: a smaller --chunk, --batch-size or --image-size may help "
-            f"({str(error).splitlines()[0]})"
-        )
-    console.print(f"qd-fool: {reason}")
+    console.print(f"qd-fool: {plain_text(reason, lines=False)}")
     return EXIT_BAD_INPUT
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, OverflowError | MemoryError):
-        return True
-    jax = sys.modules.get("jax")
-    return (
-        jax is not None
-        and isinstance(error, jax.errors.JaxRuntimeError)
-        and "RESOURCE_EXHAUSTED" in str(error)
-    )
+def _interrupted(console: Console) -> int:
+    console.print("qd-fool: interrupted")
+    return EXIT_INTERRUPTED
 
 
 def import_extensions(words: Sequence[str]) -> None:
@@ -159,7 +181,7 @@ def import_extensions(words: Sequence[str]) -> None:
     Raises:
       UserError: A file is missing, or a file or a package has an error.
     """
-    ADDRESSES.update(named_addresses(words))
+    NAMED.update(named_places(words))
     files = named_files(words)
     if files or importlib.metadata.entry_points(group=GROUP):
         # An import may start JAX, which fixes the number of its devices.
@@ -170,14 +192,20 @@ def import_extensions(words: Sequence[str]) -> None:
 
 
 def _dispatch(config: Any, console: Console) -> int:
-    if not isinstance(getattr(config, "action", None), WITHOUT_JAX):
+    needs_jax = not isinstance(getattr(config, "action", None), WITHOUT_JAX)
+    if needs_jax:
         _make_cores_devices(getattr(config, "devices", None))
+        check_platforms()
     command = next(command for command in COMMANDS.values() if isinstance(config, command.config))
     consoles = {"console": console}
     if isinstance(config, ModelsConfig):  # the one command whose result may be a table
         consoles = {"console": make_console(stderr=False), "errors": console}
-    result = load(command.run)(config, **consoles)
-    return EXIT_INTERRUPTED if getattr(result, "interrupted", False) else 0
+    run = load(command.run)
+    with pinned_settings() if needs_jax else contextlib.nullcontext():
+        result = run(config, **consoles)
+    if getattr(result, "interrupted", False):
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if getattr(result, "failed", False) else 0
 
 
 def parse(words: Sequence[str]) -> Any:

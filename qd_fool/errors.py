@@ -24,6 +24,10 @@ class BudgetSpentError(PauseError):
     """The budget of a run is spent: it pauses as it was asked to."""
 
 
+class DiskError(UserError):
+    """A disk that takes no more, such as a full one. What was written before is whole."""
+
+
 class FieldError(UserError):
     """A setting that is out of range. The library names the field, the command its flag.
 

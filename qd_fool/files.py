@@ -1,9 +1,11 @@
 """Files that are written whole or not at all, and read with errors that people understand."""
 
 import csv
+import errno
 import io
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from qd_fool.errors import UserError
+from qd_fool.errors import DiskError, UserError
+
+PARTIAL_SECONDS = 60.0
+"""Age from which on a temporary file has been left by a process that was killed."""
 
 
 def cache_dir() -> Path:
@@ -23,18 +28,80 @@ def cache_dir() -> Path:
     return Path(pooch.os_cache("qd-fool"))
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk that takes no more."""
+
+
+def disk_problem(error: BaseException) -> str | None:
+    """Return why a disk takes no more, in words; None if the error has another cause.
+
+    Libraries that write in other languages, such as Orbax, state the cause in a text of their own.
+    """
+    known = [os.strerror(number) for number in FULL]
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        if isinstance(link, OSError) and link.errno in FULL:
+            return os.strerror(link.errno)
+        if found := [words for words in known if words.lower() in str(link).lower()]:
+            return found[0]
+        link = link.__cause__ or link.__context__
+    return None
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the error of a disk that takes no more into one sentence, whichever library raised it.
+
+    Args:
+      path: File or directory that the block writes.
+
+    Raises:
+      DiskError: The disk is full, or a quota or the highest size of a file is reached.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        problem = disk_problem(error)
+        if problem is None:
+            raise
+        raise DiskError(f"{path}: cannot be written ({problem})") from error
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and move it to `path` when the block ends well.
 
-    The temporary name keeps the suffix, from which some writers infer the format. If the block
-    raises, the temporary file stays, and `path` is as it was.
+    The temporary name keeps the suffix, from which some writers infer the format, and holds the
+    process's number, so that two processes may write the same file. If the block raises, the
+    temporary file is deleted, and `path` is as it was.
+
+    Raises:
+      DiskError: The disk is full.
     """
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    yield partial
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        with writing(path):
+            yield partial
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def remove_partials(folder: Path) -> None:
+    """Delete the temporary files that killed processes left in a folder.
+
+    Files of the last minute stay: another process may be writing them.
+    """
+    for path in folder.glob(".*.partial*"):
+        if path.is_file() and time.time() - path.stat().st_mtime > PARTIAL_SECONDS:
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

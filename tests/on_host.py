@@ -27,6 +27,10 @@ def softmax(z):
     return e / e.sum(axis=1, keepdims=True)
 
 
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
 def host_scorer(function=logits, **settings):
     facts = {"image_shape": (tiny.SIZE, tiny.SIZE, 1), "class_names": LABELS, "chunk": 4}
     return from_callable(function, **facts | settings)

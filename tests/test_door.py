@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("jax", "flax", "optax", "orbax", "matplotlib")
+HEAVY = ("jax", "flax", "optax", "orbax", "matplotlib", "torch", "timm", "transformers", "keras")
 SCRIPT = """
 import sys
 from qd_fool.cli import main

@@ -24,11 +24,14 @@ class ExportConfig(Importing):
     """Write a run's files again from its newest state: pictures, archive.npz, sheet, report.
 
     Useful for a run that was killed: its checkpoints hold the elites. Also writes the graphs of a
-    CPPN run, as JSON or as drawings.
+    CPPN run, as JSON or as drawings. With --out, the run may be running, or be in a directory that
+    can only be read.
     """
 
     run: Annotated[Path, tyro.conf.Positional]
     """Run directory."""
+    out: Path | None = None
+    """Directory to write instead of the run's own; for --format all a new one."""
     format: Literal["all", "report", "sheet", "graphs", "svg"] = "all"
     """all: archive.npz, elites/, elites.csv, report and sheet, from the newest checkpoint;
     report, sheet: report.html or contact_sheet.png, from the existing pictures;
@@ -210,14 +213,16 @@ class ReportConfig(Importing):
 
     A run writes its page when it ends. Thumbnails are inside; full pictures are read from the run
     directory, unless the page is to be a single file. Pictures that the directory lacks, as those
-    of reference archives, are drawn from its genomes first.
+    of reference archives, are drawn from its genomes first. A run that is running is shown as of
+    its newest checkpoint, on a page of its own that holds the pictures.
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """One run directory, or two to compare."""
     out: Path | None = None
     """Page to write. Default: report.html in the run's directory (report_single.html for a single
-    file); compare.html in the current directory for two runs."""
+    file, report_so_far.html for a run that has not ended); compare.html in the current directory
+    for two runs."""
     single_file: bool = False
     """Put the full pictures into the page, so that it can be sent as one file. 1000 pictures of
     256x256 pixels take about 80 MB."""

@@ -10,7 +10,7 @@ from qd_fool.archive import ClassArchive
 from qd_fool.commands.common.record import close_record, write_archive_and_elites
 from qd_fool.commands.common.subject import Subject, stored_subject
 from qd_fool.commands.config import ExportConfig
-from qd_fool.commands.evolve.newest import find_cell, newest_state
+from qd_fool.commands.evolve.newest import find_cell, read_newest
 from qd_fool.commands.evolve.plan import map_elites_config
 from qd_fool.commands.evolve.results import facts_of
 from qd_fool.commands.evolve.resume import stored_config
@@ -21,52 +21,76 @@ from qd_fool.map_elites.state import EvolutionState
 from qd_fool.report.graph_svg import write_graph_svg
 from qd_fool.report.page.write import write_report
 from qd_fool.report.sheet import write_contact_sheet
-from qd_fool.runs.directory import sole_user
+from qd_fool.runs.directory import InUseError, make_run_dir, names_in, sole_user
 from qd_fool.runs.elites import png_name
 from qd_fool.runs.genomes import write_genome_log
+from qd_fool.runs.snapshot import readable, write_snapshot
 from qd_fool.runs.stored import StoredRun, open_run
 from qd_fool.scoring.confidence import confidence_of
 
 
 def export_run(config: ExportConfig, *, console: Console) -> None:
-    """Write the files of a format into the run directory.
+    """Write the files of a format into the run directory, or into another.
 
     Raises:
       UserError: The directory is not a run, is in use, or has neither archive nor checkpoint; the
-        weights are not those of the run; or its encoding has no graphs.
+        other directory is not empty; the weights are not those of the run; or its encoding has no
+        graphs.
     """
     run = open_run(config.run)
     if config.class_name is not None and config.format not in ("graphs", "svg"):
         raise UserError(
             f"--class applies only to --format graphs and svg; --format is {config.format}"
         )
-    where = config.run
-    with sole_user(config.run):
-        if config.format == "sheet":
-            write_contact_sheet(config.run)
-        elif config.format == "report":
-            write_report(config.run)
-        elif config.format == "all":
-            _export_all(run, config, console)
-        else:
-            where = _export_graphs(run, config, console)
+    if config.out is None:
+        try:
+            with sole_user(config.run):
+                where = _export(run, config, config.run, console)
+        except InUseError as error:
+            raise UserError(f"{error}: expected --out, a directory to write instead") from error
+    else:
+        if config.format == "all" and names_in(config.out, flag="--out"):
+            raise UserError(f"--out {config.out} is not empty: expected a new directory for a run")
+        make_run_dir(config.out, flag="--out")
+        where = _export(run, config, config.out, console)
     console.print(f"wrote {config.format} into {where}")
 
 
-def _export_all(run: StoredRun, config: ExportConfig, console: Console) -> None:
+def _export(run: StoredRun, config: ExportConfig, out: Path, console: Console) -> Path:
+    """Write the files of a format into a directory, which may be the run's own."""
+    if config.format == "all":
+        _export_all(run, config, out, console)
+        return out
+    if config.format in ("graphs", "svg"):
+        return _export_graphs(run, config, out, console)
+    with readable(run.path) as source:
+        if source.words:
+            console.print(source.words)
+        if config.format == "sheet":
+            write_contact_sheet(source.path, out=out / "contact_sheet.png")
+        elif out == run.path and not source.is_copy:
+            write_report(run.path)
+        else:
+            write_report(source.path, out=out / "report.html", single_file=source.is_copy)
+    return out
+
+
+def _export_all(run: StoredRun, config: ExportConfig, out: Path, console: Console) -> None:
     """Write archive, pictures, report and status from the newest state."""
     if config.model not in (None, run.record["config"].get("model")):
         raise UserError(f"--model {config.model}: the network of {run.path} is another")
     subject = stored_subject(run, token_env=config.token_env)
-    newest = newest_state(run, console=console)
+    newest = read_newest(run, console=console)
+    if out != run.path:
+        write_snapshot(run, newest, out, pictures=False)
     # An ascent has recorded its own progress, which its blocks show.
     facts = _facts_of_evolution(run, newest.state) if run.kind == "evolution" else {}
     if newest.seconds is not None:
         facts["seconds"] = round(newest.seconds, 3)
     if newest.genomes is not None:
-        write_genome_log(run.path, newest.genomes)
-    difference = write_archive_and_elites(run.path, subject, newest.state)
-    close_record(run.path, facts, difference=difference)
+        write_genome_log(out, newest.genomes)
+    difference = write_archive_and_elites(out, subject, newest.state)
+    close_record(out, facts, difference=difference)
     console.print(f"PNGs scored again: differ by at most {difference:.1g}")
 
 
@@ -114,15 +138,15 @@ def elite_graph(subject: Subject, archive: ClassArchive, cell: int) -> dict[str,
     }
 
 
-def _export_graphs(run: StoredRun, config: ExportConfig, console: Console) -> Path:
+def _export_graphs(run: StoredRun, config: ExportConfig, out: Path, console: Console) -> Path:
     subject = stored_subject(run)
-    archive = newest_state(run, console=console).state.archive
+    archive = read_newest(run, console=console).state.archive
     if config.class_name is None:
         cells = [int(cell) for cell in np.flatnonzero(np.asarray(archive.occupied))]
     else:
         cells = [find_cell(subject.scorer, archive, config.class_name)]
     graphs = [elite_graph(subject, archive, cell) for cell in cells]
-    folder = run.path / "graphs"
+    folder = out / "graphs"
     folder.mkdir(exist_ok=True)
     for cell, graph in zip(cells, graphs, strict=True):
         path = folder / png_name(cell, subject.scorer.class_names[cell])

@@ -30,6 +30,8 @@ def figure_command(config: FigureConfig, *, console: Console) -> Path:
     """
     path = out_file(config.out, default="figure.png", suffixes=(".png",))
     archives = [load_archive(run) for run in config.runs]
+    for words in filter(None, (archive.words for archive in archives)):
+        console.print(words)
     first = archives[0]
     for archive in archives[1:]:
         if archive.class_names != first.class_names:

@@ -38,6 +38,8 @@ def film_run(config: FilmConfig, *, console: Console) -> Path:
         can't be written.
     """
     archive = load_archive(config.run)
+    if archive.words:
+        console.print(archive.words)
     if config.class_name is None:
         stem, cell = "wall", None
     else:

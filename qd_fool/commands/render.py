@@ -13,7 +13,7 @@ from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.commands.common.out_file import file_stem, out_file
 from qd_fool.commands.common.subject import stored_subject
 from qd_fool.commands.config import RenderConfig
-from qd_fool.commands.evolve.newest import find_cell, newest_state
+from qd_fool.commands.evolve.newest import find_cell, read_newest
 from qd_fool.encodings import Encoding
 from qd_fool.encodings.base import LARGEST
 from qd_fool.encodings.cppn.graph_json import read_graph
@@ -23,7 +23,6 @@ from qd_fool.models import load_scorer
 from qd_fool.models.class_names import find_class
 from qd_fool.models.foreign.settings import must_be_named
 from qd_fool.models.network import Network, default_chunk
-from qd_fool.runs.directory import sole_user
 from qd_fool.runs.pictures import to_image, write_image
 from qd_fool.runs.stored import open_run
 from qd_fool.scoring.confidence import confidence_of
@@ -102,8 +101,7 @@ def _from_run(config: RenderConfig, console: Console) -> Loaded:
     if config.weights is not None or not named:
         raise UserError("--model and --weights are for graph files: a run names its network")
     subject = stored_subject(run, token_env=config.token_env)
-    with sole_user(config.source):  # opening checkpoints removes what crashed writers left
-        archive = newest_state(run, console=console).state.archive
+    archive = read_newest(run, console=console).state.archive
     cell = find_cell(subject.scorer, archive, config.class_name)
     genome = jax.tree.map(lambda a: np.asarray(a)[cell : cell + 1], archive.genomes)
     return subject.encoding, genome, subject.scorer, cell, subject.crops

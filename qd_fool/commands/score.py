@@ -7,11 +7,13 @@ import numpy as np
 from rich.console import Console
 
 from qd_fool.commands.common.networks import load_network
+from qd_fool.commands.common.plain_text import plain_text
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.config import ScoreConfig
 from qd_fool.errors import UserError, check_range
 from qd_fool.models.network import default_chunk
 from qd_fool.runs.pictures import read_image
+from qd_fool.scoring.bad import is_bad
 from qd_fool.scoring.crops import check_crops
 from qd_fool.scoring.score import score_images, top_classes
 
@@ -46,7 +48,7 @@ def score_files(config: ScoreConfig, *, console: Console) -> None:
         for members in by_shape.values():
             batch = np.stack([pictures[i] for i in members])
             out = score_images(scorer, batch, crops=config.crops, chunk=default_chunk(scorer))
-            if not np.isfinite(out).all():
+            if is_bad(out).any():
                 raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
             for i, row in zip(members, out, strict=True):
                 scores[i] = row
@@ -58,4 +60,4 @@ def score_files(config: ScoreConfig, *, console: Console) -> None:
         else:
             classes = "  ".join(f"{t['label']} {t['confidence']:.6f}" for t in top)
             line = f"{path}: {classes}"
-        sys.stdout.write(line + "\n")
+        sys.stdout.write(plain_text(line, lines=False) + "\n")

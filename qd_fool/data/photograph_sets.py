@@ -13,7 +13,7 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 
 from qd_fool.data.photographs import (
-    centre_square,
+    centre_cut,
     class_of,
     list_photographs,
     read_photographs,
@@ -160,7 +160,7 @@ def _read_split(
         for record in source.__getitems__(_spaced(len(source), most)):
             feature = tf_example_pb2.Example.FromString(record).features.feature
             with Image.open(io.BytesIO(feature["image"].bytes_list.value[0])) as image:
-                images.append(np.asarray(centre_square(image.convert("RGB"), side)))
+                images.append(np.asarray(centre_cut(image.convert("RGB"), side)))
             numbers.append(feature["label"].int64_list.value[0])
     except (
         OSError, RuntimeError, ValueError, LookupError, AssertionError, NotImplementedError,

@@ -54,8 +54,8 @@ def list_photographs(directory: Path) -> list[Path]:
 
 
 def read_photograph(
-    path: Path, *, side: int, convert: bool = False
-) -> UInt8[np.ndarray, "{side} {side} 3"]:
+    path: Path, *, side: int | tuple[int, int], convert: bool = False
+) -> UInt8[np.ndarray, "height width 3"]:
     """Read a picture, resize its short side to `side` (bicubic), and cut the square at the centre.
 
     Sizes and offsets are rounded as torchvision's `Resize` and `CenterCrop` round them. A picture
@@ -64,7 +64,7 @@ def read_photograph(
 
     Args:
       path: JPEG, PNG, WebP, BMP or GIF file. The content decides, not the suffix.
-      side: Side of the result in pixels.
+      side: Side of the result in pixels, or its height and width.
       convert: Whether to accept pictures that are not 8-bit RGB. Gray is repeated, 16 bits are
         scaled to 8, alpha is laid on white, and the first of several frames is taken.
 
@@ -94,17 +94,21 @@ def read_photograph(
             raise UserError(
                 f"{path}: cannot be read ({reason}), expected a whole picture"
             ) from error
-    return np.asarray(centre_square(picture, side))
+    return np.asarray(centre_cut(picture, side))
 
 
 def read_photographs(
-    paths: Sequence[Path], *, side: int, convert: bool = False, batch: int = 64
-) -> Iterator[UInt8[np.ndarray, "n {side} {side} 3"]]:
+    paths: Sequence[Path],
+    *,
+    side: int | tuple[int, int],
+    convert: bool = False,
+    batch: int = 64,
+) -> Iterator[UInt8[np.ndarray, "n height width 3"]]:
     """Yield stacks of `batch` pictures, each read as by `read_photograph`; the last may be smaller.
 
     Args:
       paths: Paths of the pictures.
-      side: Side of the pictures in pixels.
+      side: Side of the pictures in pixels, or their height and width.
       convert: Whether to accept pictures that are not 8-bit RGB.
       batch: Number of pictures in memory at once.
 
@@ -197,12 +201,19 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def centre_square(image: Image.Image, side: int) -> Image.Image:
-    """Resize the short side to `side` (bicubic), and cut the square at the centre; any mode."""
+def centre_cut(image: Image.Image, side: int | tuple[int, int]) -> Image.Image:
+    """Resize a picture (bicubic) and cut the centre; any mode.
+
+    Args:
+      image: Picture.
+      side: Side of a square, or height and width. The side with the least to spare gets its length.
+    """
+    high, wide = (side, side) if isinstance(side, int) else side
     width, height = image.size
-    short = min(width, height)
-    if short != side:
-        width, height = side * width // short, side * height // short
+    by_height = width * high >= height * wide
+    to, of = (high, height) if by_height else (wide, width)
+    if to != of:
+        width, height = to * width // of, to * height // of
         image = image.resize((width, height), Image.Resampling.BICUBIC)
-    left, top = round((width - side) / 2), round((height - side) / 2)
-    return image.crop((left, top, left + side, top + side))
+    left, top = round((width - wide) / 2), round((height - high) / 2)
+    return image.crop((left, top, left + wide, top + high))

@@ -1,6 +1,7 @@
 """Published files, fetched once into a cache. The hash is checked before a file gets its name."""
 
 import dataclasses
+import glob
 import hashlib
 import os
 import re
@@ -11,8 +12,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from qd_fool.errors import UserError
-from qd_fool.files import cache_dir, replacing
+from qd_fool.errors import DiskError, UserError
+from qd_fool.files import cache_dir, disk_problem, replacing
 
 # Seconds without a byte after which a download fails.
 TIMEOUT = 30.0
@@ -100,10 +101,11 @@ def fetch(file: RemoteFile, *, progress: bool | None = None) -> Path:
         with _alone(path):
             if cached(file) is None:  # another process may have been first
                 _download(file, path, progress=progress)
-    except OSError as error:
+    except (OSError, DiskError) as error:
+        cause = disk_problem(error) or getattr(error, "strerror", None) or error
         raise UserError(
             f"cannot write {file.name} ({file.described}) to {directory} "
-            f"({error.strerror or error}): expected a writable directory with room for it, so make "
+            f"({cause}): expected a writable directory with room for it, so make "
             "it so or set QD_FOOL_CACHE to another"
         ) from error
     return path
@@ -180,35 +182,31 @@ def _download(file: RemoteFile, path: Path, *, progress: bool | None) -> None:
         "or pass it by --weights"
     )
 
-    # Download under a temporary name, and check. Errors leave no partial file.
-    partial = path  # until `replacing` yields the temporary name
-    try:
-        with replacing(path) as partial:
-            # A killed process may have left a partial file; the lock was released.
-            partial.unlink(missing_ok=True)
-            try:
-                download(file.url, str(partial), None)
-            except requests.RequestException as error:
-                raise UserError(
-                    f"{file.name} cannot be fetched from {file.url} ({_reason(error)}): {advice}"
-                ) from error
-            finally:
-                for opened in [bar, *responses]:
-                    opened.close()
-            found = _digest(partial, file)
-            if not found.startswith(file.digest):
-                raise UserError(
-                    f"{file.url} gave {partial.stat().st_size:,} bytes with {file.algorithm} "
-                    f"{found}, expected {file.name} ({file.described}), so nothing was kept: "
-                    f"{advice}"
-                )
-            if misfit:
-                aside = path.with_name(f"{path.stem}.misfit-{misfit[:8]}{path.suffix}")
-                os.replace(path, aside)
-                print(f"the file that did not fit is now {aside}", file=sys.stderr)
-    finally:
-        if partial != path:
-            partial.unlink(missing_ok=True)
+    # Download under a temporary name, and check. Errors leave no partial file, but a killed process
+    # may have left one; the lock was released.
+    for left in path.parent.glob(f".{glob.escape(path.stem)}*.partial{path.suffix}"):
+        left.unlink(missing_ok=True)
+    with replacing(path) as partial:
+        try:
+            download(file.url, str(partial), None)
+        except requests.RequestException as error:
+            raise UserError(
+                f"{file.name} cannot be fetched from {file.url} ({_reason(error)}): {advice}"
+            ) from error
+        finally:
+            for opened in [bar, *responses]:
+                opened.close()
+        found = _digest(partial, file)
+        if not found.startswith(file.digest):
+            raise UserError(
+                f"{file.url} gave {partial.stat().st_size:,} bytes with {file.algorithm} "
+                f"{found}, expected {file.name} ({file.described}), so nothing was kept: "
+                f"{advice}"
+            )
+        if misfit:
+            aside = path.with_name(f"{path.stem}.misfit-{misfit[:8]}{path.suffix}")
+            os.replace(path, aside)
+            print(f"the file that did not fit is now {aside}", file=sys.stderr)
 
 
 def _reason(error: BaseException) -> str:

@@ -2,13 +2,21 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
+from qd_fool.models.sides import Size
+
 __all__ = ["HostScorer"]
 
-Pictures = UInt8[np.ndarray, "n size size channels"]
+Pictures = UInt8[np.ndarray, "n height width channels"]
+
+
+def _as_it_is(crops: Array) -> Array:
+    """The default of `HostScorer.prepare`."""
+    return crops
 
 
 def _nothing() -> None:
@@ -24,23 +32,26 @@ class HostScorer:
 
     Attributes:
       name: Name of the network.
-      score: Function from crops `(n, size, size, channels)`, RGB or gray, to finite numbers
-        `(n, numbers)`.
+      score: Function from crops `(n, height, width, channels)`, RGB or gray, to finite numbers
+        `(n, numbers)`. The crops are as `prepare` and `hand` make them.
       numbers: Numbers that the network gives per picture.
       to_logits: JAX function from these numbers to logits `(n, classes)`.
       image_shape: Shape of a genome's picture, `(height, width, channels)`.
-      input_size: Side of the network's square input, in pixels.
+      input_size: Side of the network's square input in pixels, or its height and width.
       class_names: One name per class, in order of index.
       gradient: Function from crops and weights `(n, numbers)` to the gradient of
-        `sum(weights * score(crops))` with respect to the crops, in units of 0..255; None if there
-        is no gradient.
+        `sum(weights * score(crops))` with respect to what `prepare` returns, for crops in units of
+        0..255; None if there is no gradient.
+      prepare: JAX function from crops, 8-bit or float, to the array that the host gets.
+      hand: Function that hands an array of JAX, `(crops, n, ...)`, over to the host's framework.
+        The result can be indexed in the same way.
       chunk: Pictures per call.
       accelerator_chunk: Pictures per call on a machine with a GPU or TPU.
       in_flight: Calls at the same time, from as many threads. With 1, the main thread calls.
       check: Function that raises a `UserError` if the network does not accept so many more calls,
         because of a budget. None if there is no limit.
       cancel: Function that makes calls in other threads end soon, because one of them failed.
-      wnids, weights, weights_sha256, mean: As in `Scorer`.
+      wnids, weights, weights_sha256, mean, multilabel: As in `Scorer`.
     """
 
     name: str
@@ -48,14 +59,16 @@ class HostScorer:
     numbers: int
     to_logits: Callable[[Float[Array, "n numbers"]], Float[Array, "n classes"]]
     image_shape: tuple[int, int, int]
-    input_size: int
+    input_size: Size
     class_names: tuple[str, ...]
     gradient: (
         Callable[
-            [Pictures, Float[np.ndarray, "n numbers"]], Float[np.ndarray, "n size size channels"]
+            [Pictures, Float[np.ndarray, "n numbers"]], Float[np.ndarray, "n height width channels"]
         ]
         | None
     ) = None
+    prepare: Callable[[Array], Array] = _as_it_is
+    hand: Callable[[Array], Any] = np.asarray
     chunk: int = 50
     accelerator_chunk: int = 50
     in_flight: int = 1
@@ -65,6 +78,7 @@ class HostScorer:
     weights: str = ""
     weights_sha256: str = ""
     mean: tuple[float, ...] = ()
+    multilabel: bool = False
 
     @property
     def params(self) -> tuple[()]:

@@ -15,6 +15,7 @@ from qd_fool.choices import Joint
 from qd_fool.errors import UserError
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.scorer import Scorer
+from qd_fool.models.sides import Size, sides_of, size_of
 
 RULES: Mapping[str, Callable[[Float[Array, "networks n classes"]], Float[Array, "n classes"]]] = (
     MappingProxyType(
@@ -80,9 +81,10 @@ class JointScorer:
         return max(heights), max(widths), channels[0]
 
     @property
-    def input_size(self) -> int:
-        """The side of the largest input."""
-        return max(member.input_size for member in self.members)
+    def input_size(self) -> Size:
+        """The height and the width that hold every network's input."""
+        heights, widths = zip(*(sides_of(m.input_size) for m in self.members), strict=True)
+        return size_of(max(heights), max(widths))
 
     @property
     def class_names(self) -> tuple[str, ...]:

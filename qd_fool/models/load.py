@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -17,9 +18,15 @@ from qd_fool.lazy import LazyFunction
 from qd_fool.models import preprocessing, retrained
 from qd_fool.models.entry import ZooEntry
 from qd_fool.models.foreign.load import load_foreign
-from qd_fool.models.foreign.settings import OF_SERVICES, PictureSettings, is_foreign
+from qd_fool.models.foreign.settings import (
+    OF_SERVICES,
+    PictureSettings,
+    check_engine,
+    is_foreign,
+)
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.labels import imagenet_labels
+from qd_fool.models.name_map import without_wrapper
 from qd_fool.models.origin import locate
 from qd_fool.models.readers.read import read_weights
 from qd_fool.models.scorer import Scorer
@@ -52,18 +59,22 @@ def load_scorer(
     if is_foreign(name):
         return load_foreign(name, weights=weights, picture=picture, precision=precision)
     for field in dataclasses.fields(PictureSettings):
-        value = getattr(picture, field.name, field.default)
+        value: Any = getattr(picture, field.name, field.default)
         if value != field.default and field.name != "mean":
             flag = field.name.replace("_", "-")
             if field.name in OF_SERVICES:
                 raise UserError(f"--{flag} {value} is for a network behind an address, not {name}")
             if field.name == "engine":
-                raise UserError(f"--engine {value} is for ONNX files, not {name}")
+                check_engine(value, name)
+                continue
             raise UserError(f"--{flag} {value}: the pictures of {name} are known, leave it out")
     entry = ZOO[name]
     path = locate(entry.origin, model=name) if weights is None else Path(weights)
     flat, sha256 = read_weights(path)
     source = str(weights) if weights is not None else path.name
+    flat, wrapper = without_wrapper(flat, entry.shapes)
+    if wrapper:
+        print(f"{source}: names begin with {wrapper}: read without it", file=sys.stderr)
     return make_scorer(entry, flat, source=source, sha256=sha256, mean=mean, precision=precision)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from jaxtyping import Array, Float, PyTree
 
+from qd_fool.models.sides import Size
+
 __all__ = ["Scorer"]
 
 
@@ -18,11 +20,11 @@ class Scorer:
     Attributes:
       name: Name, as in the zoo.
       params: Pytree of arrays, the first argument of `apply`.
-      apply: Function `(params, x (n, size, size, channels)) -> logits (n, classes)`.
-      preprocess: Function from crops in units of 0..255, `(n, size, size, channels)` RGB or gray,
-        to `x`.
+      apply: Function `(params, x (n, height, width, channels)) -> logits (n, classes)`.
+      preprocess: Function from crops in units of 0..255, `(n, height, width, channels)` RGB or
+        gray, to `x`.
       image_shape: Default shape of a genome's picture, `(height, width, channels)`.
-      input_size: Side of the network's square input, in pixels.
+      input_size: Side of the network's square input in pixels, or its height and width.
       class_names: One name per class, in order of index.
       chunk: Default number of pictures scored at once; a good size for a CPU core.
       accelerator_chunk: Default number of pictures scored at once on a GPU or TPU.
@@ -32,14 +34,16 @@ class Scorer:
       mean: Colour that preprocessing maps to 0, one value per channel in 0..255, in the order of
         the pictures' channels. A picture of this colour carries no information, and ascent starts
         from it. Empty means 0.
+      multilabel: Whether each class is a label that holds or not, independently of the others. Its
+        confidence is then the sigmoid of its logit, not the softmax of all.
     """
 
     name: str
     params: PyTree[Array]
-    apply: Callable[[PyTree[Array], Float[Array, "n size size channels"]], Array]
-    preprocess: Callable[[Float[Array, "n size size channels"]], Array]
+    apply: Callable[[PyTree[Array], Float[Array, "n height width channels"]], Array]
+    preprocess: Callable[[Float[Array, "n height width channels"]], Array]
     image_shape: tuple[int, int, int]
-    input_size: int
+    input_size: Size
     class_names: tuple[str, ...]
     chunk: int
     accelerator_chunk: int = 200
@@ -47,3 +51,4 @@ class Scorer:
     weights: str = ""
     weights_sha256: str = ""
     mean: tuple[float, ...] = ()
+    multilabel: bool = False

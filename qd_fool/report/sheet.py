@@ -10,13 +10,16 @@ from qd_fool.runs.elites import open_elite, read_elites
 from qd_fool.scoring.confidence import percent
 
 
-def write_contact_sheet(run_dir: Path, *, cell: int | None = None, margin: int = 8) -> Path:
+def write_contact_sheet(
+    run_dir: Path, *, out: Path | None = None, cell: int | None = None, margin: int = 8
+) -> Path:
     """Write `contact_sheet.png` from `elites.csv` and the PNGs that it names.
 
     Pictures are enlarged without smoothing, and reduced with smoothing.
 
     Args:
       run_dir: Directory of a run that has ended or was stopped.
+      out: Path of the picture. By default `contact_sheet.png` in the directory of the run.
       cell: Side of a thumbnail in pixels. By default 112, or 80 from 100 elites on.
       margin: Pixels between thumbnails.
 
@@ -44,7 +47,7 @@ def write_contact_sheet(run_dir: Path, *, cell: int | None = None, margin: int =
             f"{elite['label'].split(',')[0][: cell // 7]}\n{percent(float(elite['confidence']))}"
         )
         draw.multiline_text((x, y + cell + 2), caption, fill="black", font=font)
-    path = run_dir / "contact_sheet.png"
+    path = out or run_dir / "contact_sheet.png"
     with replacing(path) as partial:
         sheet.save(partial)
     return path

@@ -3,6 +3,9 @@
 import dataclasses
 import hashlib
 import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +14,69 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
+from qd_fool.files import writing
+
+UNFINISHED = ".orbax-checkpoint-tmp"
+"""Part of the name of a checkpoint that is not whole yet."""
+
 KEEP = 2
 """Number of checkpoints to keep: the newest, and one more if the newest is damaged."""
 
 _log = logging.getLogger(__name__)
 
 
-def open_checkpoints(directory: Path) -> ocp.CheckpointManager:
-    """Open the checkpoints below a directory, which is made if it is missing."""
+@contextmanager
+def open_checkpoints(
+    directory: Path, *, read_only: bool = False
+) -> Iterator[ocp.CheckpointManager]:
+    """Open the checkpoints below a directory while the block runs.
+
+    If the block raises, or the disk is full, checkpoints that are not whole are deleted.
+
+    Args:
+      directory: Directory of the checkpoints. It is made if it is missing, unless read only.
+      read_only: Whether to leave the directory as it is. A run may be writing there meanwhile.
+
+    Raises:
+      DiskError: The disk is full.
+    """
+    # If there are several processes, process 0 alone writes: the state is the same in each, and the
+    # others need not see the directory.
+    alone = {jax.process_index()} if jax.process_count() > 1 else None
+    if not read_only:
+        directory.mkdir(parents=True, exist_ok=True)
     options = ocp.CheckpointManagerOptions(
-        max_to_keep=KEEP, step_prefix="generation", create=True, cleanup_tmp_directories=True
+        max_to_keep=None if read_only else KEEP,
+        step_prefix="generation",
+        create=False,
+        cleanup_tmp_directories=not read_only,
+        read_only=read_only,
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+            active_processes=alone, barrier_sync_key_prefix="qd_fool"
+        ),
     )
-    return ocp.CheckpointManager(
-        directory.absolute(), options=options, item_names=("state", "meta", "arrays")
-    )
+    with writing(directory):
+        manager = ocp.CheckpointManager(
+            directory.absolute(), options=options, item_names=("state", "meta", "arrays")
+        )
+    try:
+        yield manager
+        with writing(directory):
+            manager.close()
+    except BaseException:
+        _close_quietly(manager)
+        if not read_only:
+            for path in directory.glob(f"*{UNFINISHED}*"):
+                shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
+def _close_quietly(manager: ocp.CheckpointManager) -> None:
+    """Close after an error. A save in the background may have failed for the same reason."""
+    try:
+        manager.close()
+    except Exception as error:
+        _log.debug("closing the checkpoints", exc_info=error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +122,9 @@ def save_checkpoint(
       step: Last generation that the state has run.
       meta: Small JSON values to save with the state.
       arrays: Named arrays of any size to save with the state. They must not change afterwards.
+
+    Raises:
+      DiskError: The disk is full. The save before may have failed for that reason, too.
     """
     # A true copy: on CPU np.asarray may return a view of memory that the next segment reuses.
     copy = jax.tree.map(lambda a: np.array(a), jax.device_get(state))
@@ -80,7 +135,18 @@ def save_checkpoint(
         shapes = {name: [str(a.dtype), list(a.shape)] for name, a in arrays.items()}
         meta |= {"arrays": shapes, "arrays_sha256": digest(arrays)}
         items["arrays"] = ocp.args.StandardSave(arrays)
-    manager.save(step, args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **items))
+    with writing(Path(manager.directory)):
+        manager.save(step, args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **items))
+
+
+def finish_saving(manager: ocp.CheckpointManager) -> None:
+    """Wait until all checkpoints are whole on disk.
+
+    Raises:
+      DiskError: The disk is full.
+    """
+    with writing(Path(manager.directory)):
+        manager.wait_until_finished()
 
 
 def restore_newest(manager: ocp.CheckpointManager, template: PyTree) -> Restored | None:

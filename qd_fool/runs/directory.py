@@ -21,9 +21,16 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from qd_fool.errors import UserError
-from qd_fool.files import read_json
+from qd_fool.files import read_json, remove_partials
 
 SCHEMA = 1
+
+UNFINISHED = re.compile(r"\.(run|settings)(\.\d+)?\.partial\.json")
+"""Names of an unfinished `run.json` or `settings.json`."""
+
+
+class InUseError(UserError):
+    """A run directory that another process writes to."""
 
 
 def read_run(directory: Path) -> dict[str, Any]:
@@ -80,8 +87,12 @@ def with_imports(run: Mapping[str, Any], message: str) -> str:
     return f"{message}; this run used {', '.join(files)}: give {flags}"
 
 
-def names_in(run_dir: Path) -> set[str]:
+def names_in(run_dir: Path, *, flag: str = "--run-dir") -> set[str]:
     """Return the names of the files in a directory for a run; none if it does not exist yet.
+
+    Args:
+      run_dir: The directory.
+      flag: Flag that named the directory, for the error.
 
     Raises:
       UserError: The path is no directory, or can't be read.
@@ -91,11 +102,9 @@ def names_in(run_dir: Path) -> set[str]:
     except FileNotFoundError:
         return set()
     except NotADirectoryError as error:
-        raise UserError(
-            f"--run-dir {run_dir} is, or is in, a file: expected a directory"
-        ) from error
+        raise UserError(f"{flag} {run_dir} is, or is in, a file: expected a directory") from error
     except OSError as error:
-        raise UserError(f"--run-dir {run_dir}: cannot be read ({error.strerror})") from error
+        raise UserError(f"{flag} {run_dir}: cannot be read ({error.strerror})") from error
 
 
 def new_directory(asked: Path | None, *names: str | None) -> Path:
@@ -112,6 +121,21 @@ def new_directory(asked: Path | None, *names: str | None) -> Path:
     return Path("runs") / re.sub(r"[^\w.-]", "_", words)
 
 
+def check_utf8(run_dir: Path) -> None:
+    """Check that checkpoints can be written: their library takes no other names.
+
+    Raises:
+      UserError: The directory's whole name is not UTF-8.
+    """
+    name = str(run_dir.absolute())
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"--run-dir {name}: its name is not UTF-8, which checkpoints need: choose another"
+        ) from error
+
+
 def may_resume(run_dir: Path, *, resume: bool, kind: str = "run") -> bool:
     """Return whether a directory holds a run to continue; False if a run may begin there.
 
@@ -125,7 +149,7 @@ def may_resume(run_dir: Path, *, resume: bool, kind: str = "run") -> bool:
     """
     names = names_in(run_dir)
     # A run that was killed before its first write leaves only these files.
-    nothing = {".lock", ".run.partial.json", ".settings.partial.json"}
+    nothing = {".lock"} | {name for name in names if UNFINISHED.fullmatch(name)}
     if "checkpoints" in names and not any(run_dir.glob("checkpoints/generation_*")):
         nothing.add("checkpoints")
     if names <= nothing:
@@ -156,17 +180,23 @@ def make_run_dir(run_dir: Path, *, flag: str = "--run-dir") -> None:
 
 @contextmanager
 def sole_user(run_dir: Path) -> Iterator[None]:
-    """Lock a run directory while the block runs. If the process dies, the lock is released.
+    """Lock a run directory while the block writes to it. If the process dies, the lock is released.
+
+    Readers need no lock.
 
     Raises:
-      UserError: Another process holds the lock.
+      InUseError: Another process holds the lock.
+      UserError: The directory can't be written to.
     """
     lock = FileLock(run_dir / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
-        raise UserError(f"{run_dir} is in use by another process") from error
+        raise InUseError(f"{run_dir} is in use by another process") from error
+    except OSError as error:
+        raise UserError(f"{run_dir}: cannot be written to ({error.strerror})") from error
     try:
+        remove_partials(run_dir)
         yield
     finally:
         lock.release()

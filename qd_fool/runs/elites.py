@@ -3,13 +3,16 @@
 import csv
 import json
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Integer
 from PIL import Image
 
+from qd_fool.archive import ClassArchive
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.files import replacing
@@ -124,6 +127,36 @@ def write_elites(
     differences = np.abs(confidence_of(archived) - confidence_of(rescored))
 
     # Write the table.
+    tops = [
+        [[t["class_index"], t["confidence"]] for t in top_classes(row, scorer.class_names, count=5)]
+        for row in again[: len(cells)]
+    ]
+    _write_table(directory, archive, scorer.class_names, tops)
+    return float(differences.max(initial=0.0))
+
+
+def write_unscored_table(
+    directory: Path, archive: ClassArchive, class_names: Sequence[str]
+) -> None:
+    """Write `elites.csv` of pictures that no network was shown: its lists of top classes are empty.
+
+    Args:
+      directory: Directory of the run.
+      archive: Cells, on the host.
+      class_names: One name per cell.
+    """
+    held = int((np.asarray(archive.fitness) > -np.inf).sum())
+    _write_table(directory, archive, class_names, [[]] * held)
+
+
+def _write_table(
+    directory: Path,
+    archive: ClassArchive,
+    class_names: Sequence[str],
+    tops: Sequence[Sequence[Any]],
+) -> None:
+    """Write `elites.csv`: a row per cell that holds an elite, each with its top classes."""
+    fitness = np.asarray(archive.fitness)
     lineage = (archive.born, archive.id, archive.parent_id, archive.parent_class)
     with (
         replacing(directory / "elites.csv") as partial,
@@ -131,17 +164,15 @@ def write_elites(
     ):
         writer = csv.writer(file)
         writer.writerow(ELITES)
-        for i, cell in enumerate(cells):
-            top = top_classes(again[i], scorer.class_names, count=5)
+        for cell, top in zip(np.flatnonzero(fitness > -np.inf).tolist(), tops, strict=True):
             writer.writerow(
                 (
-                    int(cell),
-                    scorer.class_names[cell],
-                    repr(float(confidence_of(archived[i]))),
-                    repr(float(archived[i])),
+                    cell,
+                    class_names[cell],
+                    repr(float(confidence_of(fitness[cell]))),
+                    repr(float(fitness[cell])),
                     *(int(np.asarray(field)[cell]) for field in lineage),
-                    f"elites/{names[i]}",
-                    json.dumps([[t["class_index"], t["confidence"]] for t in top]),
+                    f"elites/{png_name(cell, class_names[cell])}",
+                    json.dumps(top),
                 )
             )
-    return float(differences.max(initial=0.0))

@@ -23,7 +23,8 @@ from qd_fool.runs.elites import read_elites
 from qd_fool.runs.genomes import GenomeLog, read_genome_log, rows_of_ids
 from qd_fool.runs.lineage import Events, read_lineage
 from qd_fool.runs.metrics import read_metrics
-from qd_fool.runs.stored import open_run
+from qd_fool.runs.newest import archive_is_behind, newest_state
+from qd_fool.runs.stored import StoredRun, open_run
 
 AT_ONCE = 10
 """Pictures drawn per call. The last call is filled up, so that nothing recompiles."""
@@ -45,6 +46,9 @@ class LoadedArchive:
       events: Columns of `lineage.npz`, `(insertions,)` each; None if the file is missing.
       genomes: Genomes of elites and their ancestors, from `genomes.npz`; None if the file is
         missing.
+      generation: Last generation of the archive.
+      words: Sentence that says so, if a checkpoint is newer than `archive.npz` and was read in its
+        place: the run is running, or was killed. Then `elites` is None.
     """
 
     path: Path
@@ -57,10 +61,14 @@ class LoadedArchive:
     metrics: dict[str, np.ndarray] | None = None
     events: Events | None = None
     genomes: GenomeLog | None = None
+    generation: int = 0
+    words: str = ""
 
 
 def load_archive(path: Path | str) -> LoadedArchive:
-    """Read the archive of a run or an ascent. `run.json` and `archive.npz` must exist.
+    """Read the archive of a run or an ascent, which may be running. Nothing is written.
+
+    `run.json` and either `archive.npz` or a checkpoint must exist.
 
     Args:
       path: Directory of the run.
@@ -70,8 +78,11 @@ def load_archive(path: Path | str) -> LoadedArchive:
     """
     path = Path(path)
     run = open_run(path)
+    if archive_is_behind(path):
+        return _load_checkpoint(run)
     encoding = run.encoding()
-    archive = read_archive(path, _template(encoding, run.classes, path)).archive
+    state = read_archive(path, _template(encoding, run.classes, path))
+    archive = state.archive
     _check_archive(archive, path / "archive.npz")
     rows = read_elites(path) if (path / "elites.csv").exists() else None
     labels = _labels_of(rows or [], run.classes, path / "elites.csv")
@@ -87,6 +98,31 @@ def load_archive(path: Path | str) -> LoadedArchive:
         metrics=read_metrics(path) if (path / "metrics.csv").exists() else None,
         events=read_lineage(path),
         genomes=read_genome_log(path, encoding),
+        generation=int(state.generation) - 1,
+    )
+
+
+def _load_checkpoint(run: StoredRun) -> LoadedArchive:
+    """The archive of a run that is running, or was killed, from its newest whole checkpoint."""
+    path, newest = run.path, newest_state(run)
+    metrics, before = None, newest.generation + 1
+    if (path / "metrics.csv").exists():
+        columns = read_metrics(path)
+        kept = columns["generation"] < before
+        metrics = {name: column[kept] for name, column in columns.items()}
+    names, wnids = class_labels(run.record, {})
+    return LoadedArchive(
+        path=path,
+        run=run.record,
+        encoding=run.encoding(),
+        archive=newest.state.archive,
+        class_names=names,
+        wnids=wnids,
+        metrics=metrics,
+        events=read_lineage(path, before=before),
+        genomes=newest.genomes,
+        generation=newest.generation,
+        words=run.as_of(newest.generation),
     )
 
 

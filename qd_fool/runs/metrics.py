@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qd_fool.errors import UserError
-from qd_fool.files import replacing
+from qd_fool.files import replacing, writing
 from qd_fool.map_elites.state import GenerationLog
 
 METRICS = (
@@ -81,10 +81,14 @@ def metric_rows(
 
 
 def append_metrics(directory: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Append rows to `metrics.csv`, with a header if the file is new."""
+    """Append rows to `metrics.csv`, with a header if the file is new.
+
+    Raises:
+      DiskError: The disk is full.
+    """
     path = directory / "metrics.csv"
     new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
+    with writing(path), path.open("a", newline="", encoding="utf-8") as file:
         for row in rows[:1] if new else []:
             csv.writer(file).writerow(row)
         csv.writer(file).writerows(row.values() for row in rows)
@@ -125,6 +129,17 @@ def read_metrics(directory: Path) -> dict[str, np.ndarray]:
     names, body = _metrics_body(directory / "metrics.csv")
     table = np.array(body, np.float64).reshape(len(body), len(names))
     return dict(zip(names, table.T, strict=True))
+
+
+def evaluations_at(directory: Path, generation: int) -> int | None:
+    """Return the evaluations up to the end of a generation; None if it has no row.
+
+    Raises:
+      UserError: The file is damaged.
+    """
+    columns = read_metrics(directory)
+    rows = np.flatnonzero(columns["generation"] == generation)
+    return int(columns["evaluations"][rows[-1]]) if len(rows) else None
 
 
 def truncate_metrics(directory: Path, *, before: int) -> None:

@@ -55,6 +55,18 @@ class StoredRun:
         config = self.record["config"]
         return (str(config.get("model")), *map(str, config.get("also") or ()))
 
+    @property
+    def has_not_ended(self) -> bool:
+        """Whether the run is running, or was killed: without a lock both look alike."""
+        return self.record.get("status") in ("running", "failed")
+
+    def as_of(self, generation: int) -> str:
+        """A sentence that says of which generation a reader of the run speaks."""
+        status = self.record.get("status")
+        return (
+            f"{self.path}: its status is {status}; this is its state after generation {generation}"
+        )
+
     def encoding(self) -> Encoding:
         """The encoding of the genomes.
 

@@ -23,10 +23,10 @@ from qd_fool.models.joint import JointScorer
 from qd_fool.models.network import Network, calls_in_flight, members_of
 from qd_fool.models.scorer import Scorer
 from qd_fool.scoring.crops import crop, crop_places
-from qd_fool.scoring.log_odds import log_odds, log_odds_from_logits, mean_confidence_log_odds
+from qd_fool.scoring.log_odds import log_odds, log_odds_of, mean_confidence_log_odds
 
 Shown = tuple[Array, ...]
-"""The pictures that each network sees: crops `(crops, n, size, size, channels)` on the host, the
+"""The pictures that each network sees: crops `(crops, n, high, wide, channels)` on the host, the
 whole pictures in JAX."""
 
 Answers = tuple[Any, ...]
@@ -78,10 +78,10 @@ class HostScoring:
             if isinstance(member, Scorer):
                 answers.append(self._score[i](self._params(params, i), shown[i]))
                 continue
-            crops = np.asarray(shown[i])
-            numbers = np.zeros((*crops.shape[:2], member.numbers), np.float32)
-            for k, pictures in enumerate(crops):
-                numbers[k, :count] = member.score(pictures[:count])
+            crops = member.hand(shown[i])
+            numbers = np.zeros((*shown[i].shape[:2], member.numbers), np.float32)
+            for k in range(len(numbers)):
+                numbers[k, :count] = member.score(crops[k][:count])
             answers.append(numbers)
         return tuple(answers)
 
@@ -93,7 +93,7 @@ class HostScoring:
         for member, answer in zip(self.members, answers, strict=True):
             if isinstance(member, HostScorer):
                 per_crop = jax.vmap(member.to_logits)(answer)
-                odds = mean_confidence_log_odds(jax.vmap(log_odds_from_logits)(per_crop))
+                odds = mean_confidence_log_odds(jax.vmap(partial(log_odds_of, member))(per_crop))
                 logits = jnp.mean(per_crop, axis=0)
                 each.append(odds)
             else:
@@ -127,9 +127,8 @@ class HostScoring:
             given = shares[i]
             if isinstance(member, HostScorer):
                 assert member.gradient is not None  # noqa: S101  # `has_gradient` was asked
-                weights = np.asarray(given)
-                pairs = zip(np.asarray(shown[i]), weights, strict=True)
-                given = np.stack([member.gradient(pictures, share) for pictures, share in pairs])
+                weights, crops = np.asarray(given), member.hand(shown[i])
+                given = np.stack([member.gradient(crops[k], w) for k, w in enumerate(weights)])
             slopes.append(self._back[i](self._params(params, i), images, given))
         return jnp.sum(jnp.stack(slopes), axis=0) if len(slopes) > 1 else slopes[0]
 
@@ -196,12 +195,10 @@ class HostScoring:
     def _params(self, params: PyTree[Array], i: int) -> PyTree[Array]:
         return params[i] if isinstance(self.scorer, JointScorer) else params
 
-    def _cut(
-        self, member: Scorer | HostScorer, images: Num[Array, "n height width channels"]
-    ) -> Array:
+    def _cut(self, member: HostScorer, images: Num[Array, "n height width channels"]) -> Array:
         size = member.input_size
         places = crop_places(images.shape[1:], size=size, crops=self.crops)
-        return jnp.stack([crop(images, place, size=size) for place in places])
+        return jnp.stack([member.prepare(crop(images, place, size=size)) for place in places])
 
     def _slope(
         self,

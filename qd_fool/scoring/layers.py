@@ -13,8 +13,9 @@ from jaxtyping import Array, Float, Num, PyTree
 from qd_fool.errors import UserError
 from qd_fool.models.network import Network
 from qd_fool.models.scorer import Scorer
+from qd_fool.models.sides import sides_of
 from qd_fool.scoring.crops import check_crops, map_crops
-from qd_fool.scoring.log_odds import log_odds, log_odds_from_logits, mean_confidence_log_odds
+from qd_fool.scoring.log_odds import log_odds, log_odds_of, mean_confidence_log_odds
 
 
 def log_odds_and_layer(
@@ -51,16 +52,16 @@ def log_odds_and_layer(
         return odds, odds
 
     def score(
-        cut: Float[Array, "n size size channels"],
+        cut: Float[Array, "n high wide channels"],
     ) -> tuple[Float[Array, "n classes"], Float[Array, "n *units"]]:
         if layer is None:
             logits = scorer.apply(params, scorer.preprocess(cut))
-            return log_odds_from_logits(logits), logits
+            return log_odds_of(scorer, logits), logits
         logits, outputs = _apply_and_listen(scorer, params, scorer.preprocess(cut))
         if layer not in outputs:
             known = ", ".join(outputs) or "none that have a name"
             raise UserError(f"{scorer.name} has no layer {layer!r}: its layers are {known}")
-        return log_odds_from_logits(logits), outputs[layer].astype(jnp.float32)
+        return log_odds_of(scorer, logits), outputs[layer].astype(jnp.float32)
 
     each_crop, outputs = map_crops(score, images, size=scorer.input_size, crops=crops)
     mean_output = outputs[0] if crops == 1 else jnp.mean(outputs, axis=0)
@@ -74,8 +75,8 @@ def layer_shapes(scorer: Network) -> dict[str, tuple[int, ...]]:
     """
     if not isinstance(scorer, Scorer):
         return {}
-    size, channels = scorer.input_size, scorer.image_shape[2]
-    cut = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
+    high, wide = sides_of(scorer.input_size)
+    cut = jax.ShapeDtypeStruct((1, high, wide, scorer.image_shape[2]), jnp.float32)
     shapes: dict[str, tuple[int, ...]] = {}
 
     def note_shapes(params: PyTree[Array], cut: Array) -> None:
@@ -89,7 +90,7 @@ def layer_shapes(scorer: Network) -> dict[str, tuple[int, ...]]:
 
 
 def _apply_and_listen(
-    scorer: Scorer, params: PyTree[Array], x: Float[Array, "n size size channels"]
+    scorer: Scorer, params: PyTree[Array], x: Float[Array, "n high wide channels"]
 ) -> tuple[Float[Array, "n classes"], dict[str, Array]]:
     """Return logits, and the output of each flax module within the network by its path."""
     outputs: dict[str, Array] = {}

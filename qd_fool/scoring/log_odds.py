@@ -8,13 +8,13 @@ from typing import assert_never
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Num, PyTree
+from jaxtyping import Array, Bool, Float, Num, PyTree
 
 from qd_fool.devices.chunks import map_chunks
 from qd_fool.errors import UserError
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.joint import JointScorer
-from qd_fool.models.network import Network
+from qd_fool.models.network import Network, SingleNetwork
 from qd_fool.models.scorer import Scorer
 from qd_fool.scoring.crops import check_crops, map_crops
 
@@ -34,6 +34,7 @@ def log_odds_from_logits(logits: Float[Array, "n classes"]) -> Float[Array, "n c
     winner = jnp.argmax(logits, axis=-1, keepdims=True)
     is_winner = jnp.arange(logits.shape[-1])[None] == winner
     below = logits - jnp.max(logits, axis=-1, keepdims=True)
+    below = _exact(below, logits, is_winner)
 
     # The winner's p may be 1 in float32, and subtraction would leave 0. So the other exponentials
     # are summed on their own; logsumexp takes them relative to the runner-up.
@@ -43,6 +44,48 @@ def log_odds_from_logits(logits: Float[Array, "n classes"]) -> Float[Array, "n c
     shares = jnp.exp(below)
     rest = jnp.sum(shares, axis=-1, keepdims=True) - jnp.where(is_winner, 0.0, shares)
     return below - jnp.where(is_winner, others, jnp.log(rest))
+
+
+LOWEST = -1e30
+"""Lowest difference of a logit from the largest. The confidence is 0 long before."""
+
+
+def _exact(
+    below: Float[Array, "n classes"],
+    logits: Float[Array, "n classes"],
+    is_winner: Bool[Array, "n classes"],
+) -> Float[Array, "n classes"]:
+    """Return differences from the largest logit that hold what exact numbers would: none exceeds 0.
+
+    XLA may compute logits once more where it fuses operations, with other rounding. For logits of
+    1e10 the rounding is 1000, and the exponential of that would be infinite. For usual logits this
+    subtracts 0 and changes no bit, of values or gradients.
+
+    Args:
+      below: Differences from the largest logit.
+      logits: Logits. -inf stays -inf: the network masks such a class.
+      is_winner: Whether a logit is the largest.
+    """
+    excess = jnp.where(is_winner, below, jnp.maximum(below, 0.0))
+    exact = below - jax.lax.stop_gradient(excess)
+    return jnp.where((exact < LOWEST) & (logits > -jnp.inf), LOWEST, exact)
+
+
+def log_odds_of(
+    scorer: SingleNetwork, logits: Float[Array, "n classes"]
+) -> Float[Array, "n classes"]:
+    """Return the log-odds of each class, by the rule of a network.
+
+    A label that holds independently of the others has its logit as log-odds.
+
+    Args:
+      scorer: Network that gave the logits.
+      logits: Logits.
+
+    Raises:
+      UserError: There are fewer than two classes.
+    """
+    return logits if scorer.multilabel else log_odds_from_logits(logits)
 
 
 def mean_confidence_log_odds(
@@ -110,8 +153,8 @@ def _log_odds_of_one(
     *,
     crops: int,
 ) -> Float[Array, "n classes"]:
-    def score(cut: Float[Array, "n size size channels"]) -> Float[Array, "n classes"]:
-        return log_odds_from_logits(scorer.apply(params, scorer.preprocess(cut)))
+    def score(cut: Float[Array, "n high wide channels"]) -> Float[Array, "n classes"]:
+        return log_odds_of(scorer, scorer.apply(params, scorer.preprocess(cut)))
 
     each_crop = map_crops(score, images, size=scorer.input_size, crops=crops)
     return mean_confidence_log_odds(each_crop)

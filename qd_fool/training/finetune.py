@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree, UInt8
 from qd_fool.devices.mesh import AXIS
 from qd_fool.models.retrained import head_of, map_named, name_leaves
 from qd_fool.models.scorer import Scorer
+from qd_fool.models.sides import sides_of
 from qd_fool.scoring.crops import crop
 
 
@@ -211,7 +212,8 @@ def train_steps(
     optimiser = make_optimiser(recipe)
     head = head_of(params, classes=len(scorer.class_names) + 1)
     n = images.shape[2]
-    room = (images.shape[3] - scorer.input_size, images.shape[4] - scorer.input_size)
+    high, wide = sides_of(scorer.input_size)
+    room = (images.shape[3] - high, images.shape[4] - wide)
     # The largest divisor of n within half of the chunk: a chunk holds pictures of both kinds.
     chunk = max(c for c in range(1, n + 1) if n % c == 0 and c <= max(1, recipe.chunk // 2))
 

@@ -74,6 +74,9 @@ def test_other_weights_are_refused(run_dir, tmp_path, capsys):
 def test_a_missing_or_damaged_file_is_told(run_dir, tmp_path, capsys):
     path = copy_of(run_dir, tmp_path / "missing")
     (path / "elites" / "0003_3.png").unlink()
+    assert main(["export", str(path), "--format", "sheet"]) == 0  # the picture is drawn
+    (path / "archive.npz").unlink()
+    shutil.rmtree(path / "checkpoints")
     assert "0003_3.png" in refused(capsys, "export", path, "--format", "sheet")
     (path / "elites.csv").write_bytes(b"\xff\x00,not,this\n" * 9)
     assert "elites.csv" in refused(capsys, "export", path, "--format", "report")

@@ -132,7 +132,7 @@ def test_bad_files_and_flags_are_one_sentence(network, tmp_path, capsys):
     assert "bad.onnx" in refused(
         capsys, "score", "x.png", "--model", f"onnx:{tmp_path / 'bad.onnx'}"
     )
-    assert "--engine auto is for ONNX files, not lenet" in refused(
+    assert "--engine auto is for ONNX files and modules of PyTorch, not lenet" in refused(
         capsys, "evolve", "--engine", "auto"
     )
     assert "--std is 1,2" in refused(capsys, "evolve", *network, "--std", "1,2")

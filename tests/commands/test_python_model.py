@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from command import refused
+from PIL import Image
 
 from qd_fool.cli import main
 from qd_fool.files import read_npz
@@ -26,6 +27,9 @@ def predict(x):
 
 def climbs(x):
     return predict(x)
+
+def holds(x):
+    return 1 / (1 + np.exp(-(x.reshape(len(x), -1)[:, :24] / np.float32(64) @ WEIGHTS[:24])))
 
 climbs.gradient = lambda x, weights: (weights @ WEIGHTS.T / 256).reshape(x.shape)
 """
@@ -133,3 +137,21 @@ def test_what_does_not_fit_is_one_sentence(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
     check = ("models", "check", NAME, *SIZE, "labels.txt", "--images", ".")
     assert "does not have ImageNet's classes" in refused(capsys, *check)
+
+
+def test_labels_that_hold_independently_and_pictures_that_are_not_square(tmp_path, capsys):
+    path = tmp_path / "run"
+    name = NAME.replace("predict", "holds")
+    words = ["evolve", "--model", name, "--input-size", "4x6", "--channels", "gray"]
+    words += ["--labels", "labels.txt", "--outputs", "label-probabilities"]
+    words += ["--encoding", "direct", "--batch-size", "20", "--run-dir", str(path)]
+    assert main([*words, "--generations", "2"]) == 0
+    assert main(["evolve", "--resume", "--run-dir", str(path), "--model", name]) == 0
+    picture = path / "elites" / "0002_cat.png"
+    pixels = np.asarray(Image.open(picture), np.uint8)
+    assert pixels.shape == (4, 6)
+    capsys.readouterr()
+    assert main(["score", str(picture), *words[1:11], "--json"]) == 0
+    top = {row["label"]: row["confidence"] for row in json.loads(capsys.readouterr().out)["top"]}
+    expected = sys.modules["hosted_by_a_test"].holds(pixels[None, :, :, None])[0]
+    np.testing.assert_allclose([top[x] for x in ("ant", "bee", "cat")], expected, atol=1e-5)

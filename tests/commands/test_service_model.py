@@ -10,7 +10,7 @@ from command import refused
 from qd_fool.cli import main
 from qd_fool.files import read_npz
 from qd_fool.models.foreign.http import sender
-from qd_fool.models.foreign.settings import ADDRESSES
+from qd_fool.models.foreign.settings import NAMED
 
 WEIGHTS = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
 SIZE = ("--input-size", "8", "--channels", "gray")
@@ -22,7 +22,7 @@ def service(monkeypatch):
     monkeypatch.setenv("A_TOKEN", "s3cret")
     with services.running(lambda x: x.reshape(len(x), -1) / np.float32(256) @ WEIGHTS) as running:
         yield running
-    ADDRESSES.clear()
+    NAMED.clear()
 
 
 def evolve(service, run_dir, *words):
@@ -52,7 +52,7 @@ def test_a_service_that_dies_pauses_the_run_and_resume_gives_the_same_bits(
 
     # It is back. Only a command line that names it asks it.
     service.answer = lambda number: 200
-    ADDRESSES.clear()
+    NAMED.clear()
     resume = command.split()[1:]
     assert f"give --model {service.url}" in refused(capsys, *resume[:4])
     assert main(resume) == 0
@@ -80,7 +80,7 @@ def test_a_budget_ends_the_run_with_its_pictures(service, tmp_path, capsys):
 
 
 def refused_unnamed(capsys, *words):
-    ADDRESSES.clear()
+    NAMED.clear()
     return refused(capsys, *words)
 
 

@@ -10,6 +10,7 @@ from qd_fool.choices import Precision
 from qd_fool.commands.common.foreign import Pictured
 from qd_fool.commands.common.imports import Importing
 from qd_fool.commands.common.settings import free
+from qd_fool.commands.common.signals import Stoppable
 from qd_fool.errors import check_range
 
 Parametrization = Literal["pixels", "cppn"]
@@ -21,7 +22,7 @@ pixel must change more."""
 
 
 @dataclasses.dataclass(frozen=True)
-class AscendConfig(Pictured, Importing):
+class AscendConfig(Pictured, Importing, Stoppable):
     """Climb the network's gradient toward classes, from noise or from a run's elites.
 
     Writes a run directory like an evolution's, with ascent.csv and mean_subtracted/. Ctrl-C keeps
@@ -89,8 +90,8 @@ class AscendConfig(Pictured, Importing):
     """Type of the network's parameters and arithmetic: float32 or bfloat16."""
     crops: int = 1
     """Crops averaged per picture: 1 (centre) or the paper's 10."""
-    image_size: int | None = None
-    """Side of the square pictures in pixels. Default: that of --from, else the model's own."""
+    image_size: int | str | None = None
+    """Side of the pictures in pixels, or HEIGHTxWIDTH. Default: --from's, or the model's own."""
     chunk: int | None = None
     """Pictures scored at once, which bounds memory. Default: the model's own."""
     block: int | None = free(None)
@@ -102,7 +103,7 @@ class AscendConfig(Pictured, Importing):
     """Continue the run in --run-dir. Settings that are not given are those of the run."""
 
     def __post_init__(self) -> None:
-        check_range(self, "starts", "image_size", "chunk", "block", "devices", least=1)
+        check_range(self, "starts", "chunk", "block", "devices", least=1)
         check_range(self, "seed", least=0, most=2**32 - 1)
 
 

@@ -13,16 +13,22 @@ from qd_fool.commands.ascend.blocks import read_blocks, write_block
 from qd_fool.commands.ascend.plan import AscendPlan
 from qd_fool.commands.ascend.starts import MakeStarts
 from qd_fool.commands.common.pace import next_count
-from qd_fool.commands.common.progress import Bar, progress_bar
+from qd_fool.commands.common.progress import Bar, Stretch, progress_bar
 from qd_fool.commands.common.record import update_record
-from qd_fool.commands.common.signals import stop_on_signal
+from qd_fool.commands.common.signals import Stop, active_stop
 from qd_fool.devices.mesh import replicate
 from qd_fool.runs.directory import read_run
 from qd_fool.scoring.confidence import confidence_of
 
 
 def climb_blocks(
-    planned: AscendPlan, ascent: Ascent, starts: MakeStarts, run_dir: Path, *, console: Console
+    planned: AscendPlan,
+    ascent: Ascent,
+    starts: MakeStarts,
+    run_dir: Path,
+    *,
+    console: Console,
+    stretch: Stretch | None = None,
 ) -> bool:
     """Climb until all targets are done or a signal came.
 
@@ -32,6 +38,7 @@ def climb_blocks(
       starts: Function that makes the starts of targets.
       run_dir: Directory of the run, where each finished block is saved.
       console: Console for the progress.
+      stretch: Stretch of a larger command's bar to fill.
 
     Returns:
       Whether a signal came before all targets were done.
@@ -52,10 +59,8 @@ def climb_blocks(
     params = replicate(planned.subject.scorer.params, ascent.mesh)
     seconds = float(read_run(run_dir)["seconds"])
     each = planned.ascent.iterations
-    with (
-        stop_on_signal() as stop,
-        progress_bar(console, "iteration", total=len(left) * each) as bar,
-    ):
+    stop = active_stop()
+    with progress_bar(console, "iteration", total=len(left) * each, stretch=stretch) as bar:
         for i in range(0, len(left), size):
             # Climb. A signal drops the unfinished block.
             targets = left[i : i + size]
@@ -83,13 +88,13 @@ def climb_blocks(
 
 
 def _pace(
-    bar: Bar, stop: list[int], *, before: int, targets: int
+    bar: Bar, stop: Stop, *, before: int, targets: int
 ) -> Callable[[int, np.ndarray | None], int]:
     """The number of iterations per call of `ascend_block`: about a second's, 0 after a signal.
 
     Args:
       bar: Progress bar of all blocks.
-      stop: List that is no longer empty once a signal came.
+      stop: True once a signal came.
       before: Iterations of the blocks before this one.
       targets: Number of targets in this block.
     """

@@ -22,6 +22,7 @@ from qd_fool.errors import UserError
 from qd_fool.models.class_names import read_classes
 from qd_fool.models.foreign.settings import PictureSettings
 from qd_fool.models.network import Network
+from qd_fool.models.sides import read_size, sides_of, size_on_record
 
 NOISE = ("mean", "uniform")
 """Starts that are random."""
@@ -57,12 +58,15 @@ class AscendPlan:
         return evaluations_of(self.ascent.iterations, len(self.classes))
 
 
-def plan_ascent(config: AscendConfig, *, console: Console) -> AscendPlan:
+def plan_ascent(
+    config: AscendConfig, *, console: Console, loaded: Network | None = None
+) -> AscendPlan:
     """Look up names, read weights and elites, fill in defaults.
 
     Args:
       config: Settings of the ascent.
       console: Console for messages about checkpoints of --from.
+      loaded: Network of the ascent, if it is loaded already.
 
     Raises:
       UserError: A name is unknown, or settings contradict each other or are out of range.
@@ -73,7 +77,8 @@ def plan_ascent(config: AscendConfig, *, console: Console) -> AscendPlan:
     _check_start(config, source)
     networks = _networks(config, source)
     networks = networks.with_gradient()
-    scorer = networks.load()
+    scorer = networks.load() if loaded is None else loaded
+    networks = networks.with_engine(networks.engine_of(scorer))
     encoding = _encoding(config, scorer, source)
     if source is not None:
         source.check(config.parametrization, encoding, scorer)
@@ -96,11 +101,11 @@ def plan_ascent(config: AscendConfig, *, console: Console) -> AscendPlan:
         filled["start"] = config.start or "mean"
     config = dataclasses.replace(
         config,
-        model=scorer.name,
+        model=scorer.name if loaded is None else networks.model,
         weights=networks.weights,
         mean=networks.mean,
         **flags_of_picture(networks.picture),
-        image_size=encoding.image_shape[0],
+        image_size=size_on_record(*encoding.image_shape[:2]),
         **filled,
     )
     subject = make_subject(networks, scorer, encoding, crops=ascent.crops, chunk=ascent.chunk)
@@ -172,7 +177,7 @@ def _encoding(config: AscendConfig, scorer: Network, source: Source | None) -> E
     """The encoding whose values the ascent moves: pixels or CPPNs."""
     height, width, channels = scorer.image_shape
     if config.image_size is not None:
-        height = width = config.image_size
+        height, width = sides_of(read_size(config.image_size, flag="--image-size"))
     elif source is not None:
         height, width, _ = source.encoding.image_shape
     shape = (height, width, channels)

@@ -17,8 +17,16 @@ from qd_fool.commands.ascend.results import write_ascent
 from qd_fool.commands.ascend.resume import check_ascent_resumable
 from qd_fool.commands.ascend.starts import make_starts
 from qd_fool.commands.ascend.table import print_table
+from qd_fool.commands.common.circumstances import with_parts
 from qd_fool.commands.common.imports import imports_record
-from qd_fool.commands.common.record import devices_in_words, resume_command, update_record
+from qd_fool.commands.common.part import Part
+from qd_fool.commands.common.record import (
+    continued_by,
+    devices_in_words,
+    resume_command,
+    update_record,
+)
+from qd_fool.commands.common.signals import stop_on_signal
 from qd_fool.devices.mesh import make_mesh
 from qd_fool.errors import UserError
 from qd_fool.files import write_json
@@ -48,8 +56,13 @@ class AscendResult:
     rescore_difference: float
 
 
-def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
+def ascend_run(config: AscendConfig, *, console: Console, part: Part | None = None) -> AscendResult:
     """Climb toward classes, or continue, until all targets are done or Ctrl-C.
+
+    Args:
+      config: Settings of the ascent.
+      console: Console for progress and messages.
+      part: What a larger command gives to the ascent; None for an ascent of its own.
 
     Raises:
       UserError: Settings are wrong, the directory is in use, or scores are NaN. Nothing is
@@ -58,7 +71,7 @@ def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
     # Check the settings before the directory is touched.
     run_dir = new_directory(config.run_dir, config.model, "ascent")
     resuming = may_resume(run_dir, resume=config.resume, kind="ascent")
-    planned = plan_ascent(config, console=console)
+    planned = plan_ascent(config, console=console, loaded=None if part is None else part.scorer)
     stored = check_ascent_resumable(run_dir, planned) if resuming else {}
     if stored.get("status") == "finished":
         raise UserError(f"{run_dir} is finished: there is nothing to continue")
@@ -73,11 +86,21 @@ def ascend_run(config: AscendConfig, *, console: Console) -> AscendResult:
     )
 
     make_run_dir(run_dir)
-    with sole_user(run_dir):
+    command = resume_command("ascend", run_dir, subject.networks)
+    with continued_by(command), stop_on_signal(), sole_user(run_dir):
         imports = imports_record(config.imports) or stored.get("imports", [])
         record = ascent_record(planned, mesh, seconds=stored.get("seconds", 0.0), imports=imports)
+        done = len(read_blocks(run_dir, subject.encoding)[0])
+        record = with_parts(record, stored, done=done, console=console)
         write_json(run_dir / "run.json", record)
-        interrupted = climb_blocks(planned, ascent, starts, run_dir, console=console)
+        interrupted = climb_blocks(
+            planned,
+            ascent,
+            starts,
+            run_dir,
+            console=console,
+            stretch=None if part is None else part.stretch,
+        )
         return _finish(planned, run_dir, interrupted=interrupted, console=console)
 
 

@@ -11,12 +11,11 @@ from rich.console import Console
 
 from qd_fool.commands.common.networks import Networks
 from qd_fool.commands.common.subject import stored_networks
-from qd_fool.commands.evolve.newest import newest_state
+from qd_fool.commands.evolve.newest import read_newest
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.models.network import Network
 from qd_fool.runs.checkpoints import digest
-from qd_fool.runs.directory import sole_user
 from qd_fool.runs.stored import StoredRun, open_run
 
 
@@ -81,8 +80,7 @@ def read_source(run_dir: Path, *, console: Console) -> Source:
     """
     run = open_run(run_dir)
     networks = stored_networks(run)
-    with sole_user(run_dir):
-        archive = newest_state(run, console=console).state.archive
+    archive = read_newest(run, console=console).state.archive
     cells = np.flatnonzero(np.asarray(archive.occupied)).astype(np.int32)
     if not cells.size:
         raise UserError(f"--from {run_dir}: it has no elites")

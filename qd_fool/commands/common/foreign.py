@@ -23,9 +23,9 @@ class Pictured:
     labels: Path | None = None
     """Text file with one label per line, for a network of your own. Default: the file's own labels,
     or ImageNet's for 1000 classes."""
-    input_size: int | None = None
-    """Side of the network's input in pixels, for a network of your own. Default: the ONNX file's. A
-    Python function or a service needs the flag."""
+    input_size: int | str | None = None
+    """Side of the network's input in pixels, or HEIGHTxWIDTH, for a network of your own. Default:
+    the file's. A Python function or a service needs the flag."""
     layout: Layout = "auto"
     """Order of the input's axes, for a network of your own: nhwc is pictures, rows, columns,
     channels. Default (auto): the ONNX file's; nhwc for a Python function."""
@@ -37,14 +37,16 @@ class Pictured:
     your own: it gets (pixel - mean) / std, in units of 0..255. Default: ImageNet's for an ONNX file
     with colour; a Python function gets bytes."""
     outputs: Outputs = "auto"
-    """Kind of numbers that a network of your own gives: logits or probabilities. Default (auto):
-    for an ONNX file the logits before a final Softmax, else logits; for a Python function
-    probabilities if they add up to 1."""
+    """Kind of numbers that a network of your own gives: logits or probabilities of classes, or of
+    labels that hold independently of each other. Default (auto): for an ONNX file the logits before
+    a final Softmax or Sigmoid, else logits; for a Python function probabilities if they add up to
+    1."""
     output: str | None = None
     """Name of the output to read, if an ONNX file has several."""
-    engine: Engine = "jax"
-    """Software that runs an ONNX file: jax (compiled, with gradients), onnxruntime, or auto (the
-    faster of the two on this machine; jax where a gradient is needed)."""
+    engine: Engine | None = None
+    """Software that runs an ONNX file (jax or onnxruntime) or a module of PyTorch (jax or torch);
+    auto measures both on this machine. jax is compiled into the search; onnxruntime has no
+    gradients. Default: jax for an ONNX file, auto for a module of PyTorch."""
     post: Post = free("npy")
     """Form of a request to a network behind an address (https://...): npy (an array in NumPy's
     format) or png (JSON with PNGs)."""

@@ -17,7 +17,7 @@ from qd_fool.commands.common.settings import UNRECORDED
 from qd_fool.emitters.table import EMITTERS
 from qd_fool.encodings.table import ENCODINGS
 from qd_fool.errors import UserError
-from qd_fool.models.foreign.settings import PYTHON, file_of, is_address, is_foreign
+from qd_fool.models.foreign.settings import CODE, file_of, is_address, is_foreign
 from qd_fool.models.zoo import ZOO
 from qd_fool.runs.directory import recorded_imports, with_imports
 from qd_fool.user_files import sha256_of
@@ -39,7 +39,8 @@ class Importing:
 def named_files(words: Sequence[str]) -> list[Path]:
     """The files that a command's words name as code, which are run before the words are parsed.
 
-    These are the files of `--import`, and of networks `python:FILE.py:FUNCTION`.
+    These are the files of `--import`, and of networks `python:FILE.py:FUNCTION` and
+    `torch:FILE.py:FUNCTION`.
 
     Args:
       words: Words of the command line.
@@ -50,18 +51,19 @@ def named_files(words: Sequence[str]) -> list[Path]:
             files.append(Path(after))
         elif word.startswith("--import="):
             files.append(Path(word.removeprefix("--import=")))
-        elif (name := _value(word)).startswith(PYTHON):
-            files.append(file_of(name))
+        elif (name := _value(word)).startswith(CODE) and (file := file_of(name)) is not None:
+            files.append(file)
     return list(dict.fromkeys(files))
 
 
-def named_addresses(words: Sequence[str]) -> set[str]:
-    """The addresses of services among a command's words.
+def named_places(words: Sequence[str]) -> set[str]:
+    """The names of services and of importable modules among a command's words.
 
     Args:
       words: Words of the command line.
     """
-    return {name for word in words if is_address(name := _value(word))}
+    names = map(_value, words)
+    return {name for name in names if is_address(name) or name.startswith("torch:")}
 
 
 def _value(word: str) -> str:

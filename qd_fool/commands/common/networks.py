@@ -9,7 +9,7 @@ from qd_fool.choices import Joint, Precision
 from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.errors import UserError
 from qd_fool.models import load_scorer
-from qd_fool.models.foreign.settings import Engine, PictureSettings, is_foreign
+from qd_fool.models.foreign.settings import ENGINES, Engine, PictureSettings, is_foreign
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.joint import join_scorers
 from qd_fool.models.network import Network, SingleNetwork, members_of
@@ -62,13 +62,23 @@ class Networks:
         return join_scorers(scorers, rule=self.joint)
 
     def with_gradient(self) -> "Networks":
-        """The networks for a search that needs gradients: the engine `auto` is then `jax`."""
-        if self.picture.engine != "auto":
+        """The networks for a search that needs gradients: ONNX files are then run by JAX."""
+        if self.picture.engine != "auto" or not self.model.startswith("onnx:"):
             return self
-        return dataclasses.replace(self, picture=dataclasses.replace(self.picture, engine="jax"))
+        return self.with_engine("jax")
 
-    def engine_of(self, network: Network) -> Engine:
-        """The engine that runs the ONNX files of a loaded network, with `auto` resolved.
+    def with_engine(self, engine: Engine | None) -> "Networks":
+        """The networks with another engine.
+
+        Args:
+          engine: The engine.
+        """
+        return dataclasses.replace(self, picture=dataclasses.replace(self.picture, engine=engine))
+
+    def engine_of(self, network: Network) -> Engine | None:
+        """The engine that runs a loaded network, with `auto` and defaults resolved.
+
+        It is None if no network has a choice of engines.
 
         Args:
           network: Network from `load`.
@@ -76,19 +86,17 @@ class Networks:
         Raises:
           UserError: Several files have different engines, so a resume could not know them.
         """
-        if self.picture.engine != "auto":
+        if self.picture.engine not in (None, "auto"):
             return self.picture.engine
-        names = (self.model, *self.also)
-        found: set[Engine] = {
-            "onnxruntime" if isinstance(member, HostScorer) else "jax"
-            for name, member in zip(names, members_of(network), strict=True)
-            if name.startswith("onnx:")
-        }
+        found: set[Engine] = set()
+        for name, member in zip((self.model, *self.also), members_of(network), strict=True):
+            kind = name.partition(":")[0] if is_foreign(name) else ""
+            if kind in ENGINES:
+                host: Engine = "onnxruntime" if kind == "onnx" else "torch"
+                found.add(host if isinstance(member, HostScorer) else "jax")
         if len(found) > 1:
-            raise UserError(
-                "--engine auto found another engine for each network: choose jax or onnxruntime"
-            )
-        return found.pop() if found else "jax"
+            raise UserError("each network got another engine: choose --engine jax for all")
+        return found.pop() if found else None
 
 
 def load_network(name: str, settings: Any) -> SingleNetwork:

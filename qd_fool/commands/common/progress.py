@@ -1,5 +1,6 @@
 """Progress of a command: a bar on a terminal, a line every ten seconds in a log."""
 
+import dataclasses
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,8 @@ from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from qd_fool.commands.common.plain_text import plain_text
 
 LOG_SECONDS = 10.0
 """Time between two lines in a log."""
@@ -51,9 +54,53 @@ class Bar:
             self.advance()
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stretch:
+    """A stretch of a bar, which one part of a larger command fills.
+
+    Attributes:
+      bar: Bar of the larger command.
+      start: Number of pieces before the stretch.
+      size: Number of pieces of the stretch.
+      words: Name of the part, to show beside the count.
+    """
+
+    bar: Bar
+    start: int
+    size: int
+    words: str
+
+
+class StretchBar(Bar):
+    """The progress of a part, shown on a stretch of a larger command's bar."""
+
+    def __init__(self, stretch: Stretch, *, total: int, done: int):
+        self._stretch, self._total = stretch, total
+        self.update(done)
+
+    def update(self, done: int, info: str = "", *, last: bool = False) -> None:
+        """Show how many pieces of the part are done.
+
+        Args:
+          done: Number of pieces that are done.
+          info: Figures to show beside the count.
+          last: Whether this is the last update of the part, which is not that of the whole.
+        """
+        self._done = done
+        stretch, share = self._stretch, min(done / max(1, self._total), 1.0)
+        words = f"{stretch.words}  {info}".rstrip()
+        stretch.bar.update(stretch.start + int(share * stretch.size), words)
+
+
 @contextmanager
 def progress_bar(
-    console: Console, noun: str, *, total: int, done: int = 0, transient: bool = False
+    console: Console,
+    noun: str,
+    *,
+    total: int,
+    done: int = 0,
+    transient: bool = False,
+    stretch: Stretch | None = None,
 ) -> Iterator[Bar]:
     """Show a bar for as long as the block runs.
 
@@ -63,7 +110,11 @@ def progress_bar(
       total: Number of pieces.
       done: Number of pieces that are done already.
       transient: Whether the bar disappears at the end.
+      stretch: Stretch of another bar to fill, instead of a bar of this block alone.
     """
+    if stretch is not None:
+        yield StretchBar(stretch, total=total, done=done)
+        return
     columns = (
         TextColumn("{task.description}", markup=False),
         MofNCompleteColumn(),
@@ -72,6 +123,6 @@ def progress_bar(
         TextColumn("ETA"),
         TimeRemainingColumn(),
     )
-    hidden = not console.is_terminal
+    noun, hidden = plain_text(noun, lines=False), not console.is_terminal
     with Progress(*columns, console=console, disable=hidden, transient=transient) as progress:
         yield Bar(console, progress, noun=noun, total=total, done=done)

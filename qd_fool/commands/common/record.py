@@ -1,40 +1,25 @@
 """Begin and close a run directory of any kind: `run.json`, pictures and report."""
 
-import importlib.metadata
-import platform
 import shlex
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from jax.sharding import Mesh
 
+from qd_fool.commands.common.circumstances import circumstances
 from qd_fool.commands.common.networks import Networks
 from qd_fool.commands.common.subject import Subject
+from qd_fool.errors import DiskError
 from qd_fool.files import write_json
 from qd_fool.map_elites.state import EvolutionState
-from qd_fool.models.foreign.settings import is_foreign, must_be_named
+from qd_fool.models.foreign.settings import must_be_named
 from qd_fool.report.page.write import write_report
 from qd_fool.runs.archive_npz import write_archive
 from qd_fool.runs.directory import SCHEMA, read_run
 from qd_fool.runs.elites import write_elites
 from qd_fool.runs.stored import Kind
-
-PACKAGES = ("qd-fool", "jax", "jaxlib", "flax", "numpy", "orbax-checkpoint", "pillow")
-
-
-FRAMEWORKS = (
-    "ai_edge_litert",
-    "cv2",
-    "httpx",
-    "keras",
-    "onnx",
-    "onnxruntime",
-    "sklearn",
-    "tensorflow",
-    "torch",
-)
-"""Modules that users' networks may run in."""
 
 
 def new_record(
@@ -49,35 +34,15 @@ def new_record(
       config: Settings, as plain values.
       **more: Further keys of this kind of run.
     """
-    device = mesh.devices.flat[0]
     return {
         "schema": SCHEMA,
         "kind": kind,
         "status": "running",
         "config": config,
         **subject.record(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
-            **_frameworks(subject.networks),
-        },
-        "device": {
-            "kind": device.device_kind,
-            "platform": device.platform,
-            "count": mesh.devices.size,
-            "machine": platform.machine(),
-        },
+        **circumstances(mesh, subject.networks),
         **more,
     }
-
-
-def _frameworks(networks: Networks) -> dict[str, str]:
-    """The versions of other frameworks, if a user's network has imported them."""
-    if not any(map(is_foreign, (networks.model, *networks.also))):
-        return {}
-    loaded = {name: sys.modules[name] for name in FRAMEWORKS if name in sys.modules}
-    found = {name: getattr(module, "__version__", None) for name, module in loaded.items()}
-    return {name: str(version) for name, version in found.items() if version}
 
 
 def update_record(run_dir: Path, facts: dict[str, Any]) -> None:
@@ -134,6 +99,22 @@ def resume_command(command: str, run_dir: Path, networks: Networks | None = None
         if networks.picture.token_env is not None:
             words += ["--token-env", networks.picture.token_env]
     return shlex.join(words)
+
+
+@contextmanager
+def continued_by(command: str) -> Iterator[None]:
+    """Add the command that continues a run to the sentence about a full disk.
+
+    Args:
+      command: The command line.
+
+    Raises:
+      DiskError: The disk became full in the block.
+    """
+    try:
+        yield
+    except DiskError as error:
+        raise DiskError(f"{error}; after making room, continue with: {command}") from error
 
 
 def devices_in_words(mesh: Mesh) -> str:

@@ -155,6 +155,8 @@ def stored_picture(run: StoredRun) -> PictureSettings:
         if field.name == "token_env":  # the caller names it
             continue
         kind = KINDS.get(field.name, str)
+        if field.name == "input_size" and isinstance(run.record["config"].get(field.name), str):
+            kind = str  # HEIGHTxWIDTH
         value = _field(run, field.name, kind, getattr(usual, field.name))
         found[field.name] = Path(value) if field.name == "labels" and value else value
     return PictureSettings(**found)

@@ -11,6 +11,8 @@ from qd_fool.choices import ArchiveRule, Joint, KeepGenomes, Precision, ShareRul
 from qd_fool.commands.common.foreign import Pictured
 from qd_fool.commands.common.imports import Importing
 from qd_fool.commands.common.settings import UNRECORDED, free, plain, record_of
+from qd_fool.commands.common.signals import Stoppable
+from qd_fool.commands.common.together import Together, check_together
 from qd_fool.errors import UserError, check_range
 from qd_fool.map_elites.extent import check_extent
 
@@ -19,7 +21,7 @@ CPU_MINUTES = 4.5
 
 
 @dataclasses.dataclass(frozen=True)
-class EvolveConfig(Pictured, Importing):
+class EvolveConfig(Pictured, Importing, Stoppable, Together):
     """Evolve an archive of fooling images, one cell per class, into a run directory.
 
     Ctrl-C stops and saves the run at any time; --resume continues it, bit for bit.
@@ -98,10 +100,11 @@ class EvolveConfig(Pictured, Importing):
     """Part of the run, 0 to 1, after which emitters with a step size (fine, edge, ...) join
     --shares adaptive. Measured in generations, or in minutes where they end the run first.
     Default: 0."""
-    image_size: int | None = None
-    """Side of the square pictures in pixels. Default: the model's own."""
+    image_size: int | str | None = None
+    """Side of the pictures in pixels, or HEIGHTxWIDTH. Default: the model's own."""
     devices: int | None = free(None)
-    """Number of devices: accelerators, or CPU cores. Default: all. Does not change the result."""
+    """Number of devices of each process: accelerators, or CPU cores. Default: all. Does not change
+    the result."""
     chunk: int | None = None
     """Pictures scored at once, which bounds memory. Default: the model's own."""
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, metadata=UNRECORDED)
@@ -115,7 +118,7 @@ class EvolveConfig(Pictured, Importing):
           UserError: A number is out of range.
         """
         whole = ("batch_size", "evaluations", "checkpoint_every", "log_every")
-        check_range(self, *whole, "image_size", "devices", "chunk", least=1)
+        check_range(self, *whole, "devices", "chunk", least=1)
         check_range(self, "minutes", above=0)
         check_range(self, "tune_after", least=0, most=1)
         if self.evaluations is not None and self.generations is not None:
@@ -123,6 +126,7 @@ class EvolveConfig(Pictured, Importing):
                 f"--evaluations is {self.evaluations} and --generations {self.generations}: "
                 "expected one of them"
             )
+        check_together(self)
         check_extent(
             generations=self.generations or 0, batch_size=self.batch_size or 1, seed=self.seed
         )

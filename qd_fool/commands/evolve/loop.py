@@ -16,6 +16,7 @@ from jaxtyping import PyTree
 from qd_fool.commands.common.pace import next_count
 from qd_fool.commands.common.progress import Bar
 from qd_fool.commands.common.record import update_record
+from qd_fool.commands.common.signals import Stop
 from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.commands.evolve.words import progress_info
 from qd_fool.errors import UserError
@@ -23,7 +24,7 @@ from qd_fool.map_elites.division import begin_tuning
 from qd_fool.map_elites.host_segments import Unfinished
 from qd_fool.map_elites.segments import raise_if_bad
 from qd_fool.map_elites.state import EvolutionState, GenerationLog
-from qd_fool.runs.checkpoints import save_checkpoint
+from qd_fool.runs.checkpoints import finish_saving, save_checkpoint
 from qd_fool.runs.genomes import GenomeLog, extend, prune, to_arrays, winners_of
 from qd_fool.runs.lineage import Events, events_of, join_events, write_lineage
 from qd_fool.runs.metrics import append_metrics, metric_rows
@@ -71,7 +72,7 @@ class History:
 
 
 def evolve_segments(
-    job: Job, state: EvolutionState, history: History, *, stop: list[int], bar: Bar
+    job: Job, state: EvolutionState, history: History, *, stop: Stop, bar: Bar
 ) -> EvolutionState:
     """Evolve until all generations are done, the time is over or a signal came.
 
@@ -79,7 +80,7 @@ def evolve_segments(
       job: Fixed parts of the evolution.
       state: State on all devices, which is donated.
       history: Logs of the evolution, which are changed in place.
-      stop: List that is no longer empty once a signal came.
+      stop: True once a signal came.
       bar: Progress bar.
 
     Returns:
@@ -139,7 +140,7 @@ def evolve_segments(
     # The time is over, the network failed, or a signal came after the last check.
     if done > saves.newest:
         _save(job, state, history, done=done)
-    job.checkpoints.wait_until_finished()
+    finish_saving(job.checkpoints)
     return jax.device_get(state)
 
 

@@ -23,6 +23,7 @@ from qd_fool.map_elites.evaluations import (
 from qd_fool.map_elites.extent import check_extent
 from qd_fool.map_elites.state import EvolutionState
 from qd_fool.models.network import Network, calls_in_flight, has_gradient
+from qd_fool.models.sides import read_size, sides_of, size_on_record
 from qd_fool.models.zoo import entry_of
 from qd_fool.runs.genomes import KeepGenomes, what_to_keep
 
@@ -90,8 +91,12 @@ class EvolvePlan:
         return sure or int(fits)
 
 
-def plan(config: EvolveConfig) -> EvolvePlan:
+def plan(config: EvolveConfig, *, loaded: Network | None = None) -> EvolvePlan:
     """Look up names, read weights, fill in defaults.
+
+    Args:
+      config: Settings of the run.
+      loaded: Network of the run, if it is loaded already. Its name need not be registered.
 
     Raises:
       UserError: A name is unknown, weights are unreadable, or a setting is out of range.
@@ -101,7 +106,14 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     networks = Networks(
         **{name: getattr(config, name) for name in fields}, picture=picture_settings(config)
     )
-    if None in [entry_of(name) for name in (config.model, *config.also)]:
+    if loaded is not None:
+        scorer = loaded
+        config = with_preset(
+            config,
+            imagenet=len(scorer.class_names) >= MANY_CLASSES,
+            gradient=has_gradient(scorer),
+        )
+    elif None in [entry_of(name) for name in (config.model, *config.also)]:
         # Only the network knows how many classes it has, and whether it has a gradient.
         wanted = with_preset(config, imagenet=False).emitters
         networks = networks.with_gradient() if wanted != EMITTERS_BY_DEFAULT else networks
@@ -119,12 +131,12 @@ def plan(config: EvolveConfig) -> EvolvePlan:
     # Defaults that depend on the network and the machine.
     height, width, channels = scorer.image_shape
     if config.image_size is not None:
-        height = width = config.image_size
+        height, width = sides_of(read_size(config.image_size, flag="--image-size"))
     given = {name: getattr(config, name) for name in ("generations", "evaluations", "minutes")}
     on_cpu = jax.default_backend() == "cpu"
     filled = fill_in(config, scorer, side=min(height, width), on_cpu=on_cpu)
     config = dataclasses.replace(
-        config, image_size=config.image_size or height, evaluations=None, **filled
+        config, image_size=size_on_record(height, width), evaluations=None, **filled
     )
 
     # Encoding and search.
@@ -190,7 +202,8 @@ def fill_in(config: EvolveConfig, scorer: Network, *, side: int, on_cpu: bool) -
         generations = 5000 if imagenet else 200
     crops = config.crops
     if crops is None:
-        crops = 10 if imagenet and not on_cpu and side > scorer.input_size else 1
+        room = side > max(sides_of(scorer.input_size))
+        crops = 10 if imagenet and not on_cpu and room else 1
     chunk = config.chunk or (scorer.chunk if on_cpu else scorer.accelerator_chunk)
     if config.chunk is None:  # calls at the same time share the batch
         chunk = min(chunk, -(-batch_size // calls_in_flight(scorer)))

@@ -10,19 +10,21 @@ import numpy as np
 import orbax.checkpoint as ocp
 from rich.console import Console
 
+from qd_fool.archive import ClassArchive
 from qd_fool.commands.evolve.loop import History
-from qd_fool.commands.evolve.newest import genomes_of
 from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.errors import UserError
+from qd_fool.files import read_npz
 from qd_fool.map_elites.division import plan_tuning
 from qd_fool.map_elites.state import EvolutionState, init
 from qd_fool.runs.archive_npz import read_archive
-from qd_fool.runs.checkpoints import digest, restore_newest
+from qd_fool.runs.checkpoints import Restored, digest, restore_newest
 from qd_fool.runs.genomes import empty_log
 from qd_fool.runs.lineage import read_lineage
 from qd_fool.runs.metrics import truncate_metrics
+from qd_fool.runs.newest import archive_is_behind, genomes_in, newest_state
 from qd_fool.runs.pictures import render_elites
-from qd_fool.runs.stored import open_run
+from qd_fool.runs.stored import StoredRun, open_run
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,7 +50,7 @@ def new_start(planned: EvolvePlan) -> Start:
     """
     history = History(0.0, events=[], genomes=empty_log(planned.subject.encoding))
     if planned.config.init_from is None:
-        return Start(_blank_state(planned), history, donor=None)
+        return Start(blank_state(planned), history, donor=None)
     state, donor = _donated_state(planned, planned.config.init_from)
     return Start(state, history, donor)
 
@@ -74,7 +76,9 @@ def resumed_start(
       UserError: The run can't continue. Nothing has been changed then.
     """
     donor = stored.get("init_from_digest")
-    restored = restore_newest(checkpoints, _blank_state(planned))
+    restored = restore_newest(checkpoints, blank_state(planned))
+    if restored is None and not checkpoints.all_steps():
+        restored = _restored_archive(run_dir, planned, stored)
 
     # No checkpoint: start over, unless there are damaged ones.
     if restored is None:
@@ -110,14 +114,26 @@ def resumed_start(
             checkpoints.delete(step)  # it is damaged, and a new checkpoint needs its place
     console.print(f"resuming after generation {generation - 1}")
     encoding = planned.subject.encoding
-    genomes = genomes_of(restored, encoding, source=f"{run_dir}: its checkpoint")
+    genomes = genomes_in(restored.arrays, encoding, source=f"{run_dir}: its checkpoint")
     if genomes is None:
         genomes = empty_log(encoding)
     history = History(float(restored.meta["seconds"]), events=[events], genomes=genomes)
     return Start(_with_tuning(restored.state, planned), history, donor)
 
 
-def _blank_state(planned: EvolvePlan) -> EvolutionState:
+def _restored_archive(
+    run_dir: Path, planned: EvolvePlan, stored: dict[str, Any]
+) -> Restored | None:
+    """The state at the end of a run whose checkpoints were left out, as in reference archives."""
+    if not (run_dir / "archive.npz").exists():
+        return None
+    state = read_archive(run_dir, blank_state(planned))
+    path = run_dir / "genomes.npz"
+    arrays = read_npz(path) if path.exists() else {}
+    return Restored(state, {"seconds": stored.get("seconds", 0.0)}, arrays, [])
+
+
+def blank_state(planned: EvolvePlan) -> EvolutionState:
     """The state before generation 0, with an empty archive; on the host."""
     cells = len(planned.subject.scorer.class_names)
     search = planned.map_elites
@@ -133,13 +149,28 @@ def _with_tuning(state: EvolutionState, planned: EvolvePlan) -> EvolutionState:
     return jax.device_get(plan_tuning(state, config=config, generations=generations))
 
 
+def _donor_archive(donor: StoredRun, like: EvolutionState) -> ClassArchive:
+    """The newest archive of a run that may be running, if its arrays are as in `like`."""
+    if not archive_is_behind(donor.path):
+        return read_archive(donor.path, like).archive
+    archive = newest_state(donor).state.archive
+    shapes, wanted = (
+        [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(a)] for a in (archive, like.archive)
+    )
+    if shapes != wanted:
+        raise UserError(
+            f"--init-from {donor.path}: its image size or its number of classes is another"
+        )
+    return archive
+
+
 def _donated_state(planned: EvolvePlan, source: Path) -> tuple[EvolutionState, str]:
     """The state before generation 0, with the elites of another run, scored again.
 
     Returns:
       The state, and a digest of the other run's archive.
     """
-    subject, state = planned.subject, _blank_state(planned)
+    subject, state = planned.subject, blank_state(planned)
 
     # The genomes must make the same pictures in this run.
     donor_run = open_run(source)
@@ -157,7 +188,7 @@ def _donated_state(planned: EvolvePlan, source: Path) -> tuple[EvolutionState, s
             )
 
     # Each elite keeps its cell, with the fitness that this run's network gives it there.
-    donor = read_archive(source, state).archive
+    donor = _donor_archive(donor_run, state)
     images = render_elites(donor, subject.encoding, chunk=subject.chunk)
     scores = subject.score(subject.scorer.params, images)
     cells = np.arange(len(scores))

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 import tyro
 
 from qd_fool.commands.common.imports import Importing
+from qd_fool.commands.common.signals import Stoppable
 from qd_fool.errors import UserError, check_range
 
 
 @dataclasses.dataclass(frozen=True)
-class ReproduceConfig(Importing):
+class ReproduceConfig(Importing, Stoppable):
     """Run the paper's experiments, and compare the results with the paper's figures.
 
     Each experiment is a command, which is printed; the summary shows it beside the figures. Run the

@@ -9,6 +9,7 @@ import tyro
 
 from qd_fool.commands.common.imports import Importing
 from qd_fool.commands.common.settings import free
+from qd_fool.commands.common.signals import Stoppable
 from qd_fool.errors import check_range
 
 MNIST, IMAGENET = (MappingProxyType({"networks_of": name}) for name in ("MNIST", "ImageNet"))
@@ -16,7 +17,7 @@ MNIST, IMAGENET = (MappingProxyType({"networks_of": name}) for name in ("MNIST",
 
 
 @dataclasses.dataclass(frozen=True)
-class RetrainConfig(Importing):
+class RetrainConfig(Importing, Stoppable):
     """Retrain a network on fooling images, and fool it again, as in the paper.
 
     Each round evolves pictures against a network, adds them to its training images as a new

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from qd_fool.data.photographs import centre_square
+from qd_fool.data.photographs import centre_cut
 from qd_fool.errors import UserError
 from qd_fool.models.network import SingleNetwork, default_chunk
+from qd_fool.models.sides import sides_of
 from qd_fool.runs.pictures import read_image, to_image
+from qd_fool.scoring.bad import is_bad
 from qd_fool.scoring.crops import check_crops, crop_places
 from qd_fool.scoring.score import SCORE_AT_ONCE, score_function
 
@@ -34,15 +36,15 @@ class Answers:
 
 def is_small(scorer: SingleNetwork, shape: Shape) -> bool:
     """Whether pictures of this shape are smaller than the network's input."""
-    return min(shape[:2]) < scorer.input_size
+    high, wide = sides_of(scorer.input_size)
+    return shape[0] < high or shape[1] < wide
 
 
 def shown_shape(scorer: SingleNetwork, shape: Shape) -> Shape:
     """The shape of pictures before they are cropped: unchanged, unless they must be enlarged."""
     if not is_small(scorer, shape):
         return shape
-    side = min(scorer.image_shape[:2])
-    return side, side, shape[2]
+    return *scorer.image_shape[:2], shape[2]
 
 
 def check_shapes(
@@ -77,11 +79,12 @@ def show(
     pixels = read_image(path, channels=channels)
     if is_small(scorer, pixels.shape):
         image = to_image(pixels)
-        enlarged = centre_square(image, min(scorer.image_shape[:2]))
+        enlarged = centre_cut(image, scorer.image_shape[:2])
         pixels = np.asarray(enlarged).reshape(*enlarged.size[::-1], channels)
     if crops == 1:
         top, left, _ = crop_places(pixels.shape, size=size, crops=1)[0]
-        pixels = pixels[top : top + size, left : left + size]
+        high, wide = sides_of(size)
+        pixels = pixels[top : top + high, left : left + wide]
     return pixels
 
 
@@ -127,7 +130,7 @@ def ask(
             images = np.stack([show(scorer, paths[i], crops=crops) for i in batch])
             filled = np.concatenate([images, images[:1].repeat(size - len(batch), axis=0)])
             odds = score(scorer.params, filled)[: len(batch)]
-            if not np.isfinite(odds).all():
+            if is_bad(odds).any():
                 raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
             rows = np.arange(len(batch))
             argmax[batch] = odds.argmax(axis=1)

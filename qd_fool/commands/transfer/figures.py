@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qd_fool.judge.transfer import PairCounts
+from qd_fool.models.sides import Size
 
 SCHEMA = 1
 
@@ -21,7 +22,7 @@ class NetworkRow:
       precision: Precision of the arithmetic.
       weights: Name of the weights file.
       scored: Whether the network could be loaded and scored the pictures.
-      input_size: Side of the network's input; None if it was not loaded.
+      input_size: Side of the network's input, or height and width; None if it was not loaded.
       images_enlarged: Number of pictures that were enlarged for the network.
       enlarged_to: Short side of enlarged pictures; None if there are none.
     """
@@ -33,7 +34,7 @@ class NetworkRow:
     precision: str
     weights: str
     scored: bool
-    input_size: int | None
+    input_size: Size | None
     images_enlarged: int
     enlarged_to: int | None
 

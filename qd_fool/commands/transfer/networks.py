@@ -216,7 +216,7 @@ def _load(source: Source, recorded: _RecordedNetwork, *, console: Console) -> Ne
     except UserError as error:
         rest = (
             "its figures are left out"
-            if source.kind == "joint"
+            if source.kind == "joint" or source.recorded is None
             else "the scores that the run recorded are used instead"
         )
         console.print(f"warning: {source.name}: {wanted.model} is not scored, {rest}: {error}")

@@ -6,6 +6,7 @@ from qd_fool.commands.transfer.answers import Shape, is_small
 from qd_fool.commands.transfer.figures import PairRow
 from qd_fool.commands.transfer.networks import Network
 from qd_fool.commands.transfer.summary import Transfer
+from qd_fool.models.sides import size_in_words
 
 
 def enlarged(network: Network, shapes: Sequence[Shape]) -> tuple[int, int]:
@@ -29,9 +30,9 @@ def notes_on(transfer: Transfer, first: int) -> list[str]:
     for j, network in enumerate(transfer.networks):
         count, side = transfer.enlarged[j]
         if count and network.scorer is not None:
-            size = network.scorer.input_size
+            size = size_in_words(network.scorer.input_size)
             notes.append(
-                f"{count} of {len(transfer.targets)} pictures are smaller than the {size}x{size} "
+                f"{count} of {len(transfer.targets)} pictures are smaller than the {size} "
                 f"input of {names[j]}, and were enlarged for it: short side {side}, bicubic"
             )
         if network.scorer is None:

@@ -9,6 +9,7 @@ from qd_fool.commands.common.tables import markdown_table
 from qd_fool.commands.transfer.figures import SourceRow, Summary
 from qd_fool.files import write_text
 from qd_fool.judge.transfer import SURE
+from qd_fool.models.sides import size_in_words
 
 TARGET_FROM = {
     "run": "the run",
@@ -71,7 +72,7 @@ def _networks(summary: Summary) -> str:
                 network.model,
                 network.weights,
                 network.weights_sha256[:12],
-                f"{size}x{size}" if size else "not loaded",
+                size_in_words(size) if size else "not loaded",
                 f"{enlarged}, to {network.enlarged_to}" if enlarged else "none",
             )
         )

@@ -14,7 +14,7 @@ from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.common.settings import command_line
 from qd_fool.commands.transfer.answers import Answers, Shape, ask, check_shapes
 from qd_fool.commands.transfer.config import TransferConfig
-from qd_fool.commands.transfer.figures import summary_json
+from qd_fool.commands.transfer.figures import Summary, summary_json
 from qd_fool.commands.transfer.networks import Network, all_networks, load_targets, named
 from qd_fool.commands.transfer.notes import enlarged, notes_on, pair_line
 from qd_fool.commands.transfer.page import write_page
@@ -44,7 +44,6 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
       UserError: There is nothing to score; a network or a picture can't be read or does not fit;
         or the directory holds something else. Nothing is overwritten.
     """
-    say = console.print
     if not config.runs:
         raise UserError("transfer needs at least one run or folder of pictures")
 
@@ -55,7 +54,42 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
     to = load_targets(config.to, config.weights, mean=config.mean, picture=picture)
     like = to[0].scorer
     assert like is not None  # noqa: S101  # all networks of --to are loaded
-    sources = read_sources(config.runs, like)
+    with read_sources(config.runs, like, console=console) as sources:
+        summary = _transfer(config, sources, to, out=out, former=former, console=console)
+
+    # Print the counts.
+    for source in summary.sources:
+        for pair in source.pairs:
+            console.print(pair_line(source.name, pair))
+    count = len(summary.fool_all)
+    console.print(
+        f"{count} of {summary.images} pictures fool all networks that were asked at >= {SURE}"
+    )
+    console.print(f"look at {out / 'transfer.md'}")
+    return out
+
+
+def _transfer(
+    config: TransferConfig,
+    sources: Sequence[Source],
+    to: Sequence[Network],
+    *,
+    out: Path,
+    former: set[str],
+    console: Console,
+) -> Summary:
+    """Score all pictures with all networks, and write the files.
+
+    Args:
+      config: Settings of the command.
+      sources: Runs and folders.
+      to: Networks of `--to`.
+      out: Directory to write.
+      former: Names of files of a former transfer, which are replaced or deleted.
+      console: Console for progress and notes.
+    """
+    like = to[0].scorer
+    assert like is not None  # noqa: S101  # all networks of --to are loaded
     networks, made_against = all_networks(sources, to, console=console)
     networks = named(networks, to, config.names)
     shapes = read_shapes(sources, channels=like.image_shape[2])
@@ -86,9 +120,9 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
         command=command_line("transfer", config),
     )
 
-    # Write the files, and print the counts.
+    # Write the files.
     for note in summary.notes:
-        say(f"note: {note}")
+        console.print(f"note: {note}")
     make_run_dir(out, flag="--out")
     plots = write_plots(out, summary, transfer)
     write_csv(out / "transfer.csv", transfer)
@@ -97,13 +131,7 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
     write_json(out / RESULT, summary_json(summary))
     for name in former - set(summary.files):
         (out / name).unlink(missing_ok=True)
-    for source in summary.sources:
-        for pair in source.pairs:
-            say(pair_line(source.name, pair))
-    count = len(summary.fool_all)
-    say(f"{count} of {len(paths)} pictures fool all networks that were asked at >= {SURE}")
-    say(f"look at {out / 'transfer.md'}")
-    return out
+    return summary
 
 
 def _directory(config: TransferConfig) -> Path:

@@ -3,17 +3,20 @@
 import dataclasses
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from rich.console import Console
 
 from qd_fool.errors import UserError
 from qd_fool.models.network import SingleNetwork
 from qd_fool.runs.elites import read_elites
 from qd_fool.runs.pictures import read_image
+from qd_fool.runs.snapshot import readable
 from qd_fool.runs.stored import open_run
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
@@ -49,16 +52,18 @@ class Source:
     Attributes:
       name: Name for people; no two sources have the same.
       path: Path of the directory, as the command names it.
+      folder: Directory that holds the pictures: the same, or a temporary copy.
       kind: "evolution", "ascent", "joint" (evolved against several networks) or "pictures".
       run: Contents of `run.json`; empty for pictures.
       paths: Files of the pictures.
       targets: Target class of each picture; -1 if it is not known.
       told_by: Number of targets by the source of the class: "run", "index", "wnid", "nothing".
-      recorded: Scores that a run recorded; None for pictures.
+      recorded: Scores that a run recorded; None for pictures, and for a run that has not ended.
     """
 
     name: str
     path: Path
+    folder: Path
     kind: str
     run: dict[str, Any]
     paths: tuple[Path, ...]
@@ -67,12 +72,16 @@ class Source:
     recorded: Recorded | None = None
 
 
-def read_sources(paths: Sequence[Path], like: SingleNetwork) -> list[Source]:
-    """Read runs and folders, in order. No picture is decoded yet.
+@contextmanager
+def read_sources(
+    paths: Sequence[Path], like: SingleNetwork, *, console: Console
+) -> Iterator[list[Source]]:
+    """Yield runs and folders, in order. Pictures are drawn if need be; none is decoded yet.
 
     Args:
-      paths: Directories, each with a `run.json` and `elites.csv`, or with pictures.
+      paths: Directories, each with a `run.json`, or with pictures. A run may be running.
       like: Network whose classes all sources must have.
+      console: Console for notes about runs that have not ended or lack pictures.
 
     Raises:
       UserError: A directory holds neither, is given twice, or has other classes.
@@ -87,31 +96,42 @@ def read_sources(paths: Sequence[Path], like: SingleNetwork) -> list[Source]:
     names = [
         name if last.count(name) == 1 else str(path) for name, path in zip(last, paths, strict=True)
     ]
-    return [
-        (_read_run_source if (path / "run.json").exists() else _read_folder)(path, name, like)
-        for path, name in zip(paths, names, strict=True)
-    ]
+    with ExitStack() as stack:
+        sources = []
+        for path, name in zip(paths, names, strict=True):
+            if not (path / "run.json").exists():
+                sources.append(_read_folder(path, name, like))
+                continue
+            check_classes(path, like)
+            found = stack.enter_context(readable(path))
+            if found.words:
+                console.print(found.words)
+            sources.append(_read_run_source(path, found.path, name, like))
+        yield sources
 
 
-def _read_run_source(path: Path, name: str, like: SingleNetwork) -> Source:
-    """A run, with its elites as pictures."""
+def check_classes(path: Path, like: SingleNetwork) -> None:
+    """Check that a run has as many classes as a network.
+
+    Raises:
+      UserError: The directory is not a run directory, or the numbers differ.
+    """
     run, classes = open_run(path), len(like.class_names)
     if run.classes != classes:
         raise UserError(
             f"{path} has {run.classes} classes and {like.name} {classes}: expected the same"
         )
-    rows = read_elites(path)
+
+
+def _read_run_source(path: Path, folder: Path, name: str, like: SingleNetwork) -> Source:
+    """A run, with its elites as pictures, which lie in a folder."""
+    run, classes = open_run(folder), len(like.class_names)
+    rows = read_elites(folder)
     if not rows:
         raise UserError(f"{path / 'elites.csv'}: found no elites, expected one or more")
     try:
         targets = np.asarray([int(row["class_index"]) for row in rows])
-        top = [json.loads(row["top5"])[0] for row in rows]
-        recorded = Recorded(
-            np.asarray([float(row["confidence"]) for row in rows]),
-            np.asarray([float(row["fitness"]) for row in rows]),
-            np.asarray([int(k) for k, _ in top]),
-            np.asarray([float(confidence) for _, confidence in top]),
-        )
+        recorded = _recorded(rows)
     except (ValueError, IndexError, TypeError) as error:
         raise UserError(
             f"{path / 'elites.csv'}: expected numbers in class_index, confidence, fitness and top5 "
@@ -123,12 +143,27 @@ def _read_run_source(path: Path, name: str, like: SingleNetwork) -> Source:
     return Source(
         name=name,
         path=path,
+        folder=folder,
         kind=kind,
         run=run.record,
-        paths=tuple(path / row["png"] for row in rows),
+        paths=tuple(folder / row["png"] for row in rows),
         targets=targets,
         told_by={"run": len(rows)},
         recorded=recorded,
+    )
+
+
+def _recorded(rows: Sequence[dict[str, str]]) -> Recorded | None:
+    """The scores in rows of `elites.csv`; None if the pictures were not scored again."""
+    tops = [json.loads(row["top5"]) for row in rows]
+    if not all(tops):
+        return None
+    top = [found[0] for found in tops]
+    return Recorded(
+        np.asarray([float(row["confidence"]) for row in rows]),
+        np.asarray([float(row["fitness"]) for row in rows]),
+        np.asarray([int(k) for k, _ in top]),
+        np.asarray([float(confidence) for _, confidence in top]),
     )
 
 
@@ -155,6 +190,7 @@ def _read_folder(path: Path, name: str, like: SingleNetwork) -> Source:
     return Source(
         name=name,
         path=path,
+        folder=path,
         kind="pictures",
         run={},
         paths=tuple(paths),

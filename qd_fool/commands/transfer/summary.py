@@ -107,7 +107,7 @@ def _rows(transfer: Transfer) -> Iterator[tuple[Any, ...]]:
             seen = int(answers.argmax[i, j])
             yield (
                 source.name,
-                path.relative_to(source.path).as_posix(),
+                path.relative_to(source.folder).as_posix(),
                 target,
                 names[target],
                 network.name,
@@ -136,7 +136,7 @@ def summarise(transfer: Transfer, *, notes: Sequence[str], command: str) -> Summ
         source, path = transfer.sources[places[image][0]], places[image][1]
         return FoolingImage(
             source=source.name,
-            image=path.relative_to(source.path).as_posix(),
+            image=path.relative_to(source.folder).as_posix(),
             target_class=int(transfer.targets[image]),
             least_confidence=float(confidence),
         )

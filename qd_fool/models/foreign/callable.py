@@ -1,6 +1,5 @@
 """A network from a function of NumPy arrays: `from_callable`."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -10,17 +9,21 @@ import numpy as np
 from jaxtyping import Float
 
 from qd_fool.errors import UserError
+from qd_fool.models.foreign.answers import (
+    as_rows,
+    called,
+    check_probabilities,
+    kind_of,
+    noise_like,
+)
 from qd_fool.models.foreign.labels import class_names as names_of_classes
-from qd_fool.models.foreign.outputs import OUTPUTS, to_logits
+from qd_fool.models.foreign.outputs import OUTPUTS, is_multilabel, to_logits
 from qd_fool.models.foreign.pictures import Numbers, check_choice
 from qd_fool.models.foreign.view import View, read_view
 from qd_fool.models.host_scorer import HostScorer
-from qd_fool.user_files import line_of
+from qd_fool.models.sides import size_of
 
 __all__ = ["from_callable"]
-
-PROBES = 3
-"""Pictures of noise that a function is shown once, to learn how many numbers it returns."""
 
 
 def from_callable(
@@ -45,14 +48,16 @@ def from_callable(
 
     Args:
       function: The classifier. It may be called with fewer pictures than `chunk`.
-      image_shape: Shape of a picture, `(height, width, channels)`, square, gray or RGB.
+      image_shape: Shape of a picture, `(height, width, channels)`, gray or RGB.
       class_names: Labels, or a file with one label per line. Default: ImageNet's for 1000 classes,
         else numbers.
       gradient: Function `(pictures, weights (n, classes)) -> (n, height, width, channels)`: the
         gradient of `(weights * function(pictures)).sum()` with respect to its pictures. Without
         it, `ascend` and the gradient emitter can't be used.
-      outputs: Kind of the returned numbers: "logits", "probabilities", or "auto": probabilities
-        if the numbers for noise add up to 1. One number per picture makes two classes.
+      outputs: Kind of the returned numbers: "logits", "probabilities", "label-logits",
+        "label-probabilities" (each label holds or not, independently of the others), or "auto":
+        probabilities if the numbers for noise add up to 1. One number per picture makes two
+        classes.
       layout: Order of the axes that the function takes: "nhwc" (auto) or "nchw".
       channels: Order of the channels that the function takes: "rgb", "bgr" or "gray".
       mean: One number or one per channel, in 0..255. If mean or std is given, the function gets
@@ -67,17 +72,17 @@ def from_callable(
     Raises:
       UserError: A setting is wrong, or the function fails or returns no scores of classes.
     """
-    called = name if name is not None else str(getattr(function, "__name__", "function"))
+    title = name if name is not None else str(getattr(function, "__name__", "function"))
     return host_scorer(
         function,
         view=read_view(
-            image_shape, layout=layout, channels=channels, mean=mean, std=std, source=called
+            image_shape, layout=layout, channels=channels, mean=mean, std=std, source=title
         ),
         labels=class_names,
         gradient=gradient,
         outputs=outputs,
         chunk=chunk,
-        name=called,
+        name=title,
         weights=f"a function of {getattr(function, '__module__', 'Python')}",
     )
 
@@ -119,14 +124,12 @@ def host_scorer(
         raise UserError(f"chunk is {chunk}: expected 1 or more")
 
     def ask(pictures: np.ndarray) -> Float[np.ndarray, "n numbers"]:
-        found = _called(lambda: function(view.enter(pictures)), name, file)
-        return _as_rows(found, len(pictures), source=name)
+        found = called(lambda: function(view.enter(pictures)), name, file)
+        return as_rows(found, len(pictures), source=name)
 
-    size = view.shape[0]
-    noise = np.random.default_rng(0).integers(0, 256, (PROBES, *view.shape), dtype=np.uint8)
-    probe = ask(noise)
+    probe = ask(noise_like(view.shape))
     count = probe.shape[1]
-    kind = _kind(probe, outputs, source=name)
+    kind = kind_of(probe, outputs, source=name)
     names, wnids = names_of_classes(
         labels, count=max(count, 2), metadata=metadata, binary=count == 1, source=name
     )
@@ -135,14 +138,13 @@ def host_scorer(
         rows = ask(pictures)
         if rows.shape[1] != count:
             raise UserError(f"{name} returned {rows.shape[1]} numbers per picture: it had {count}")
-        if kind == "probabilities":
-            _check_probabilities(rows, source=name)
+        check_probabilities(rows, kind, source=name)
         return rows
 
     def slopes(pictures: np.ndarray, weights: np.ndarray) -> np.ndarray:
         assert gradient is not None  # noqa: S101  # only called if there is one
         given = view.enter(pictures)
-        found = np.asarray(_called(lambda: gradient(given, np.array(weights)), name, file))
+        found = np.asarray(called(lambda: gradient(given, np.array(weights)), name, file))
         if found.shape != given.shape or found.dtype.kind != "f":
             raise UserError(
                 f"the gradient of {name} is an array of {found.dtype} {found.shape}: expected "
@@ -156,7 +158,7 @@ def host_scorer(
         numbers=count,
         to_logits=to_logits("", kind, count=count, source=name),
         image_shape=view.shape,
-        input_size=size,
+        input_size=size_of(*view.shape[:2]),
         class_names=names,
         gradient=None if gradient is None else slopes,
         chunk=chunk,
@@ -164,79 +166,6 @@ def host_scorer(
         wnids=wnids,
         weights=weights,
         mean=view.black,
+        multilabel=is_multilabel("", kind, count=count),
         **facts,
     )
-
-
-def _called(call: Callable[[], Any], name: str, file: Path | None) -> Any:
-    """The result of a user's function. Its errors become one sentence."""
-    try:
-        return call()
-    except UserError:
-        raise
-    except Exception as error:
-        place = "" if file is None else line_of(error, file.resolve())
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UserError(f"{name} failed{place}: {reason}") from error
-
-
-def _as_rows(found: Any, n: int, *, source: str) -> Float[np.ndarray, "n numbers"]:
-    """The returned numbers as `(n, numbers)` float32.
-
-    Raises:
-      UserError: They are no finite numbers, or have another shape.
-    """
-    try:
-        numbers = np.asarray(found)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"{source} returned a {type(found).__name__}: {error}") from error
-    if numbers.dtype.kind not in "fiub":
-        raise UserError(f"{source} returned {numbers.dtype} values: expected numbers")
-    axes = [side for side in numbers.shape[1:] if side != 1]
-    if numbers.shape[:1] != (n,) or len(axes) > 1 or not math.prod(axes):
-        raise UserError(
-            f"{source} returned an array of shape {numbers.shape} for {n} pictures: expected "
-            f"({n}, classes)"
-        )
-    with np.errstate(over="ignore"):
-        rows = numbers.reshape(n, -1).astype(np.float32)
-    bad = int((~np.isfinite(rows)).any(axis=1).sum())
-    if bad:
-        raise UserError(f"{source} returned NaN or infinite scores for {bad} of {n} pictures")
-    return rows
-
-
-def _kind(rows: Float[np.ndarray, "n numbers"], outputs: str, *, source: str) -> str:
-    """Whether numbers are logits or probabilities."""
-    if outputs == "probabilities":
-        _check_probabilities(rows, source=source)
-    if outputs != "auto":
-        return outputs
-    if rows.min() < 0 or rows.max() > 1:
-        return "logits"
-    if rows.shape[1] == 1:
-        raise UserError(
-            f"{source} returned one number per picture, between 0 and 1 for noise: choose "
-            "--outputs probabilities or --outputs logits"
-        )
-    if np.abs(rows.sum(axis=1) - 1).max() > SUM:
-        raise UserError(
-            f"{source} returned numbers between 0 and 1 that do not add up to 1: labels that hold "
-            "independently of each other are no classes; if they are logits, choose --outputs "
-            "logits"
-        )
-    return "probabilities"
-
-
-SUM = 0.01
-"""Largest distance of a sum of probabilities from 1."""
-
-
-def _check_probabilities(rows: Float[np.ndarray, "n numbers"], *, source: str) -> None:
-    if rows.min() < -SUM or rows.max() > 1 + SUM:
-        found = rows.min() if rows.min() < -SUM else rows.max()
-        raise UserError(f"{source} returned {found:.4g}: a probability is between 0 and 1")
-    totals = rows.sum(axis=1)
-    if rows.shape[1] > 1 and np.abs(totals - 1).max() > SUM:
-        worst = totals[np.abs(totals - 1).argmax()]
-        raise UserError(f"{source} returned probabilities that add up to {worst:.4g}, not to 1")

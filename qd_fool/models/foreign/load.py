@@ -6,14 +6,18 @@ from typing import Any
 from qd_fool.errors import UserError
 from qd_fool.lazy import load
 from qd_fool.models.foreign.settings import (
+    ENGINES,
     OF_SERVICES,
+    OF_TORCH,
     READERS,
     PictureSettings,
     ServiceSettings,
+    check_engine,
     numbers,
 )
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.scorer import Scorer
+from qd_fool.models.sides import read_size
 
 
 def load_foreign(
@@ -28,7 +32,7 @@ def load_foreign(
     Args:
       name: Name of the network, `KIND:PLACE`, such as "onnx:model.onnx" or
         "python:file.py:function".
-      weights: Weights file; None if the file of the network holds the weights.
+      weights: Weights file, for a module of PyTorch; None for the network's own.
       picture: Facts about the pictures that the file does not state.
       precision: Type of parameters and arithmetic; must be "float32".
 
@@ -38,7 +42,7 @@ def load_foreign(
     kind, _, place = name.partition(":")
     if not place:
         raise UserError(f"--model is {name!r}: expected a file behind the colon")
-    if weights is not None:
+    if weights is not None and kind not in OF_TORCH:
         raise UserError(f"--weights {weights}: {name} holds its own weights")
     if precision != "float32":
         raise UserError(f"--precision is {precision!r}: {name} is read as float32 only")
@@ -51,14 +55,15 @@ def load_foreign(
                 flag = field.replace("_", "-")
                 raise UserError(f"--{flag} {value} is for a network behind an address, not {name}")
         more = {}
-    if kind == "onnx":
-        more["engine"] = settings.engine
-    elif settings.engine != "jax":
-        raise UserError(f"--engine {settings.engine} is for ONNX files, not {name}")
+    check_engine(settings.engine, name)
+    if kind in ENGINES:
+        more["engine"] = settings.engine or ENGINES[kind][0]
+    if kind in OF_TORCH:
+        more["weights"] = None if weights is None else Path(weights)
     return load(READERS[kind])(
         place,
         labels=settings.labels,
-        input_size=settings.input_size,
+        input_size=None if settings.input_size is None else read_size(settings.input_size),
         layout=settings.layout,
         channels=settings.channels,
         mean=numbers(settings.mean, "--mean"),

@@ -10,6 +10,7 @@ from qd_fool.models.foreign.settings import file_of
 from qd_fool.models.foreign.view import read_view
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.scorer import Scorer
+from qd_fool.models.sides import Size, sides_of
 from qd_fool.user_files import imported_file, sha256_of
 
 
@@ -18,7 +19,7 @@ def from_python_file(
     *,
     name: str,
     labels: Path | None,
-    input_size: int | None,
+    input_size: Size | None,
     layout: str,
     channels: str,
     mean: Any,
@@ -35,7 +36,7 @@ def from_python_file(
       place: `FILE.py:FUNCTION`. FUNCTION is a function, or a network, as `from_callable` makes it.
       name: Name of the network.
       labels: File of labels, or None.
-      input_size: Side of the pictures.
+      input_size: Side of the pictures, or height and width.
       layout: Order of the axes.
       channels: Order of the channels.
       mean: One number or one per channel, or None.
@@ -46,7 +47,7 @@ def from_python_file(
     Raises:
       UserError: The file was not run, has no such function, or a setting does not fit.
     """
-    file, word = file_of(name), place.rpartition(":")[2]
+    file, word = Path(file_of(name) or ""), place.rpartition(":")[2]
     module = imported_file(file)
     if module is None:
         raise UserError(
@@ -76,7 +77,7 @@ def from_python_file(
         raise UserError(f"{name}: how large are its pictures? expected --input-size")
     depth = 1 if channels == "gray" else 3
     view = read_view(
-        (input_size, input_size, depth),
+        (*sides_of(input_size), depth),
         layout=layout,
         channels=channels,
         mean=mean,

@@ -8,20 +8,34 @@ from qd_fool.errors import UserError
 
 Layout = Literal["auto", "nchw", "nhwc"]
 Channels = Literal["auto", "rgb", "bgr", "gray"]
-Outputs = Literal["auto", "logits", "probabilities"]
+Outputs = Literal["auto", "logits", "probabilities", "label-logits", "label-probabilities"]
 Post = Literal["npy", "png"]
-Engine = Literal["jax", "onnxruntime", "auto"]
+Engine = Literal["auto", "jax", "onnxruntime", "torch"]
 
-PYTHON = "python:"
-"""Beginning of the name of a network from a Python file, `python:FILE.py:FUNCTION`."""
+CODE = ("python:", "torch:")
+"""Beginnings of the names of networks from a user's code."""
 
 READERS = {
+    "keras": "qd_fool.models.foreign.keras_file:from_keras_file",
+    "hf": "qd_fool.models.foreign.torch.load:from_name",
     "onnx": "qd_fool.models.foreign.onnx.load:from_onnx",
     "python": "qd_fool.models.foreign.python_file:from_python_file",
+    "timm": "qd_fool.models.foreign.torch.load:from_name",
+    "torch": "qd_fool.models.foreign.torch.load:from_name",
+    "torchvision": "qd_fool.models.foreign.torch.load:from_name",
     "http": "qd_fool.models.foreign.http.load:from_address",
     "https": "qd_fool.models.foreign.http.load:from_address",
 }
 """Place of the function that reads a network, by the word before the colon in the name."""
+
+OF_TORCH = ("hf", "timm", "torch", "torchvision")
+"""Kinds of networks that are modules of PyTorch. They take `--weights`."""
+
+ENGINES: dict[str, tuple[Engine, ...]] = {
+    "onnx": ("jax", "onnxruntime", "auto"),
+    **dict.fromkeys(OF_TORCH, ("auto", "torch", "jax")),
+}
+"""Engines by kind of network, the default first. Other kinds have only one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,30 +70,30 @@ class PictureSettings(ServiceSettings):
 
     Attributes:
       labels: File with one label per line; None for the file's own labels, or ImageNet's.
-      input_size: Side of the network's input in pixels; None for the file's.
+      input_size: Side of the network's input in pixels, or `HEIGHTxWIDTH`; None for the file's.
       layout: Order of the input's axes.
       channels: Order of the picture's channels, as the network takes them.
       mean: Number or numbers, separated by commas, in 0..255: `(pixel - mean) / std`.
       std: Number or numbers, separated by commas.
       outputs: Kind of the output's numbers.
       output: Name of the output to read; None if there is only one.
-      engine: Software that runs an ONNX file.
+      engine: Software that runs an ONNX file or a module of PyTorch; None for the default.
     """
 
     labels: Path | None = None
-    input_size: int | None = None
+    input_size: int | str | None = None
     layout: Layout = "auto"
     channels: Channels = "auto"
     mean: str | None = None
     std: str | None = None
     outputs: Outputs = "auto"
     output: str | None = None
-    engine: Engine = "jax"
+    engine: Engine | None = None
 
 
-ADDRESSES: set[str] = set()
-"""Addresses of networks that the command line names. No other address is asked: a run directory
-that names one may be a stranger's."""
+NAMED: set[str] = set()
+"""Names of services and importable modules that the command line gives. No others are asked or
+imported: a run directory that names one may be a stranger's."""
 
 
 def is_address(name: str) -> bool:
@@ -97,7 +111,27 @@ def must_be_named(name: str) -> bool:
     Args:
       name: Name of the network, as `--model` takes it.
     """
-    return name.startswith(PYTHON) or is_address(name)
+    return name.startswith(CODE) or is_address(name)
+
+
+def check_engine(engine: Engine | None, name: str) -> None:
+    """Check that a network's kind has an engine.
+
+    Args:
+      engine: Value of `--engine`; None if it is not given.
+      name: Name of the network, as `--model` takes it.
+
+    Raises:
+      UserError: It does not.
+    """
+    kind = name.partition(":")[0] if is_foreign(name) else ""
+    if engine is None or engine in ENGINES.get(kind, ("jax",)):
+        return
+    if kind in ENGINES:
+        raise UserError(
+            f"--engine {engine}: {name} runs with {', '.join(sorted(ENGINES[kind]))} only"
+        )
+    raise UserError(f"--engine {engine} is for ONNX files and modules of PyTorch, not {name}")
 
 
 def is_foreign(name: str) -> bool:
@@ -109,18 +143,24 @@ def is_foreign(name: str) -> bool:
     return name.partition(":")[0] in READERS and ":" in name
 
 
-def file_of(name: str) -> Path:
+def file_of(name: str) -> Path | None:
     """The Python file of a network `python:FILE.py:FUNCTION`.
 
     Args:
       name: Name of the network, as `--model` takes it.
 
+    Returns:
+      The file; None for an importable module, `torch:MODULE:FUNCTION`.
+
     Raises:
       UserError: The name lacks the file or the function.
     """
-    file, colon, function = name.removeprefix(PYTHON).rpartition(":")
+    kind, _, place = name.partition(":")
+    file, colon, function = place.rpartition(":")
     if not colon or not file or not function:
-        raise UserError(f"--model is {name!r}: expected python:FILE.py:FUNCTION")
+        raise UserError(f"--model is {name!r}: expected {kind}:FILE.py:FUNCTION")
+    if kind == "torch" and all(part.isidentifier() for part in file.split(".")):
+        return None if not file.endswith(".py") else Path(file)
     return Path(file)
 
 

@@ -34,7 +34,7 @@ class View:
     mean: tuple[float, ...] | None
     std: tuple[float, ...]
 
-    def enter(self, pictures: UInt8[np.ndarray, "n size size channels"]) -> np.ndarray:
+    def enter(self, pictures: UInt8[np.ndarray, "n height width channels"]) -> np.ndarray:
         """Return an array of the function's own, which it may change."""
         x: np.ndarray = pictures[..., ::-1] if self.reverse else pictures
         if self.mean is not None:
@@ -44,7 +44,7 @@ class View:
 
     def leave(
         self, slopes: Num[np.ndarray, "n a b c"]
-    ) -> Float[np.ndarray, "n size size channels"]:
+    ) -> Float[np.ndarray, "n height width channels"]:
         """Return a gradient of the function's arrays as a gradient of the pictures."""
         x = slopes.transpose(0, 2, 3, 1) if self.layout == "nchw" else slopes
         if self.mean is not None:
@@ -79,10 +79,6 @@ def read_view(
         raise UserError(
             f"{source}: image_shape is {tuple(image_shape)}: expected height, width and 1 or 3 "
             f"channels, sides up to {LARGEST}"
-        )
-    if height != width:
-        raise UserError(
-            f"{source}: pictures of {height}x{width} pixels: only square ones are taken for now"
         )
     if channels in ("rgb", "bgr") and depth == 1:
         raise UserError(f"--channels {channels}: {source} takes gray pictures")

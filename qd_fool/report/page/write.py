@@ -59,8 +59,22 @@ def write_report(run_dir: Path, *, out: Path | None = None, single_file: bool = 
     return _write(path, [run_dir], runs, single_file=single_file)
 
 
-def write_comparison(first: Path, second: Path, *, out: Path, single_file: bool = False) -> Path:
+def write_comparison(
+    first: Path,
+    second: Path,
+    *,
+    out: Path,
+    single_file: bool = False,
+    names: tuple[str, str] | None = None,
+) -> Path:
     """Write a page that shows two runs side by side, class by class.
+
+    Args:
+      first: Directory of a run.
+      second: Directory of the other run.
+      out: Path of the page.
+      single_file: Whether the page holds the full pictures, too.
+      names: Names of the two runs if their directories have the same; by default their paths.
 
     Raises:
       UserError: As in `write_report`; or the two runs have no class in common.
@@ -74,7 +88,7 @@ def write_comparison(first: Path, second: Path, *, out: Path, single_file: bool 
             f"{first} and {second} have elites of no class in common: nothing to compare"
         )
     if runs[0]["name"] == runs[1]["name"]:
-        runs[0]["name"], runs[1]["name"] = str(first), str(second)
+        runs[0]["name"], runs[1]["name"] = names or (str(first), str(second))
     return _write(out, [first, second], runs, single_file=single_file)
 
 
@@ -104,8 +118,8 @@ def _write(
         facts=facts,
         settings=_settings(stored),
         files=_files(path, run_dirs),
-        style=_asset("page.css"),
-        script=Markup("\n").join(_asset(name) for name in SCRIPTS),
+        style=asset("page.css"),
+        script=Markup("\n").join(asset(name) for name in SCRIPTS),
         # Ancestors are in an element of their own, so that the page can open before it reads them.
         ancestors=[_json(run.pop("ancestors", {})) for run in runs],
         data=_json({"runs": runs, "tiles": _in_common(runs)}),
@@ -130,7 +144,12 @@ def _template() -> jinja2.Template:
     return environment.get_template("page.html.j2")
 
 
-def _asset(name: str) -> Markup:
+def asset(name: str) -> Markup:
+    """Return a stylesheet or a script of the page.
+
+    Args:
+      name: Name of the file.
+    """
     text = resources.files("qd_fool.report.page").joinpath("assets", name).read_text("utf-8")
     return Markup(text)  # noqa: S704 (a file of this package)
 

@@ -12,7 +12,6 @@ from PIL import Image
 from run_files import assert_same_archive
 
 from qd_fool.cli import main
-from qd_fool.runs.directory import sole_user
 from qd_fool.runs.metrics import read_metrics
 
 SMALL = ("--encoding", "cppn", "--generations", "6", "--batch-size", "20", "--chunk", "10")
@@ -151,12 +150,6 @@ def test_files_that_are_no_graph_or_picture(run_dir, tmp_path, capsys):
     assert "its folder does not exist" in refused(
         capsys, "render", run_dir, "--class", 1, "--out", tmp_path / "no" / "x.png"
     )
-
-
-def test_a_run_in_use_is_left_alone(run_dir, tmp_path, capsys):
-    with sole_user(run_dir):
-        output = refused(capsys, "render", run_dir, "--class", 1, "--out", tmp_path / "x.png")
-    assert "in use by another process" in output
 
 
 def test_elites_of_other_settings_are_no_first_archive(run_dir, tmp_path, capsys):

@@ -11,7 +11,7 @@ from paths import ARCHIVES
 from run_files import archive, copy_of
 
 from qd_fool.commands.common.console import make_console
-from qd_fool.commands.evolve.newest import find_cell, newest_state
+from qd_fool.commands.evolve.newest import find_cell, read_newest
 from qd_fool.errors import UserError
 from qd_fool.models import load_scorer
 from qd_fool.models.labels import imagenet_labels
@@ -20,7 +20,7 @@ from qd_fool.runs.stored import open_run
 
 def newest_of(path):
     said = io.StringIO()
-    return newest_state(open_run(path), console=make_console(file=said)), said.getvalue()
+    return read_newest(open_run(path), console=make_console(file=said)), said.getvalue()
 
 
 def test_checkpoint_and_archive_hold_the_same(run_dir, tmp_path):

@@ -5,6 +5,7 @@ from command import SMALL, evolve, refused
 from PIL import Image
 from run_files import assert_same_archive, record
 
+from qd_fool.cli import main
 from qd_fool.runs.directory import sole_user
 from qd_fool.runs.metrics import read_metrics
 
@@ -47,10 +48,14 @@ def test_larger_pictures_with_ten_crops_and_every_option(tmp_path):
     assert record(path)["png_rescored_max_difference"] <= 1e-5
 
 
-def test_a_run_in_use_is_refused(run_dir, capsys):
+def test_a_run_in_use_is_refused(run_dir, tmp_path, capsys):
     with sole_user(run_dir):
         for command in (("evolve", "--resume", "--run-dir", run_dir), ("export", run_dir)):
             assert "is in use by another process" in refused(capsys, *command)
+        # Another directory to write needs no lock.
+        out = tmp_path / "out"
+        assert main(["export", str(run_dir), "--format", "sheet", "--out", str(out)]) == 0
+    assert (out / "contact_sheet.png").exists()
 
 
 def test_a_run_directory_that_is_not_empty_is_refused_untouched(run_dir, capsys):

@@ -23,8 +23,9 @@ def test_a_network_that_has_changed_or_gone_is_stood_in_for(run_dir, transfer, t
     path.write_text(json.dumps(record))
     # The same weights by another path are the same network.
     networks = load_targets(("tiny-a",), (tiny["tiny-a"],), mean=None)
-    sources = read_sources([run_dir], networks[0].scorer)
-    assert all_networks(sources, networks, console=make_console()) == (networks, [[0]])
+    console = make_console()
+    with read_sources([run_dir], networks[0].scorer, console=console) as sources:
+        assert all_networks(sources, networks, console=console) == (networks, [[0]])
     for weights, words in ((tiny["tiny-b"], "has sha256"), (tmp_path / "gone.npz", "gone.npz")):
         record["config"]["weights"] = str(weights)
         path.write_text(json.dumps(record))

@@ -40,6 +40,32 @@ def test_one_probability_is_two_classes(shape):
     np.testing.assert_allclose(found, np.stack([1 - p, p], axis=1), atol=1e-6)
 
 
+def test_a_label_that_holds_independently_has_its_own_probability():
+    def labels(x):
+        return on_host.sigmoid(on_host.logits(x))
+
+    scorer = on_host.host_scorer(labels, outputs="label-probabilities")
+    found = scores(scorer)
+    np.testing.assert_allclose(confidence_of(found), labels(PICTURES), atol=1e-6)
+    np.testing.assert_allclose(found, on_host.logits(PICTURES), atol=1e-4)
+    by_logits = on_host.host_scorer(on_host.logits, outputs="label-logits")
+    np.testing.assert_allclose(scores(by_logits), found, atol=1e-4)
+
+
+def test_pictures_need_not_be_square():
+    seen = []
+
+    def function(x):
+        seen.append(x)
+        return x.reshape(len(x), -1)[:, :4].astype(np.float32)
+
+    scorer = from_callable(function, image_shape=(4, 6, 1))
+    assert (scorer.image_shape, scorer.input_size) == ((4, 6, 1), (4, 6))
+    pictures = np.arange(2 * 6 * 9, dtype=np.uint8).reshape(2, 6, 9, 1)
+    score_images(scorer, pictures, crops=1, chunk=2)
+    np.testing.assert_array_equal(seen[-1], pictures[:, 1:5, 1:7])
+
+
 def test_labels_are_numbers_where_none_are_given():
     assert on_host.host_scorer(class_names=None).class_names[:2] == ("class 0", "class 1")
 
@@ -95,7 +121,7 @@ def fails(x):
         (lambda x: np.zeros((1, 5)), r"shape \(1, 5\) for 3 pictures"),
         (lambda x: ["a"] * len(x), "expected numbers"),
         (lambda x: [[1.0], [1.0, 2.0], [3.0]], "returned a list"),
-        (lambda x: np.full((len(x), 5), 0.5), "labels that hold independently"),
+        (lambda x: np.full((len(x), 5), 0.5), "--outputs label-probabilities if each label holds"),
         (lambda x: np.full(len(x), 0.5), "--outputs probabilities or --outputs logits"),
         (lambda x: np.zeros((len(x), 4)) - 1, "5 labels: the network of"),
     ],
@@ -108,7 +134,7 @@ def test_a_function_that_goes_wrong_is_one_sentence(function, sentence):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"image_shape": (6, 7, 1)}, "only square ones"),
+        ({"image_shape": (6, 0, 1)}, "expected height, width"),
         ({"image_shape": (6, 6, 2)}, "1 or 3 channels"),
         ({"channels": "bgr"}, "takes gray pictures"),
         ({"layout": "chw"}, "--layout is 'chw'"),

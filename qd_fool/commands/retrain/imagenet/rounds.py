@@ -26,6 +26,7 @@ from qd_fool.commands.common.settings import (
     record_of,
     refuse_differences,
 )
+from qd_fool.commands.common.signals import active_stop
 from qd_fool.commands.common.tables import text_table
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.plan import plan
@@ -54,6 +55,7 @@ from qd_fool.models.network import default_chunk
 from qd_fool.models.retrained import NEW_CLASS
 from qd_fool.runs.directory import make_run_dir, may_resume, read_run
 from qd_fool.runs.elites import open_elite, read_elites
+from qd_fool.runs.snapshot import readable
 from qd_fool.scoring.score import score_function
 
 EVALUATIONS = 40_000
@@ -130,6 +132,8 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
             console=console,
         )
 
+        active_stop().check()
+
         # Measure the new network.
         network = folder / "network.safetensors"
         retrained = _trainable(config.model, weights=network)
@@ -143,6 +147,7 @@ def retrain_imagenet(config: RetrainConfig, run_dir: Path, *, console: Console) 
             return RetrainResult(run_dir, rows, interrupted=True)
 
         # Write the tables after each round.
+        active_stop().check()
         rows = _rows(runs, measured, classes=len(scorer.class_names))
         write_tables(
             run_dir, rows, runs,
@@ -281,13 +286,14 @@ def _pictures(run_dir: Path, scorer: Scorer) -> UInt8[np.ndarray, "n height widt
       UserError: A picture is missing, or has another size than the network expects.
     """
     chosen: dict[str, str] = {}
-    for row in read_elites(run_dir):
-        if int(row["class_index"]) < len(scorer.class_names):
-            # An elite may hold several cells.
-            chosen.setdefault(row["id"], row["png"])
-    if not chosen:
-        raise UserError(f"{run_dir}: found no elites, expected pictures that fool")
-    images = [np.asarray(open_elite(run_dir, png).convert("RGB")) for png in chosen.values()]
+    with readable(run_dir) as run:
+        for row in read_elites(run.path):
+            if int(row["class_index"]) < len(scorer.class_names):
+                # An elite may hold several cells.
+                chosen.setdefault(row["id"], row["png"])
+        if not chosen:
+            raise UserError(f"{run_dir}: found no elites, expected pictures that fool")
+        images = [np.asarray(open_elite(run.path, png).convert("RGB")) for png in chosen.values()]
     if images[0].shape != scorer.image_shape:
         raise UserError(
             f"{run_dir}: its pictures are {images[0].shape}, expected {scorer.image_shape}"

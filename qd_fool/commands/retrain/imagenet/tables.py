@@ -5,6 +5,7 @@ Two runs are compared at the same number of counted evaluations, from their line
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from qd_fool.runs.directory import read_run
 from qd_fool.runs.elites import open_elite, read_elites
 from qd_fool.runs.lineage import read_lineage
 from qd_fool.runs.metrics import read_metrics
+from qd_fool.runs.snapshot import readable
 from qd_fool.scoring.confidence import percent
 
 CAVEAT = (
@@ -161,7 +163,9 @@ def write_tables(
     write_json(run_dir / "retrain.json", facts | {"caveat": CAVEAT, "rows": list(rows)})
     write_rows(run_dir / "retrain.csv", columns, rows)
     _write_curves(run_dir / "retrain_curves.png", rows, runs, classes=classes, title=title)
-    _write_pictures(run_dir / "retrain_pictures.png", rows, runs, classes=classes)
+    with ExitStack() as stack:
+        folders = [stack.enter_context(readable(run)).path for run in runs]
+        _write_pictures(run_dir / "retrain_pictures.png", rows, folders, classes=classes)
     table = markdown_table(*cells_of(rows, classes=classes))
     lines = [f"# {title}", "", *table, "", facts["photographs"]]
     lines += ["", CAVEAT, "", f"Command: `{facts['command']}`"]

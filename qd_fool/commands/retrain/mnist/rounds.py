@@ -23,10 +23,11 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 from rich.console import Console
 
+from qd_fool.commands.common.circumstances import with_parts
 from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.progress import progress_bar
-from qd_fool.commands.common.record import new_record, resume_command
-from qd_fool.commands.common.signals import stop_on_signal
+from qd_fool.commands.common.record import continued_by, new_record, resume_command
+from qd_fool.commands.common.signals import Stop, active_stop, stop_on_signal
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
 from qd_fool.commands.retrain.mnist.files import (
     DIGITS,
@@ -110,7 +111,8 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
         f"{config.seeds} evolutions against each, into {run_dir}"
     )
     make_run_dir(run_dir)
-    with sole_user(run_dir):
+    command = resume_command("retrain", run_dir)
+    with continued_by(command), stop_on_signal(), sole_user(run_dir):
         evolution = planned.evolutions[config.encoding]
         record = new_record(
             "retraining",
@@ -121,6 +123,8 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
             classes=DIGITS + 1,
             imports=imports_record(config.imports) or (stored or {}).get("imports", []),
         )
+        done = finished_rounds(run_dir)
+        record = with_parts(record, stored or {}, done=done, console=console)
         write_json(run_dir / "run.json", record)
 
         # Do the rounds.
@@ -136,7 +140,6 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
             print_rows(console, rows, other=planned.other_encoding)
             say(f"look at {run_dir / 'table.md'} and {run_dir / 'retrain.png'}")
         if interrupted:
-            command = resume_command("retrain", run_dir)
             say(f"interrupted, {len(rows)} of {planned.rounds} done; continue with: {command}")
         return RetrainResult(run_dir, rows, interrupted)
 
@@ -150,24 +153,24 @@ def _rounds(planned: RetrainPlan, digits: _Digits, *, run_dir: Path, console: Co
         return False
     tools = make_tools(planned)
     earlier = [read_pictures(run_dir, number + 1) for number in range(done)]
-    with stop_on_signal() as stop:
-        for number in range(done + 1, planned.rounds + 1):
-            with _progress(console, stop, number=number, total=tools.pieces) as tick:
-                done_round = _round(
-                    planned, tools, digits=digits, earlier=earlier, number=number, tick=tick
-                )
-            if done_round is None:
-                return True
-            write_round(run_dir, number, **vars(done_round))
-            earlier.append(done_round.pictures)
-            console.print(words_of(done_round.row))
-            if stop and number < planned.rounds:
-                return True
+    stop = active_stop()
+    for number in range(done + 1, planned.rounds + 1):
+        with _progress(console, stop, number=number, total=tools.pieces) as tick:
+            done_round = _round(
+                planned, tools, digits=digits, earlier=earlier, number=number, tick=tick
+            )
+        if done_round is None:
+            return True
+        write_round(run_dir, number, **vars(done_round))
+        earlier.append(done_round.pictures)
+        console.print(words_of(done_round.row))
+        if stop and number < planned.rounds:
+            return True
     return False
 
 
 @contextmanager
-def _progress(console: Console, stop: list[int], *, number: int, total: int) -> Iterator[Tick]:
+def _progress(console: Console, stop: Stop, *, number: int, total: int) -> Iterator[Tick]:
     """Show a bar for a round. A piece of work calls the yielded `tick` to know if it must stop."""
     with progress_bar(console, f"DNN_{number}", total=total, transient=True) as bar:
 

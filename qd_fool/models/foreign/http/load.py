@@ -15,9 +15,10 @@ from qd_fool.models.foreign.callable import host_scorer
 from qd_fool.models.foreign.http.bodies import POSTS, encode
 from qd_fool.models.foreign.http.sender import Limits, Sender
 from qd_fool.models.foreign.pictures import Numbers, check_choice
-from qd_fool.models.foreign.settings import ADDRESSES
+from qd_fool.models.foreign.settings import NAMED
 from qd_fool.models.foreign.view import read_view
 from qd_fool.models.host_scorer import HostScorer
+from qd_fool.models.sides import Size, sides_of
 
 __all__ = ["from_http"]
 
@@ -48,11 +49,10 @@ def from_http(
 
     Args:
       url: Address of the service, `https://...`.
-      image_shape: Shape of a picture, `(height, width, channels)`, square, gray or RGB.
+      image_shape: Shape of a picture, `(height, width, channels)`, gray or RGB.
       class_names: Labels, or a file with one label per line. Default: ImageNet's for 1000 classes,
         else numbers.
-      outputs: Kind of the numbers: "logits", "probabilities", or "auto": probabilities if the
-        numbers for noise add up to 1.
+      outputs: Kind of the numbers, as in `from_callable`.
       layout: Order of the axes, as in `from_callable`.
       channels: Order of the channels, as in `from_callable`.
       mean: Number or numbers that are subtracted, as in `from_callable`.
@@ -105,7 +105,7 @@ def from_address(
     *,
     name: str,
     labels: Path | None,
-    input_size: int | None,
+    input_size: Size | None,
     channels: str,
     output: str | None,
     **settings: Any,
@@ -116,7 +116,7 @@ def from_address(
       place: Part of the address after the scheme.
       name: The whole address.
       labels: File of labels, or None.
-      input_size: Side of the pictures.
+      input_size: Side of the pictures, or height and width.
       channels: Order of the channels.
       output: Name of an output, which a service does not have.
       **settings: Settings of `from_http`.
@@ -125,7 +125,7 @@ def from_address(
       UserError: A setting is wrong, or the service refuses or does not answer.
     """
     del place
-    if name not in ADDRESSES:
+    if name not in NAMED:
         raise UserError(
             f"{name} is only asked by a command line that names it: give --model {name}"
         )
@@ -135,7 +135,7 @@ def from_address(
         raise UserError(f"{name}: how large are its pictures? expected --input-size")
     return from_http(
         name,
-        image_shape=(input_size, input_size, 1 if channels == "gray" else 3),
+        image_shape=(*sides_of(input_size), 1 if channels == "gray" else 3),
         class_names=labels,
         channels=channels,
         **settings,

@@ -1,4 +1,4 @@
-"""The faster of two engines for an ONNX file, measured on this machine."""
+"""The faster of two engines for a network, measured on this machine."""
 
 import dataclasses
 import time
@@ -13,13 +13,18 @@ from qd_fool.devices.mesh import AXIS, make_mesh
 from qd_fool.errors import UserError
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.scorer import Scorer
+from qd_fool.models.sides import sides_of
 
-ROUNDS = 3
-"""Measurements per engine; the best one counts."""
+ROUNDS, SECONDS = 3, 4.0
+"""Highest number of measurements per engine, and seconds after which no other begins. The best one
+counts."""
+
+MOST = 64
+"""Highest number of pictures per measurement on the host."""
 
 
 def faster_of(
-    in_jax: Callable[[], Scorer], on_host: Callable[[], HostScorer]
+    in_jax: Callable[[], Scorer], on_host: Callable[[], HostScorer], *, rival: str
 ) -> Scorer | HostScorer:
     """Return the faster network. An engine that does not take the file is not measured.
 
@@ -27,7 +32,8 @@ def faster_of(
 
     Args:
       in_jax: Function that reads the file for JAX.
-      on_host: Function that reads the file for onnxruntime.
+      on_host: Function that makes the network on the host.
+      rival: Software that runs the network on the host.
 
     Raises:
       UserError: No engine takes the file.
@@ -44,7 +50,7 @@ def faster_of(
     words = f"{host_speed:.0f} pictures/s; JAX: {speed:.0f}"
     if host_speed > speed:
         return dataclasses.replace(host, weights=f"{host.weights}: {words}")
-    words = f"by JAX: {speed:.0f} pictures/s; onnxruntime: {host_speed:.0f}"
+    words = f"by JAX: {speed:.0f} pictures/s; {rival}: {host_speed:.0f}"
     return dataclasses.replace(native, weights=f"{native.weights}, {words}")
 
 
@@ -70,20 +76,27 @@ def _speed_in_jax(scorer: Scorer) -> float:
 
 
 def _speed_on_host(scorer: HostScorer) -> float:
-    pictures = _noise(scorer, 2 * scorer.chunk)
-    halves = np.split(pictures, 2)
-    return _best(lambda: [scorer.score(half) for half in halves], len(pictures))
+    pictures = _noise(scorer, 2 * min(scorer.chunk, MOST // 2))
+    prepare = jax.jit(scorer.prepare)
+
+    def run() -> None:
+        for half in np.split(pictures, 2):
+            scorer.score(scorer.hand(prepare(half)))
+
+    return _best(run, len(pictures))
 
 
 def _noise(scorer: Scorer | HostScorer, n: int) -> np.ndarray:
-    shape = (n, scorer.input_size, scorer.input_size, scorer.image_shape[2])
+    shape = (n, *sides_of(scorer.input_size), scorer.image_shape[2])
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
 def _best(run: Callable[[], object], pictures: int) -> float:
     run()  # compiles
-    times = []
+    times: list[float] = []
     for _ in range(ROUNDS):
+        if sum(times) > SECONDS:
+            break
         begun = time.perf_counter()
         run()
         times.append(time.perf_counter() - begun)

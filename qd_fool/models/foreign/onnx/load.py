@@ -1,9 +1,10 @@
 """A `Scorer` from an ONNX file: `from_onnx`."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,11 +22,12 @@ from qd_fool.models.foreign.onnx.quantised import joined
 from qd_fool.models.foreign.onnx.runtime import run_onnx
 from qd_fool.models.foreign.onnx.values import identity, lies_as
 from qd_fool.models.foreign.onnx.widening import widened
-from qd_fool.models.foreign.outputs import OUTPUTS, to_logits
+from qd_fool.models.foreign.outputs import OUTPUTS, is_multilabel, to_logits
 from qd_fool.models.foreign.pictures import Numbers, check_choice
-from qd_fool.models.foreign.settings import Engine
+from qd_fool.models.foreign.settings import ENGINES
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.scorer import Scorer
+from qd_fool.models.sides import Size, size_of
 
 MOST_CLASSES = 2**17
 """Highest number of classes."""
@@ -33,14 +35,14 @@ MOST_CLASSES = 2**17
 _CHUNK, _CHUNK_SIDE, _MOST = 4, 224, 200
 """Pictures of a side that a CPU core scores at once, and the highest number for smaller sides."""
 
-Forward = Callable[[PyTree[Array], Float[Array, "n size size depth"]], Array]
+Forward = Callable[[PyTree[Array], Float[Array, "n height width depth"]], Array]
 
 
 def from_onnx(
     path: str | Path,
     *,
     labels: str | Path | Sequence[str] | None = None,
-    input_size: int | None = None,
+    input_size: Size | None = None,
     layout: str = "auto",
     channels: str = "auto",
     mean: Numbers | None = None,
@@ -59,7 +61,8 @@ def from_onnx(
     Args:
       path: Path of the file. Arrays may be in files beside it.
       labels: Labels, or a file with one label per line. Default: ImageNet's for 1000 classes.
-      input_size: Side of the network's input in pixels, if the file does not fix it.
+      input_size: Side of the network's input in pixels, or height and width, if the file does not
+        fix them.
       layout: Order of the axes: "nchw", "nhwc", or "auto".
       channels: Order of the channels: "rgb", "bgr", "gray" (also for a network of three equal
         channels), or "auto".
@@ -67,8 +70,10 @@ def from_onnx(
         `(pixel - mean) / std`. None: ImageNet's for colour, 0 for gray or bytes.
       std: One number or one per channel in the network's order. None: ImageNet's for colour,
         255 for gray, 1 for bytes.
-      outputs: Kind of the output's numbers: "logits", "probabilities", or "auto": the logits before
-        a final Softmax or Sigmoid if there is one, else the output is taken for logits.
+      outputs: Kind of the output's numbers: "logits", "probabilities", "label-logits",
+        "label-probabilities" (each label holds or not, independently of the others), or "auto": the
+        logits before a final Softmax or Sigmoid if there is one, else the output is taken for
+        logits. Several Sigmoids make independent labels.
       output: Name of the output to read, if the file has several.
       engine: Software that runs the network: "jax", which has gradients; "onnxruntime", on the
         host; or "auto", the faster of the two on this machine, measured now.
@@ -79,12 +84,12 @@ def from_onnx(
       first is "not" the other.
 
     Raises:
-      UserError: The file cannot be read, is not a classifier of square pictures, contradicts a
+      UserError: The file cannot be read, is not a classifier of pictures, contradicts a
         setting, or has an unknown operator.
     """
     path = Path(path)
     check_choice("--outputs", outputs, OUTPUTS)
-    check_choice("--engine", engine, get_args(Engine))
+    check_choice("--engine", engine, ENGINES["onnx"])
     facts: dict[str, Any] = {
         "labels": labels,
         "input_size": input_size,
@@ -100,14 +105,16 @@ def from_onnx(
         return in_jax(path, **facts)
     if engine == "onnxruntime":
         return run_onnx(path, **facts)
-    return faster_of(lambda: in_jax(path, **facts), lambda: run_onnx(path, **facts))
+    return faster_of(
+        lambda: in_jax(path, **facts), lambda: run_onnx(path, **facts), rival="onnxruntime"
+    )
 
 
 def in_jax(
     path: Path,
     *,
     labels: str | Path | Sequence[str] | None,
-    input_size: int | None,
+    input_size: Size | None,
     layout: str,
     channels: str,
     mean: Numbers | None,
@@ -135,7 +142,7 @@ def in_jax(
     chosen = choose_output(graph, output, source=source)
     graph = pruned(graph, chosen, source=source)
     ending = ""
-    if outputs != "logits":
+    if outputs not in ("logits", "label-logits"):
         graph, ending = without_softmax(graph)
     graph = pruned(joined(widened(graph)), chosen, source=source)
     program, params = build(graph, source=source)
@@ -151,13 +158,14 @@ def in_jax(
         apply=functools.partial(_apply, forward, logits),
         preprocess=picture.preprocess,
         image_shape=picture.shape,
-        input_size=picture.size,
+        input_size=size_of(*picture.sides),
         class_names=names,
-        chunk=max(1, min(_MOST, _CHUNK * _CHUNK_SIDE**2 // picture.size**2)),
+        chunk=max(1, min(_MOST, _CHUNK * _CHUNK_SIDE**2 // math.prod(picture.sides))),
         wnids=wnids,
         weights=path.name,
         weights_sha256=sha256,
         mean=picture.black,
+        multilabel=is_multilabel(ending, outputs, count=count),
     )
 
 
@@ -165,13 +173,16 @@ def _apply(
     forward: Forward,
     logits: Callable[[Array], Array],
     params: PyTree[Array],
-    x: Float[Array, "n size size depth"],
+    x: Float[Array, "n height width depth"],
 ) -> Float[Array, "n classes"]:
     return logits(forward(params, x))
 
 
 def _at_once(
-    program: Program, picture: Picture, params: PyTree[Array], x: Float[Array, "n size size depth"]
+    program: Program,
+    picture: Picture,
+    params: PyTree[Array],
+    x: Float[Array, "n height width depth"],
 ) -> Array:
     """All pictures in one batch."""
     out = program.run(params, picture.enter(x))
@@ -183,7 +194,7 @@ def _in_groups(
     picture: Picture,
     batch: int,
     params: PyTree[Array],
-    x: Float[Array, "n size size depth"],
+    x: Float[Array, "n height width depth"],
 ) -> Array:
     """Groups of as many pictures as the file is bound to; the last is filled up."""
     n = x.shape[0]
@@ -233,7 +244,7 @@ def _shape_of(
     forward: Forward, params: PyTree[Array], picture: Picture, *, source: str
 ) -> tuple[int, ...]:
     """The shape of what comes out; nothing is computed."""
-    x = jax.ShapeDtypeStruct((_PROBE, picture.size, picture.size, picture.depth), jnp.float32)
+    x = jax.ShapeDtypeStruct((_PROBE, *picture.sides, picture.depth), jnp.float32)
     out = jax.eval_shape(forward, params, x)
     if not jnp.issubdtype(out.dtype, jnp.floating):
         raise UserError(f"{source}: {out.dtype} numbers come out: expected one score per class")
@@ -241,7 +252,7 @@ def _shape_of(
 
 
 def _flat(
-    forward: Forward, params: PyTree[Array], x: Float[Array, "n size size depth"]
+    forward: Forward, params: PyTree[Array], x: Float[Array, "n height width depth"]
 ) -> Float[Array, "n numbers"]:
     """The output, as one row per picture."""
     out = forward(params, x)

@@ -17,6 +17,7 @@ from qd_fool.models.foreign.pictures import (
     per_channel,
 )
 from qd_fool.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from qd_fool.models.sides import Size, sides_of, size_in_words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Picture:
 
     Attributes:
       layout: Order of the axes: "nchw" or "nhwc".
-      size: Side of the picture in pixels.
+      sides: Height and width in pixels.
       channels: Order of the channels: "rgb", "bgr" or "gray".
       depth: Channels that the network takes; 3 for a gray picture that is given three times.
       mean: One number per channel of the network, in its order, 0..255.
@@ -34,7 +35,7 @@ class Picture:
     """
 
     layout: str
-    size: int
+    sides: tuple[int, int]
     channels: str
     depth: int
     mean: tuple[float, ...]
@@ -44,7 +45,7 @@ class Picture:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of a picture that is shown."""
-        return (self.size, self.size, 1 if self.channels == "gray" else self.depth)
+        return (*self.sides, 1 if self.channels == "gray" else self.depth)
 
     @property
     def black(self) -> tuple[float, ...]:
@@ -54,8 +55,8 @@ class Picture:
         return self.mean[::-1] if self.channels == "bgr" else self.mean
 
     def preprocess(
-        self, images: Float[Array, "n size size channels"]
-    ) -> Float[Array, "n size size depth"]:
+        self, images: Float[Array, "n height width channels"]
+    ) -> Float[Array, "n height width depth"]:
         """`(pixel - mean) / std`, in the network's order of channels."""
         x = images[..., ::-1] if self.channels == "bgr" else images
         if self.depth > x.shape[-1]:
@@ -64,7 +65,7 @@ class Picture:
         scale = jnp.asarray([1 / value for value in self.std], x.dtype)[None, None, None]
         return (x - mean) * scale
 
-    def enter(self, x: Float[Array, "n size size depth"]) -> Laid:
+    def enter(self, x: Float[Array, "n height width depth"]) -> Laid:
         """The network's input as ONNX counts its axes; no number moves."""
         return Laid(x, channels_last(4)) if self.layout == "nchw" else lay(x)
 
@@ -73,7 +74,7 @@ def read_picture(
     graph: Graph,
     *,
     layout: str,
-    input_size: int | None,
+    input_size: Size | None,
     channels: str,
     mean: float | int | Sequence[float | int] | None,
     std: float | int | Sequence[float | int] | None,
@@ -84,14 +85,14 @@ def read_picture(
     Args:
       graph: Graph with its inputs.
       layout: Order of the axes, one of `LAYOUTS`.
-      input_size: Side in pixels, if the file does not fix it.
+      input_size: Side in pixels, or height and width, if the file does not fix them.
       channels: Order of the channels, one of `CHANNELS`.
       mean: One number, or one per channel in the network's order; None for the default.
       std: One number, or one per channel in the network's order; None for the default.
       source: Name of the file, for errors.
 
     Raises:
-      UserError: The input is no square picture, or file and flags disagree.
+      UserError: The input is no picture, or file and flags disagree.
     """
     check_choice("--layout", layout, LAYOUTS)
     check_choice("--channels", channels, CHANNELS)
@@ -118,11 +119,10 @@ def read_picture(
         channels = "gray" if depth == 1 else "rgb"
     elif channels != "gray" and depth == 1:
         raise UserError(f"--channels {channels}: the network of {source} takes gray pictures")
-    size = _side(given, sides, input_size, source=source)
     usual = _usual(given, depth)
     return Picture(
         layout=layout,
-        size=size,
+        sides=_sides(sides, input_size, source=source),
         channels=channels,
         depth=depth,
         mean=per_channel("--mean", mean, usual[0], depth),
@@ -135,24 +135,28 @@ def _shown(shape: Sequence[int | None]) -> str:
     return "x".join("?" if n is None else str(n) for n in shape)
 
 
-def _side(given: Input, sides: Sequence[int | None], input_size: int | None, *, source: str) -> int:
-    """The side of a square input."""
-    known = [side for side in sides if side is not None]
-    if len(set(known)) > 1:
-        raise UserError(
-            f"{source}: the input {given.name!r} is {_shown(sides)} pixels: only square inputs "
-            "are taken for now"
-        )
-    if not known and input_size is None:
+def _sides(sides: Sequence[int | None], input_size: Size | None, *, source: str) -> tuple[int, int]:
+    """Height and width of the input."""
+    wanted = (None, None) if input_size is None else sides_of(input_size)
+    height, width = (
+        known if known is not None else flag for known, flag in zip(sides, wanted, strict=True)
+    )
+    # A file that fixes one side leaves a square.
+    height, width = height or width, width or height
+    if height is None or width is None:
         raise UserError(
             f"{source}: the file leaves open how large its pictures are: say so with --input-size"
         )
-    size = known[0] if known else input_size
-    if input_size is not None and size != input_size:
-        raise UserError(f"--input-size {input_size}: the network of {source} takes {size} pixels")
-    if size is None or not 1 <= size <= LARGEST:
-        raise UserError(f"{source}: pictures of {size} pixels: expected 1 to {LARGEST}")
-    return size
+    if input_size is not None and (height, width) != wanted:
+        raise UserError(
+            f"--input-size {size_in_words(input_size)}: the network of {source} takes "
+            f"{height}x{width} pixels"
+        )
+    if not 1 <= min(height, width) <= max(height, width) <= LARGEST:
+        raise UserError(
+            f"{source}: pictures of {height}x{width} pixels: expected sides of 1 to {LARGEST}"
+        )
+    return height, width
 
 
 def _usual(given: Input, depth: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

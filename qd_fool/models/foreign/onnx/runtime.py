@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,10 +18,11 @@ from qd_fool.models.foreign.onnx.heads import THROUGH, choose_output, softmax_of
 from qd_fool.models.foreign.onnx.picture import Picture, read_picture
 from qd_fool.models.foreign.onnx.protobuf import import_onnx, parsed
 from qd_fool.models.foreign.onnx.tensors import EXTERNAL, file_beside
-from qd_fool.models.foreign.outputs import to_logits
+from qd_fool.models.foreign.outputs import is_multilabel, to_logits
 from qd_fool.models.foreign.pictures import Numbers
 from qd_fool.models.foreign.view import View
 from qd_fool.models.host_scorer import HostScorer
+from qd_fool.models.sides import Size
 
 _CHUNK, _CHUNK_SIDE, _MOST = 16, 224, 200
 """Pictures of a side per call, and the highest number for smaller sides."""
@@ -43,7 +45,7 @@ def run_onnx(
     path: Path,
     *,
     labels: str | Path | Sequence[str] | None,
-    input_size: int | None,
+    input_size: Size | None,
     layout: str,
     channels: str,
     mean: Numbers | None,
@@ -57,7 +59,7 @@ def run_onnx(
     The arguments are those of `from_onnx`. The network has no gradient.
 
     Raises:
-      UserError: The file cannot be read, is not a classifier of square pictures, contradicts a
+      UserError: The file cannot be read, is not a classifier of pictures, contradicts a
         setting, or onnxruntime is not installed or does not take the file.
     """
     source = str(path)
@@ -72,7 +74,8 @@ def run_onnx(
     # The output: the logits before a final Softmax, if there is one.
     declared = tuple(value.name for value in model.graph.output)
     chosen = choose_output(Graph((), {}, (), declared, 0, {}), output, source=source)
-    wanted, ending = (chosen, "") if outputs == "logits" else _tapped(model, chosen)
+    raw = outputs in ("logits", "label-logits")
+    wanted, ending = (chosen, "") if raw else _tapped(model, chosen)
     session = _session(runtime, model, wanted, folder=path.parent, source=source)
 
     # The input, as onnxruntime describes it.
@@ -94,21 +97,22 @@ def run_onnx(
         source=source,
     )
     ask = _runner(session, inputs[0], picture, wanted, source=source)
-    kind = "probabilities" if outputs == "probabilities" and not ending else "logits"
+    kind = "logits" if ending or outputs == "auto" else outputs
     made = host_scorer(
         ask,
         view=View(picture.shape, "nhwc", reverse=False, mean=None, std=()),
         labels=labels,
         gradient=None,
         outputs=kind,
-        chunk=max(1, min(_MOST, _CHUNK * _CHUNK_SIDE**2 // picture.size**2)),
+        chunk=max(1, min(_MOST, _CHUNK * _CHUNK_SIDE**2 // math.prod(picture.sides))),
         name=name if name is not None else path.stem,
         weights=f"{path.name}, by onnxruntime {runtime.__version__}",
         metadata=session.get_modelmeta().custom_metadata_map,
         weights_sha256=hashlib.sha256(content).hexdigest(),
     )
-    to_logits(ending, outputs, count=made.numbers, source=source)  # refuses labels with Sigmoids
-    return dataclasses.replace(made, mean=picture.black)
+    to_logits(ending, outputs, count=made.numbers, source=source)  # refuses what contradicts
+    multilabel = is_multilabel(ending, outputs, count=made.numbers)
+    return dataclasses.replace(made, mean=picture.black, multilabel=multilabel)
 
 
 def import_onnxruntime() -> Any:
@@ -171,7 +175,7 @@ def _session(runtime: Any, model: Any, wanted: str, *, folder: Path, source: str
 
 def _runner(
     session: Any, given: Input, picture: Picture, wanted: str, *, source: str
-) -> Callable[[UInt8[np.ndarray, "n size size channels"]], np.ndarray]:
+) -> Callable[[UInt8[np.ndarray, "n height width channels"]], np.ndarray]:
     """A function from pictures to rows of numbers."""
     dtype = np.dtype(given.dtype) if given.dtype != "unknown" else np.dtype(np.float32)
     mean, std = np.asarray(picture.mean, np.float32), np.asarray(picture.std, np.float32)
@@ -193,7 +197,7 @@ def _runner(
     if bound is None:
         bound = _batch_of(run, picture, dtype)
 
-    def ask(pictures: UInt8[np.ndarray, "n size size channels"]) -> np.ndarray:
+    def ask(pictures: UInt8[np.ndarray, "n height width channels"]) -> np.ndarray:
         x: np.ndarray = pictures[..., ::-1] if picture.channels == "bgr" else pictures
         if picture.depth > x.shape[-1]:
             x = np.repeat(x, picture.depth, axis=-1)
@@ -211,8 +215,8 @@ def _batch_of(
     run: Callable[[np.ndarray], np.ndarray], picture: Picture, dtype: np.dtype
 ) -> int | None:
     """1 where a file takes only one picture at once; None where it takes any number."""
-    side, depth = picture.size, picture.depth
-    shape = (depth, side, side) if picture.layout == "nchw" else (side, side, depth)
+    sides, depth = picture.sides, picture.depth
+    shape = (depth, *sides) if picture.layout == "nchw" else (*sides, depth)
     try:
         run(np.zeros((2, *shape), dtype))
     except Exception:  # onnxruntime has a type of exception per status; one picture will show it

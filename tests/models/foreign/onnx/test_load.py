@@ -13,6 +13,7 @@ from quick import quick_jit
 
 from qd_fool.errors import UserError
 from qd_fool.models.foreign.onnx.load import from_onnx
+from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.log_odds import log_odds
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -97,10 +98,19 @@ def test_one_sigmoid_is_two_classes(tmp_path):
     np.testing.assert_allclose(shares[:, 1:], reference(built, x)[0], **CLOSE)
 
 
-def test_many_sigmoids_are_refused(tmp_path):
-    path = save(classifier(tail=[("Sigmoid", ["logits"], ["out"], {})]), tmp_path)
-    with pytest.raises(UserError, match=r"5 labels, each with a Sigmoid"):
-        from_onnx(path)
+def test_many_sigmoids_are_labels_each_against_its_own_absence(tmp_path):
+    built = classifier(tail=[("Sigmoid", ["logits"], ["out"], {})])
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    path = save(built, tmp_path)
+    for facts in ({}, {"outputs": "label-probabilities"}):
+        scorer = from_onnx(path, mean=0, std=255, **facts)
+        assert scorer.multilabel
+        found = quick_jit(lambda y, s=scorer: log_odds(s, s.params, y))(jnp.asarray(images))
+        expected = reference(built, images.transpose(0, 3, 1, 2).astype(np.float32) / 255)[0]
+        np.testing.assert_allclose(confidence_of(np.asarray(found)), expected, **CLOSE)
+    soft = classifier(tail=[("Softmax", ["logits"], ["out"], {})])
+    with pytest.raises(UserError, match="ends in a Softmax, so one of its classes holds"):
+        from_onnx(save(soft, tmp_path), outputs="label-probabilities")
 
 
 @pytest.mark.parametrize("batch", [1, 2])

@@ -49,6 +49,10 @@ FILES = {
     "gray thrice": (dense(), {"channels": "gray"}),
     "bytes": (dense(dtype=TensorProto.UINT8), {}),
     "any size": (dense(("n", 3, "h", "w")), {"input_size": 8}),
+    "not square": (dense(("n", 3, 6, 10)), {}),
+    "any two sides": (dense(("n", 3, "h", "w")), {"input_size": (10, 6)}),
+    "labels": (dense(ending="Sigmoid"), {}),
+    "label by label": (dense(ending="Sigmoid"), {"outputs": "label-probabilities"}),
     "batch of two": (dense((2, 3, 8, 8)), {}),
     "bound to one": (dense(to=[1, 5]), {}),
 }
@@ -60,11 +64,19 @@ def test_scores_and_facts_are_those_in_jax(built, facts, tmp_path):
     host = from_onnx(path, engine="onnxruntime", **facts)
     native = from_onnx(path, **facts)
     assert isinstance(host, HostScorer)
-    shown = (3, 8, 8, native.image_shape[2])
+    shown = (3, *native.image_shape)
     pictures = np.random.default_rng(0).integers(0, 256, shown, dtype=np.uint8)
     found, expected = (score_images(s, pictures, crops=1, chunk=4) for s in (host, native))
     np.testing.assert_allclose(found, expected, atol=1e-3, rtol=1e-4)
-    for fact in ("name", "class_names", "image_shape", "input_size", "weights_sha256", "mean"):
+    for fact in (
+        "name",
+        "class_names",
+        "image_shape",
+        "input_size",
+        "weights_sha256",
+        "mean",
+        "multilabel",
+    ):
         assert getattr(host, fact) == getattr(native, fact)
     assert "by onnxruntime" in host.weights
 
@@ -89,8 +101,12 @@ def test_numbers_beside_the_file_are_read_and_no_others(tmp_path):
 
 
 def test_what_does_not_fit_is_one_sentence(tmp_path):
-    with pytest.raises(UserError, match="5 labels, each with a Sigmoid of its own"):
-        from_onnx(save(dense(ending="Sigmoid"), tmp_path), engine="onnxruntime")
+    with pytest.raises(UserError, match="ends in a Softmax, so one of its classes holds"):
+        from_onnx(
+            save(dense(ending="Softmax"), tmp_path),
+            engine="onnxruntime",
+            outputs="label-probabilities",
+        )
     unknown = save(dense(ending="NoSuchOperator"), tmp_path)
     with pytest.raises(UserError, match="onnxruntime does not take it"):
         from_onnx(unknown, engine="onnxruntime")

@@ -1,0 +1,133 @@
+"""Kill runs of every kind with SIGKILL at random moments. Each must resume to the same bits.
+
+Half of the runs are killed once more while they resume. `kills.jsonl` gets a line per run, and the
+same command again continues.
+"""
+
+import argparse
+import random
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from common import HERE, report
+from trials import Row, finish, same_arrays, same_files, same_run, start, trials
+
+NETWORK = """
+import numpy as np
+
+WEIGHTS = np.random.default_rng(0).normal(size=(784, 10)).astype(np.float32)
+
+def predict(x):
+    return x.reshape(len(x), -1) / np.float32(256) @ WEIGHTS
+"""
+"""A network that is not JAX."""
+
+SMALL = ("--batch-size", 50, "--chunk", 10, "--checkpoint-every", 7)
+KINDS: dict[str, tuple[object, ...]] = {
+    "direct": ("evolve", "--generations", 300, *SMALL),
+    "cppn": ("evolve", "--encoding", "cppn", "--generations", 150, *SMALL),
+    "ascent": ("ascend", "--start", "uniform", "--starts", 30, "--iterations", 150, "--chunk", 5,
+               "--block", 20),
+    "retraining": ("retrain", "--rounds", 2, "--seeds", 4, "--held-out-seeds", 1, "--encoding",
+                   "direct", "--evaluations", 600),
+    "foreign": ("evolve", "--model", "python:NETWORK:predict", "--input-size", 28, "--channels",
+                "gray", "--labels", "LABELS", "--generations", 300, *SMALL),
+}  # fmt: skip
+"""The command of each kind of run."""
+
+
+def words_of(kind: str, folder: Path) -> list[object]:
+    """The words of a kind, with the files that its network needs."""
+    if kind != "foreign":
+        return list(KINDS[kind])
+    network, labels = folder / "killed_by_a_benchmark.py", folder / "labels.txt"
+    network.write_text(NETWORK)
+    labels.write_text("".join(f"{k}\n" for k in range(10)))
+    return [str(w).replace("NETWORK", str(network)).replace("LABELS", str(labels))
+            for w in KINDS[kind]]  # fmt: skip
+
+
+def same(kind: str, a: Path, b: Path) -> bool:
+    """Whether two runs of a kind have the same results, bit for bit."""
+    if kind != "retraining":
+        return same_run(a, b)
+    rounds = [f"round_{i:02d}/images.npz" for i in (1, 2)]
+    networks = same_files(a, b, "round_*/network.safetensors")
+    return networks and same_arrays(a, b, rounds) and same_files(a, b, "round_*/row.json")
+
+
+def kill(words: list[object], after: float) -> bool:
+    """Start a command and kill it after some seconds; False if it was over before."""
+    process = start(*words)
+    deadline = time.monotonic() + after
+    while time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return process.returncode == -signal.SIGKILL
+
+
+def main() -> int:
+    """Exit code 1 unless every run resumes to the bits of an uninterrupted one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20, help="runs per kind")
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS))
+    arguments = parser.parse_args()
+    whole: dict[str, tuple[Path, float]] = {}
+
+    def uninterrupted(kind: str, folder: Path) -> tuple[Path, float]:
+        if kind not in whole:
+            path = folder.with_name(f"qd-fool-killed-{kind}")
+            shutil.rmtree(path, ignore_errors=True)
+            began = time.monotonic()
+            finish(*words_of(kind, folder), "--run-dir", path)
+            whole[kind] = path, time.monotonic() - began
+        return whole[kind]
+
+    def measure(trial: Row, folder: Path) -> Row:
+        kind, moments = trial["kind"], random.Random(f"{trial['kind']} {trial['trial']}")
+        path, seconds = uninterrupted(kind, folder)
+        run = folder / "run"
+        words = [*words_of(kind, folder), "--run-dir", run]
+        again = [*words, "--resume"]
+        while not kill(words, first := moments.uniform(0, seconds)):
+            shutil.rmtree(run, ignore_errors=True)  # it was over before: another moment
+        second = 0.0
+        if trial["trial"] % 2:
+            second = moments.uniform(0, seconds)
+            killed = kill(again, second)
+            second = second if killed else 0.0
+        finish(*again, expected=(0, 2))  # 2: it is finished, and there is nothing to continue
+        return {
+            "seconds": round(first, 2),
+            "second kill": round(second, 2) if second else "-",
+            "same bits": same(kind, path, run),
+        }
+
+    wanted: list[Row] = [
+        {"kind": kind, "trial": i} for i in range(arguments.kills) for kind in arguments.kinds
+    ]
+    rows = trials("kills", wanted, measure, keys=("kind", "trial"))
+    good = Counter(row["kind"] for row in rows if row["same bits"])
+    every = Counter(row["kind"] for row in rows)
+    twice = Counter(row["kind"] for row in rows if row["second kill"] != "-")
+    table = [
+        {"kind": k, "runs": every[k], "killed twice": twice[k], "same bits": good[k]} for k in every
+    ]
+    report(
+        "kills",
+        table,
+        words=f"{len(rows)} runs were killed with SIGKILL at a random moment between their start "
+        f"and their end, {sum(twice.values())} of them once more while they resumed: "
+        f"{sum(good.values())} end with the bits of an uninterrupted run. Each run is a line of "
+        f"`{(HERE / 'kills.jsonl').name}`.",
+    )
+    return 0 if sum(good.values()) == len(rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

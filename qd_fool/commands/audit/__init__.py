@@ -1,0 +1,1 @@
+"""`qd-fool audit`: how confidently can this classifier be wrong?"""
