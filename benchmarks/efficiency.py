@@ -28,6 +28,7 @@ from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.map_elites.division import plan_tuning
 from qd_fool.map_elites.segments import make_segment, raise_if_bad
 from qd_fool.map_elites.state import init
+from qd_fool.runs.pictures import render_elites
 
 RESULTS = HERE / "efficiency.jsonl"
 LENGTH = 16
@@ -35,7 +36,8 @@ CERTAIN = np.log(0.9999 / 0.0001)
 WORDS = """Confidence per counted evaluation. An evaluation is a forward pass of the network; a
 gradient step counts as four. Each setting was screened once; the finalists ran with several seeds
 to a larger budget. The tables show every setting that was tried, and the last table explains the
-names. "paper" is the original's setting. Not tried: duplication of modules, graphs made for
+names. "First answers" counts the cells whose own class is the network's first answer (not
+counted before 2026-11-29). "paper" is the original's setting. Not tried: duplication of modules, graphs made for
 gradients, gradients late in a CPPN run. Runs shared the machine with other work, so evaluations/s
 do not measure speed.
 
@@ -92,12 +94,21 @@ def run(job, name, seed, budget, weights):
         "median": curve[-1][1],
         "mean": curve[-1][2],
         "cells >= .99": curve[-1][3],
+        "first answers": first_answers(planned, state),
         "distinct": int(log.statistics.distinct[count - 1]),
         "evaluations/s": round(counted / max(seconds, 1e-9)) if counted else None,
         "machine": machine(),
         "date": datetime.date.today().isoformat(),
         "curve": thinned(curve),
     }
+
+
+def first_answers(planned, state):
+    """The number of elites whose own class is the network's first answer."""
+    subject = planned.subject
+    images = render_elites(jax.device_get(state.archive), subject.encoding, chunk=subject.chunk)
+    scores = subject.score(subject.scorer.params, images)
+    return int(np.sum(scores.argmax(axis=1) == np.arange(len(scores))))
 
 
 def thinned(curve):
@@ -131,7 +142,7 @@ def rows_of(job, budget):
     order += sorted({r["setting"] for r in found} - set(order))
     for r in sorted(found, key=lambda r: (order.index(r["setting"]), r["seed"])):
         shown = ("setting", "seed", "evaluations", "median", "mean", "cells >= .99", "distinct")
-        row = {name: r[name] for name in shown}
+        row = {name: r[name] for name in shown} | {"first answers": r.get("first answers", "-")}
         if job.startswith("mnist"):
             row = {"setting": r["setting"], "seed": r["seed"], "all ten >= .9999 at": None} | row
             row["all ten >= .9999 at"] = first_all_certain(r)

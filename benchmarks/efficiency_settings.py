@@ -67,11 +67,20 @@ MNIST_DIRECT = {
         "chunk": 10,
         "emitters": "variation,gradient",
     },
+    "batch 20, small steps": {"batch_size": 20, "chunk": 10, "emitters": "fine"},
+    "batch 20, all operators": {
+        "batch_size": 20,
+        "chunk": 4,
+        "emitters": "variation,fine,recombine",
+        "shares": "adaptive",
+    },
 }
 
 IMAGENET_DIRECT = {
     "paper": {},
     "gradient": {"emitters": "gradient"},
+    "small steps": {"emitters": "fine"},
+    "all operators": {"emitters": "variation,fine,recombine", "shares": "adaptive"},
 }
 
 
@@ -82,6 +91,7 @@ def _job(model: str, encoding: str, settings: dict[str, dict[str, object]]) -> d
 JOBS = MappingProxyType(
     {
         "imagenet-cppn": _job("squeezenet1.1", "cppn", IMAGENET_CPPN),
+        "lite0-cppn": _job("efficientnet-lite0", "cppn", IMAGENET_CPPN),
         "imagenet-direct": _job("squeezenet1.1", "direct", IMAGENET_DIRECT),
         "mnist-cppn": _job("lenet", "cppn", MNIST_CPPN),
         "mnist-direct": _job("lenet", "direct", MNIST_DIRECT),
