@@ -7,8 +7,10 @@ import pytest
 from colours import LABELS, colour_photographs, colour_scorer
 
 import qd_fool
-from qd_fool.commands.audit.searches import plan_stages
+from qd_fool.commands.audit.searches import plan_stages, within_budget
 from qd_fool.commands.audit.subject import make_subject
+from qd_fool.commands.evolve.config import EvolveConfig
+from qd_fool.commands.evolve.plan import plan
 from qd_fool.errors import UserError
 from qd_fool.judge.audit.stored import read_audit
 
@@ -41,6 +43,23 @@ def test_shares_and_classes_of_the_searches():
     assert stages[-1].iterations == 60
     few = plan_stages(subject_of(colour_scorer()), budget=800, seeds=1)[-1]
     assert (len(few.classes), few.iterations) == (2, 25)
+
+
+@pytest.mark.parametrize(("evaluations", "batch"), [(100, 2), (300, 5), (1250, 20), (50_000, 20)])
+def test_a_batch_is_small_enough_for_its_budget(evaluations, batch):
+    subject = subject_of(colour_scorer())
+    asked = EvolveConfig(
+        model="python:memory:colours",
+        encoding="direct",
+        preset="fast",
+        evaluations=evaluations,
+        crops=1,
+    )
+    config = within_budget(asked, subject)
+    planned = plan(config, loaded=subject.scorer)
+    assert planned.map_elites.batch_size == batch
+    assert planned.evaluations(planned.generations) <= evaluations
+    assert planned.generations >= 2
 
 
 def test_a_class_for_unknown_pictures_is_found_and_is_no_target():
