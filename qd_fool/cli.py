@@ -4,6 +4,7 @@ Neither JAX nor a command's code is imported before a command runs, so that help
 answered at once.
 """
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import logging
@@ -27,6 +28,7 @@ from qd_fool.commands.common.imports import (
     named_places,
 )
 from qd_fool.commands.common.parse import parse_words
+from qd_fool.commands.common.pinned import pinned_settings
 from qd_fool.commands.common.signals import EXIT_INTERRUPTED, Stop, own_signals
 from qd_fool.commands.config import (
     ExportConfig,
@@ -206,13 +208,16 @@ def import_extensions(words: Sequence[str]) -> None:
 
 
 def _dispatch(config: Any, console: Console) -> int:
-    if not isinstance(getattr(config, "action", None), WITHOUT_JAX):
+    needs_jax = not isinstance(getattr(config, "action", None), WITHOUT_JAX)
+    if needs_jax:
         _make_cores_devices(getattr(config, "devices", None))
     command = next(command for command in COMMANDS.values() if isinstance(config, command.config))
     consoles = {"console": console}
     if isinstance(config, ModelsConfig):  # the one command whose result may be a table
         consoles = {"console": make_console(stderr=False), "errors": console}
-    result = load(command.run)(config, **consoles)
+    run = load(command.run)
+    with pinned_settings() if needs_jax else contextlib.nullcontext():
+        result = run(config, **consoles)
     if getattr(result, "interrupted", False):
         return EXIT_INTERRUPTED
     return EXIT_FAILED if getattr(result, "failed", False) else 0

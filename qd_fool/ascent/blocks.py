@@ -12,6 +12,7 @@ from jaxtyping import Array, PyTree
 from qd_fool.ascent.segments import SEGMENT, Ascent
 from qd_fool.devices.mesh import AXIS
 from qd_fool.errors import UserError
+from qd_fool.scoring.bad import is_bad
 
 MEMORY = 2**30
 """Bytes that the targets of a block may take, about. The network's memory comes on top."""
@@ -133,8 +134,14 @@ def ascend_block(
             state, genomes, classes, params, *map(np.int32, (done, now, total - 1))
         )
         latest = np.asarray(logs[0])[:n, :now]
-        if not np.isfinite(latest).all():
-            iteration = done + int(np.argmax(~np.isfinite(latest).all(axis=0)))
+        masked = np.flatnonzero((latest == -np.inf).any(axis=1))
+        if len(masked):
+            raise UserError(
+                f"class {classes[masked[0]]} is masked by the network, whose logit for it is -inf: "
+                "no picture can climb toward it"
+            )
+        if is_bad(latest).any():
+            iteration = done + int(np.argmax(is_bad(latest).any(axis=0)))
             raise UserError(
                 f"the network gave NaN or infinite scores, first in iteration {iteration}: check "
                 "its weights and preprocessing"

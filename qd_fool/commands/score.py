@@ -12,6 +12,7 @@ from qd_fool.commands.config import ScoreConfig
 from qd_fool.errors import UserError, check_range
 from qd_fool.models.network import default_chunk
 from qd_fool.runs.pictures import read_image
+from qd_fool.scoring.bad import is_bad
 from qd_fool.scoring.crops import check_crops
 from qd_fool.scoring.score import score_images, top_classes
 
@@ -46,7 +47,7 @@ def score_files(config: ScoreConfig, *, console: Console) -> None:
         for members in by_shape.values():
             batch = np.stack([pictures[i] for i in members])
             out = score_images(scorer, batch, crops=config.crops, chunk=default_chunk(scorer))
-            if not np.isfinite(out).all():
+            if is_bad(out).any():
                 raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
             for i, row in zip(members, out, strict=True):
                 scores[i] = row

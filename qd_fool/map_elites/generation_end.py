@@ -21,6 +21,7 @@ from qd_fool.map_elites.config import MapElitesConfig, build_emitters
 from qd_fool.map_elites.division import batch_division, emitters_of, made_by
 from qd_fool.map_elites.feedback import ONE_GAIN, Feedback, account, adapt_scale, gains_of
 from qd_fool.map_elites.state import EmitterLog, EvolutionState, GenerationLog, batch_indices
+from qd_fool.scoring.bad import is_bad
 
 
 def tell(
@@ -56,7 +57,7 @@ def tell(
     bids = jnp.where(competes[:, None], bids, -jnp.inf)
 
     # Facts of the batch as a whole: whether any score was bad, and how many mutations were skipped.
-    bad = jnp.any(competes[:, None] & ~jnp.isfinite(scores))
+    bad = jnp.any(competes[:, None] & is_bad(scores))
     refused = jnp.int32(0)
     if encoding.refusals is not None:
         refusals = encoding.refusals(offspring.genomes).astype(jnp.int32)

@@ -13,6 +13,7 @@ from qd_fool.models.joint import JointScorer
 from qd_fool.models.network import Network
 from qd_fool.models.scorer import Scorer
 from qd_fool.models.sides import Size, sides_of
+from qd_fool.scoring.check_scorer import check_scorer
 
 Tree = TypeVar("Tree")
 
@@ -24,11 +25,14 @@ def check_crops(scorer: Network, image_shape: tuple[int, ...], *, crops: int) ->
     """Check that pictures of a shape `(height, width, channels)` can be cut for a scorer.
 
     Raises:
-      UserError: The pictures are too small or have the wrong number of channels, or the number of
-        crops is neither 1 nor 10.
+      UserError: The pictures are too small or have the wrong number of channels, the number of
+        crops is neither 1 nor 10, or the scorer itself is wrong (`check_scorer`).
     """
     match scorer:
-        case Scorer() | HostScorer():
+        case Scorer():
+            check_scorer(scorer)
+            _check_crops_of_one(scorer, image_shape, crops=crops)
+        case HostScorer():
             _check_crops_of_one(scorer, image_shape, crops=crops)
         case JointScorer():
             for member in scorer.members:

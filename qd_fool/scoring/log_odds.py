@@ -8,7 +8,7 @@ from typing import assert_never
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Num, PyTree
+from jaxtyping import Array, Bool, Float, Num, PyTree
 
 from qd_fool.devices.chunks import map_chunks
 from qd_fool.errors import UserError
@@ -34,6 +34,7 @@ def log_odds_from_logits(logits: Float[Array, "n classes"]) -> Float[Array, "n c
     winner = jnp.argmax(logits, axis=-1, keepdims=True)
     is_winner = jnp.arange(logits.shape[-1])[None] == winner
     below = logits - jnp.max(logits, axis=-1, keepdims=True)
+    below = _exact(below, logits, is_winner)
 
     # The winner's p may be 1 in float32, and subtraction would leave 0. So the other exponentials
     # are summed on their own; logsumexp takes them relative to the runner-up.
@@ -43,6 +44,31 @@ def log_odds_from_logits(logits: Float[Array, "n classes"]) -> Float[Array, "n c
     shares = jnp.exp(below)
     rest = jnp.sum(shares, axis=-1, keepdims=True) - jnp.where(is_winner, 0.0, shares)
     return below - jnp.where(is_winner, others, jnp.log(rest))
+
+
+LOWEST = -1e30
+"""Lowest difference of a logit from the largest. The confidence is 0 long before."""
+
+
+def _exact(
+    below: Float[Array, "n classes"],
+    logits: Float[Array, "n classes"],
+    is_winner: Bool[Array, "n classes"],
+) -> Float[Array, "n classes"]:
+    """Return differences from the largest logit that hold what exact numbers would: none exceeds 0.
+
+    XLA may compute logits once more where it fuses operations, with other rounding. For logits of
+    1e10 the rounding is 1000, and the exponential of that would be infinite. For usual logits this
+    subtracts 0 and changes no bit, of values or gradients.
+
+    Args:
+      below: Differences from the largest logit.
+      logits: Logits. -inf stays -inf: the network masks such a class.
+      is_winner: Whether a logit is the largest.
+    """
+    excess = jnp.where(is_winner, below, jnp.maximum(below, 0.0))
+    exact = below - jax.lax.stop_gradient(excess)
+    return jnp.where((exact < LOWEST) & (logits > -jnp.inf), LOWEST, exact)
 
 
 def log_odds_of(

@@ -8,6 +8,7 @@ from typing import Any
 from jax.sharding import Mesh
 from rich.console import Console
 
+from qd_fool.commands.common.circumstances import with_parts
 from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.part import Part
 from qd_fool.commands.common.progress import progress_bar
@@ -124,6 +125,9 @@ def evolve_run(config: EvolveConfig, *, console: Console, part: Part | None = No
                 init_from_digest=start.donor,
                 imports=imports_record(config.imports) or (stored or {}).get("imports", []),
                 feedback=planned.map_elites.feedback,
+            )
+            record = with_parts(
+                record, stored or {}, done=int(start.state.generation), console=console
             )
             write_json(run_dir / "run.json", record)
             job = Job(planned, run_dir, checkpoints, compiled, params, length)

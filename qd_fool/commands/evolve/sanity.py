@@ -14,6 +14,7 @@ from rich.console import Console
 from qd_fool.commands.common.subject import Subject
 from qd_fool.data.photographs import class_of, list_photographs, read_photographs
 from qd_fool.errors import UserError
+from qd_fool.scoring.bad import is_bad
 from qd_fool.scoring.confidence import confidence_of, percent
 
 NOISE = 200
@@ -50,10 +51,11 @@ def _on_noise(subject: Subject) -> str:
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (NOISE, *subject.encoding.image_shape), dtype=np.uint8)
     scores = subject.score(scorer.params, noise)
-    if not np.isfinite(scores).all():
+    if is_bad(scores).any():
+        count = int(is_bad(scores).any(axis=1).sum())
         raise UserError(
-            f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores to plain noise: check "
-            "its weights"
+            f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores to plain noise "
+            f"({count} of {NOISE} pictures): check its weights"
         )
     if np.ptp(scores) == 0:
         raise UserError(

@@ -12,6 +12,7 @@ from qd_fool.commands.config import CheckModel
 from qd_fool.data.photographs import class_of, list_photographs, read_photographs
 from qd_fool.errors import UserError
 from qd_fool.models.network import default_chunk
+from qd_fool.scoring.bad import is_bad
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.score import SCORE_AT_ONCE, score_function
 
@@ -47,7 +48,7 @@ def check_model(action: CheckModel, *, console: Console, errors: Console, as_jso
         for i, batch in enumerate(batches):
             n = len(batch)
             scores = score(scorer.params, batch)
-            if not np.isfinite(scores).all():
+            if is_bad(scores).any():
                 raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
             labels = np.asarray(classes[i * BATCH : i * BATCH + n])
             right = scores[np.arange(n), labels]

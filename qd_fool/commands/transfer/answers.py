@@ -12,6 +12,7 @@ from qd_fool.errors import UserError
 from qd_fool.models.network import SingleNetwork, default_chunk
 from qd_fool.models.sides import sides_of
 from qd_fool.runs.pictures import read_image, to_image
+from qd_fool.scoring.bad import is_bad
 from qd_fool.scoring.crops import check_crops, crop_places
 from qd_fool.scoring.score import SCORE_AT_ONCE, score_function
 
@@ -129,7 +130,7 @@ def ask(
             images = np.stack([show(scorer, paths[i], crops=crops) for i in batch])
             filled = np.concatenate([images, images[:1].repeat(size - len(batch), axis=0)])
             odds = score(scorer.params, filled)[: len(batch)]
-            if not np.isfinite(odds).all():
+            if is_bad(odds).any():
                 raise UserError(f"{scorer.name} ({scorer.weights}) gives NaN or infinite scores")
             rows = np.arange(len(batch))
             argmax[batch] = odds.argmax(axis=1)

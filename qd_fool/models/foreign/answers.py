@@ -56,7 +56,9 @@ def as_rows(found: Any, n: int, *, source: str) -> Float[np.ndarray, "n numbers"
         )
     with np.errstate(over="ignore"):
         rows = numbers.reshape(n, -1).astype(np.float32)
-    bad = int((~np.isfinite(rows)).any(axis=1).sum())
+    # A number that is finite stays finite. -inf is the logit of a class that the network masks.
+    rows = np.where(np.isfinite(numbers.reshape(n, -1)), np.clip(rows, -LARGEST, LARGEST), rows)
+    bad = int((np.isnan(rows) | (rows == np.inf)).any(axis=1).sum())
     if bad:
         raise UserError(f"{source} returned NaN or infinite scores for {bad} of {n} pictures")
     return rows
@@ -86,6 +88,9 @@ def kind_of(rows: Float[np.ndarray, "n numbers"], outputs: str, *, source: str) 
         )
     return "probabilities"
 
+
+LARGEST = np.finfo(np.float32).max
+"""Largest number of float32."""
 
 SUM = 0.01
 """Largest distance of a sum of probabilities from 1."""

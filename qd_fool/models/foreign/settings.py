@@ -16,6 +16,7 @@ CODE = ("python:", "torch:")
 """Beginnings of the names of networks from a user's code."""
 
 READERS = {
+    "keras": "qd_fool.models.foreign.keras_file:from_keras_file",
     "hf": "qd_fool.models.foreign.torch.load:from_name",
     "onnx": "qd_fool.models.foreign.onnx.load:from_onnx",
     "python": "qd_fool.models.foreign.python_file:from_python_file",
