@@ -1,10 +1,12 @@
 """JAX's settings that change random numbers or types, pinned while a command runs."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
+from qd_fool.errors import UserError
 from qd_fool.lazy import load
 
 PINNED: Mapping[str, Any] = MappingProxyType(
@@ -33,3 +35,22 @@ def pinned_settings() -> Iterator[None]:
     finally:
         for name, value in changed.items():
             config.update(name, value)
+
+
+def check_platforms() -> None:
+    """Check that JAX starts on the platforms that JAX_PLATFORMS names, if it names any.
+
+    Raises:
+      UserError: It does not.
+    """
+    asked = os.environ.get("JAX_PLATFORMS")
+    if not asked:
+        return
+    try:
+        load("jax:devices")()
+    except Exception as error:  # JAX raises a RuntimeError, or an AssertionError without words
+        first = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise UserError(
+            f"JAX_PLATFORMS is {asked}: expected devices that this machine and JAX have, such as "
+            f"cpu ({first})"
+        ) from error

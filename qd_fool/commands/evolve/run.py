@@ -37,7 +37,7 @@ from qd_fool.files import write_json
 from qd_fool.map_elites.segments import Segment, compile_segment, make_segment
 from qd_fool.map_elites.state import EvolutionState
 from qd_fool.runs.checkpoints import open_checkpoints
-from qd_fool.runs.directory import make_run_dir, may_resume, new_directory, sole_user
+from qd_fool.runs.directory import check_utf8, make_run_dir, may_resume, new_directory, sole_user
 from qd_fool.runs.genomes import write_genome_log
 
 SEGMENT_LENGTH = 64
@@ -80,6 +80,7 @@ def evolve_run(config: EvolveConfig, *, console: Console, part: Part | None = No
     # Check the settings before the directory is touched.
     models = "+".join((config.model, *config.also))
     run_dir = new_directory(config.run_dir, models, config.encoding)
+    check_utf8(run_dir)
     resuming = may_resume(run_dir, resume=config.resume)
     if config.resume and not resuming:
         console.print(f"nothing to resume in {run_dir}: starting a new run")
