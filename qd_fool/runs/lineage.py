@@ -59,9 +59,9 @@ def read_lineage(directory: Path, *, before: int | None = None) -> Events | None
         raise UserError(f"{path}: expected arrays {', '.join(LINEAGE)}, found {sorted(arrays)}")
     count = arrays["generation"].size
     for name in LINEAGE:
-        array, kind = arrays[name], "f" if name in ("confidence", "fitness") else "i"
-        if array.shape != (count,) or array.dtype.kind != kind:
-            words = "numbers" if kind == "f" else "whole numbers"
+        array, kinds = arrays[name], "fiu" if name in ("confidence", "fitness") else "iu"
+        if array.shape != (count,) or array.dtype.kind not in kinds:
+            words = "numbers" if "f" in kinds else "whole numbers"
             raise UserError(
                 f"{path}: {name} is {array.dtype}{array.shape}, expected {words} ({count},)"
             )
