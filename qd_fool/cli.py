@@ -4,6 +4,7 @@ Neither JAX nor a command's code is imported before a command runs, so that help
 answered at once.
 """
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import logging
@@ -19,7 +20,7 @@ from rich.console import Console
 
 from qd_fool.commands.ascend.config import AscendConfig
 from qd_fool.commands.audit.config import AuditConfig
-from qd_fool.commands.common.console import make_console
+from qd_fool.commands.common.console import escape_what_stdout_lacks, make_console
 from qd_fool.commands.common.imports import (
     GROUP,
     import_packages,
@@ -27,6 +28,9 @@ from qd_fool.commands.common.imports import (
     named_places,
 )
 from qd_fool.commands.common.parse import parse_words
+from qd_fool.commands.common.pinned import check_platforms, pinned_settings
+from qd_fool.commands.common.plain_text import plain_text
+from qd_fool.commands.common.reasons import reason_of
 from qd_fool.commands.common.signals import EXIT_INTERRUPTED, Stop, own_signals
 from qd_fool.commands.config import (
     ExportConfig,
@@ -45,8 +49,7 @@ from qd_fool.commands.evolve.parser import config_of_flags, evolve_flags, flags_
 from qd_fool.commands.reproduce.config import ReproduceConfig
 from qd_fool.commands.retrain.config import RetrainConfig
 from qd_fool.commands.transfer.config import TransferConfig
-from qd_fool.errors import FieldError, UserError
-from qd_fool.files import disk_problem
+from qd_fool.errors import UserError
 from qd_fool.lazy import load
 from qd_fool.models.foreign.settings import NAMED
 from qd_fool.user_files import import_file
@@ -128,13 +131,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     for name in LOUD:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    console = make_console()
-    further = _word_after(words, "--stop-signal")
+    console, own_process = make_console(), argv is None
+    if own_process:
+        escape_what_stdout_lacks()
     try:
-        with own_signals(further=further, own_process=argv is None, announce=console.print) as stop:
+        further = _word_after(words, "--stop-signal")
+        with own_signals(further=further, own_process=own_process, announce=console.print) as stop:
             return _run(words, stop, console)
     except UserError as error:  # there is no such signal
-        console.print(f"qd-fool: {error}")
+        console.print(f"qd-fool: {plain_text(str(error), lines=False)}")
         return EXIT_BAD_INPUT
 
 
@@ -142,48 +147,29 @@ def _run(words: Sequence[str], stop: Stop, console: Console) -> int:
     """Run the command that words describe, while signals are handled; its exit code."""
     try:
         import_extensions(words)
-        return _dispatch(parse(words), console)
+        code = _dispatch(parse(words), console)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         return _interrupted(console)
-    except UserError as error:
-        reason = error.with_flag() if isinstance(error, FieldError) else str(error)
-    except OSError as error:  # its cause is one that no check can foresee, such as a full disk
-        reason = _words_of(error)
+    except BrokenPipeError:
+        # The reader of the results has seen enough. Nothing is left for Python to write at the end.
+        sys.stdout = None
+        return 0
     except Exception as error:
         if stop:  # JAX has wrapped the interrupt in an error of its own
             return _interrupted(console)
-        full = disk_problem(error)
-        if full is None and not _is_out_of_memory(error):
+        reason = reason_of(error)
+        if reason is None:
             raise
-        reason = full or (
-            "out of memory: a smaller --chunk, --batch-size or --image-size may help "
-            f"({str(error).splitlines()[0]})"
-        )
-    console.print(f"qd-fool: {reason}")
+    console.print(f"qd-fool: {plain_text(reason, lines=False)}")
     return EXIT_BAD_INPUT
 
 
 def _interrupted(console: Console) -> int:
     console.print("qd-fool: interrupted")
     return EXIT_INTERRUPTED
-
-
-def _words_of(error: OSError) -> str:
-    """An operating system's error as a sentence: the file, and what went wrong."""
-    words = error.strerror or str(error)
-    files = [str(name) for name in (error.filename, error.filename2) if name is not None]
-    return f"{' and '.join(files)}: {words}" if files else words
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, OverflowError | MemoryError):
-        return True
-    jax = sys.modules.get("jax")
-    return (
-        jax is not None
-        and isinstance(error, jax.errors.JaxRuntimeError)
-        and "RESOURCE_EXHAUSTED" in str(error)
-    )
 
 
 def import_extensions(words: Sequence[str]) -> None:
@@ -206,13 +192,17 @@ def import_extensions(words: Sequence[str]) -> None:
 
 
 def _dispatch(config: Any, console: Console) -> int:
-    if not isinstance(getattr(config, "action", None), WITHOUT_JAX):
+    needs_jax = not isinstance(getattr(config, "action", None), WITHOUT_JAX)
+    if needs_jax:
         _make_cores_devices(getattr(config, "devices", None))
+        check_platforms()
     command = next(command for command in COMMANDS.values() if isinstance(config, command.config))
     consoles = {"console": console}
     if isinstance(config, ModelsConfig):  # the one command whose result may be a table
         consoles = {"console": make_console(stderr=False), "errors": console}
-    result = load(command.run)(config, **consoles)
+    run = load(command.run)
+    with pinned_settings() if needs_jax else contextlib.nullcontext():
+        result = run(config, **consoles)
     if getattr(result, "interrupted", False):
         return EXIT_INTERRUPTED
     return EXIT_FAILED if getattr(result, "failed", False) else 0

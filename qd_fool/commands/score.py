@@ -7,6 +7,7 @@ import numpy as np
 from rich.console import Console
 
 from qd_fool.commands.common.networks import load_network
+from qd_fool.commands.common.plain_text import plain_text
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.config import ScoreConfig
 from qd_fool.errors import UserError, check_range
@@ -59,4 +60,4 @@ def score_files(config: ScoreConfig, *, console: Console) -> None:
         else:
             classes = "  ".join(f"{t['label']} {t['confidence']:.6f}" for t in top)
             line = f"{path}: {classes}"
-        sys.stdout.write(line + "\n")
+        sys.stdout.write(plain_text(line, lines=False) + "\n")

@@ -1,5 +1,7 @@
 """Devices side by side: the mesh that batches are split over, and copies on each device."""
 
+import itertools
+
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -12,8 +14,13 @@ __all__ = ["make_mesh"]
 AXIS = "batch"
 
 
-def make_mesh(devices: int | None = None) -> Mesh:
+def make_mesh(devices: int | None = None, *, together: bool = False) -> Mesh:
     """Return a mesh over the first `devices` local devices; all of them by default.
+
+    Args:
+      devices: Number of devices of this process.
+      together: Whether the mesh also holds as many devices of each other process, in order of
+        processes.
 
     Raises:
       UserError: There are fewer devices.
@@ -22,10 +29,23 @@ def make_mesh(devices: int | None = None) -> Mesh:
     count = len(local) if devices is None else devices
     if not 1 <= count <= len(local):
         raise UserError(f"devices is {count}: this process has {len(local)} ({local[0].platform})")
-    return Mesh(np.array(local[:count]), (AXIS,), axis_types=(AxisType.Auto,))
+    chosen = local[:count]
+    if together:
+        each = [jax.local_devices(process_index=i)[:count] for i in range(jax.process_count())]
+        chosen = list(itertools.chain.from_iterable(each))
+    return Mesh(np.array(chosen), (AXIS,), axis_types=(AxisType.Auto,))
 
 
 def replicate(tree: PyTree, mesh: Mesh) -> PyTree[Array]:
-    """Copy a tree to each device of the mesh. The result owns the copies and may be donated."""
+    """Copy a tree to each device of the mesh. The result owns the copies and may be donated.
+
+    Where the mesh has devices of other processes, all processes copy an equal tree.
+    """
     sharding = NamedSharding(mesh, PartitionSpec())
-    return jax.device_put(jax.tree.map(lambda a: np.array(a), tree), sharding, may_alias=False)
+    host = jax.tree.map(lambda a: np.array(a), tree)
+    if mesh.is_multi_process:
+        # Each process fills its own devices. `device_put` would first compare the trees.
+        return jax.tree.map(
+            lambda a: jax.make_array_from_callback(a.shape, sharding, lambda part: a[part]), host
+        )
+    return jax.device_put(host, sharding, may_alias=False)

@@ -14,6 +14,10 @@ from qd_fool.errors import UserError
 __all__ = ["ENCODINGS", "Encoding", "Operator", "Variables", "make_encoding", "register_encoding"]
 
 
+Window = tuple[int, int, int, int]
+"""Top, left, height and width in pixels of a part of a picture."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Variables:
     """The continuous part of a genome, which gradient ascent moves. The rest does not change.
@@ -76,6 +80,8 @@ class Encoding:
       variables: Values of a genome that gradient ascent can move; None if there are none.
       render_at: `genomes, (height, width) -> images` on the host, the pictures drawn at another
         size, in parts, so that memory is bounded; None if there is only one size.
+      render_window: `genomes, (top, left, height, width) -> images`, the same bytes as this part of
+        the pictures, drawn with less work; None if the whole picture must be drawn.
       refusals: `genomes -> (n,)`, the number of mutations that were skipped when each genome was
         made, because they would have exceeded its capacity; None if this cannot happen.
       operators: Ways to make small changes, by name. The emitters of these names use them.
@@ -96,6 +102,9 @@ class Encoding:
     render_at: (
         Callable[[PyTree[Array], tuple[int, int]], UInt8[np.ndarray, "n height width channels"]]
         | None
+    ) = None
+    render_window: (
+        Callable[[PyTree[Array], Window], UInt8[Array, "n height width channels"]] | None
     ) = None
     refusals: Callable[[PyTree[Array]], Int[Array, " n"]] | None = None
     operators: Mapping[str, Operator] = dataclasses.field(default_factory=dict, hash=False)

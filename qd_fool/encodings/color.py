@@ -70,25 +70,31 @@ def bytes_to_pixels(
         return jnp.broadcast_to(gray, (*gray.shape[:-1], channels))
     if color == "rgb":
         return _interleave(*planes)
+
+    # Whole numbers below 2^24 are exact in float32, which a CPU multiplies faster than integers.
+    hue, *others = (plane.astype(jnp.float32) for plane in planes)
     if color == "hls":
-        hue, light, saturation = planes
-        strength = jnp.minimum(light, 255 - light) * saturation
+        light, saturation = others
+        strength = jnp.minimum(light, 255.0 - light) * saturation
         # The exact value is light + strength * weight / 3825. It is never a tie, because 3825 is
         # odd, so float32 is precise enough to round it. OpenCV's float hue for byte 244 is a little
         # too high, which rounds two colours up (both of strength 21733). `high` does the same.
-        high = ((hue == 244) & (strength == 21733)).astype(jnp.int32)
-        base = light.astype(jnp.float32)
+        high = jnp.where((hue == 244.0) & (strength == 21733.0), 1.0, 0.0)
 
         def channel(weight: Array) -> Array:
-            above = (strength * weight + high).astype(jnp.float32) * jnp.float32(1 / 3825)
-            return nearest_byte(base + above)
+            return nearest_byte(light + (strength * weight + high) * jnp.float32(1 / 3825))
 
         return _interleave(*map(channel, _hue_weights(hue)))
 
-    # HSV, in integers: adding half of the divisor rounds to the nearest.
-    hue, saturation, value = planes
-    less = [2 * value * saturation * (15 - weight) for weight in _hue_weights(hue)]
-    return _interleave(*(value - (x + 7650) // 15300 for x in less))
+    # HSV: what a channel lies below the value is a multiple of 1 / 7650. The quarter carries ties
+    # up, and is less than the distance to any other tie.
+    saturation, value = others
+    strength = value * saturation
+
+    def below(weight: Array) -> Array:
+        return nearest_byte((strength * (15.0 - weight) + 0.25) * jnp.float32(1 / 7650))
+
+    return _interleave(*(planes[2] - below(weight) for weight in _hue_weights(hue)))
 
 
 def floats_to_pixels(

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, UInt8
 
-from qd_fool.encodings.base import Encoding, Operator, Variables
+from qd_fool.encodings.base import Encoding, Operator, Variables, Window
 from qd_fool.encodings.color import (
     bytes_to_pixels,
     floats_to_pixels,
@@ -113,11 +113,17 @@ def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encod
         pictures = genomes.reshape(-1, height, width, planes)
         return [pictures[..., i] for i in range(planes)]
 
-    def render(genomes: Array) -> UInt8[Array, "n height width channels"]:
+    def render_window(genomes: Array, window: Window) -> UInt8[Array, "n height width channels"]:
+        top, left, rows, columns = window
+        seen = genomes.reshape(-1, height, width, planes)
+        seen = seen[:, top : top + rows, left : left + columns]
         if s.genes == "float":
-            genomes = jnp.trunc(jnp.abs(genomes) * 255.0).astype(jnp.uint8)
-        values = [plane.astype(jnp.int32) for plane in split(genomes)]
+            seen = jnp.trunc(jnp.abs(seen) * 255.0).astype(jnp.uint8)
+        values = [seen[..., i].astype(jnp.int32) for i in range(planes)]
         return bytes_to_pixels(values, color=color, channels=channels)
+
+    def render(genomes: Array) -> UInt8[Array, "n height width channels"]:
+        return render_window(genomes, (0, 0, height, width))
 
     # The variables of gradient ascent are the genes, in units of 0..255.
     scale = 255.0 if s.genes == "float" else 1.0
@@ -148,6 +154,7 @@ def direct(image_shape: tuple[int, int, int], settings: DirectSettings) -> Encod
         variables=Variables(
             take, put, draw, 0.0, 255.0, 2.0, lambda g: jnp.ones(g.shape, jnp.float32)
         ),
+        render_window=render_window,
         operators={"fine": Operator(fine, STEP), "recombine": Operator(recombine, STEP)},
         meaning=("genes", "color"),
     )

@@ -14,18 +14,24 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
 from qd_fool.archive import Offspring
 from qd_fool.devices.chunks import map_chunks
 from qd_fool.encodings import Encoding
+from qd_fool.encodings.base import genome_bytes
 from qd_fool.encodings.randomness import run_key
 from qd_fool.map_elites.config import MapElitesConfig, build_emitters
 from qd_fool.map_elites.division import batch_division, emitters_of, ranks_of
 from qd_fool.map_elites.generation_end import tell
 from qd_fool.map_elites.state import EvolutionState, GenerationLog, batch_indices
 from qd_fool.models.network import Network
+from qd_fool.scoring.crops import check_crops, seen_window
 from qd_fool.scoring.log_odds import log_odds
+
+LARGE = 2**14
+"""Bytes of a genome from which on offspring are made a chunk at a time: the random words of a chunk
+stay in a processor's cache, which takes half the time of a whole batch of pixels."""
 
 
 def step(
@@ -126,10 +132,12 @@ def ask(
 
     # Offspring of all emitters: each chunk is made by the emitter that owns it.
     def born_of_elites() -> tuple[PyTree[Array], Array, Array]:
-        if len(emitters) == 1:
+        if len(emitters) == 1 and genome_bytes(encoding) < LARGE:
             return born_of(0)(keys, indices)
 
         def born_in_chunk(part: tuple[Array, Array]) -> tuple[PyTree[Array], Array, Array]:
+            if len(emitters) == 1:
+                return born_of(0)(*part)
             emitter = emitters_of(part[1], table, config=config)[0]
             return jax.lax.switch(emitter, [born_of(i) for i in range(len(emitters))], *part)
 
@@ -211,9 +219,17 @@ def score(
     Returns:
       `(n, cells)` log-odds of every class.
     """
+    # With one crop, nothing outside its place is drawn.
+    check_crops(scorer, encoding.image_shape, crops=config.crops)
+    window = seen_window(scorer, encoding.image_shape, crops=config.crops)
+
+    def draw(genomes: PyTree[Array]) -> UInt8[Array, "chunk rows columns channels"]:
+        if window and encoding.render_window:
+            return encoding.render_window(genomes, window)
+        return encoding.render(genomes)
 
     def score_chunk(genomes: PyTree[Array]) -> Float[Array, "chunk cells"]:
-        return log_odds(scorer, params, encoding.render(genomes), crops=config.crops)
+        return log_odds(scorer, params, draw(genomes), crops=config.crops)
 
     return map_chunks(score_chunk, offspring.genomes, chunk=config.chunk)
 

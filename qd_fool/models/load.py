@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -25,6 +26,7 @@ from qd_fool.models.foreign.settings import (
 )
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.labels import imagenet_labels
+from qd_fool.models.name_map import without_wrapper
 from qd_fool.models.origin import locate
 from qd_fool.models.readers.read import read_weights
 from qd_fool.models.scorer import Scorer
@@ -70,6 +72,9 @@ def load_scorer(
     path = locate(entry.origin, model=name) if weights is None else Path(weights)
     flat, sha256 = read_weights(path)
     source = str(weights) if weights is not None else path.name
+    flat, wrapper = without_wrapper(flat, entry.shapes)
+    if wrapper:
+        print(f"{source}: names begin with {wrapper}: read without it", file=sys.stderr)
     return make_scorer(entry, flat, source=source, sha256=sha256, mean=mean, precision=precision)
 
 

@@ -24,6 +24,30 @@ def with_biases(kernels: Shapes) -> Shapes:
     return shapes
 
 
+WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
+"""Beginnings that PyTorch's wrappers give to all names: parallel training, compilation, scripts."""
+
+
+def without_wrapper(
+    flat: Mapping[str, np.ndarray], shapes: Shapes
+) -> tuple[dict[str, np.ndarray], str]:
+    """Return arrays under the names that they have without a wrapper, and the wrapper's beginning.
+
+    A beginning is taken off only if all names have it, and no array of the architecture does.
+
+    Args:
+      flat: Arrays by name, from a reader.
+      shapes: Shapes of the arrays of the architecture.
+    """
+    names, wrapper = list(flat), ""
+    while names:
+        found = next((w for w in WRAPPERS if all(name.startswith(w) for name in names)), None)
+        if found is None or any(name.startswith(found) for name in shapes):
+            break
+        names, wrapper = [name.removeprefix(found) for name in names], wrapper + found
+    return dict(zip(names, flat.values(), strict=True)), wrapper
+
+
 def take_arrays(
     flat: Mapping[str, np.ndarray],
     shapes: Shapes,

@@ -40,12 +40,20 @@ def open_checkpoints(
     Raises:
       DiskError: The disk is full.
     """
+    # If there are several processes, process 0 alone writes: the state is the same in each, and the
+    # others need not see the directory.
+    alone = {jax.process_index()} if jax.process_count() > 1 else None
+    if not read_only:
+        directory.mkdir(parents=True, exist_ok=True)
     options = ocp.CheckpointManagerOptions(
         max_to_keep=None if read_only else KEEP,
         step_prefix="generation",
-        create=not read_only,
+        create=False,
         cleanup_tmp_directories=not read_only,
         read_only=read_only,
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+            active_processes=alone, barrier_sync_key_prefix="qd_fool"
+        ),
     )
     with writing(directory):
         manager = ocp.CheckpointManager(

@@ -121,6 +121,21 @@ def new_directory(asked: Path | None, *names: str | None) -> Path:
     return Path("runs") / re.sub(r"[^\w.-]", "_", words)
 
 
+def check_utf8(run_dir: Path) -> None:
+    """Check that checkpoints can be written: their library takes no other names.
+
+    Raises:
+      UserError: The directory's whole name is not UTF-8.
+    """
+    name = str(run_dir.absolute())
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"--run-dir {name}: its name is not UTF-8, which checkpoints need: choose another"
+        ) from error
+
+
 def may_resume(run_dir: Path, *, resume: bool, kind: str = "run") -> bool:
     """Return whether a directory holds a run to continue; False if a run may begin there.
 

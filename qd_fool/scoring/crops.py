@@ -78,6 +78,25 @@ def crop_places(
     return [(*place, mirrored) for mirrored in (False, True) for place in places]
 
 
+def seen_window(
+    scorer: Network, image_shape: tuple[int, ...], *, crops: int
+) -> tuple[int, int, int, int] | None:
+    """Return the only part of pictures that a network sees: top, left, height and width.
+
+    None if the network sees the whole of each picture, or networks see parts of several sizes.
+    """
+    match scorer:
+        case JointScorer():
+            sizes = {sides_of(member.input_size) for member in scorer.members}
+        case _:
+            sizes = {sides_of(scorer.input_size)}
+    size, *others = sizes
+    if crops != 1 or others or image_shape[:2] == size:
+        return None
+    ((top, left, _),) = crop_places(image_shape, size=size, crops=1)
+    return top, left, *size
+
+
 def crop(
     images: Num[Array, "n height width channels"],
     place: Place,

@@ -90,6 +90,17 @@ def test_render_gives_8_bit_pictures_of_the_shape(encoding, image_shape):
     assert images.dtype == jnp.uint8
 
 
+def test_a_window_is_that_part_of_the_pictures(encoding, image_shape):
+    if encoding.render_window is None:
+        pytest.skip("draws whole pictures only")
+    _, genomes = offspring_of(encoding)
+    top, left = 3, 1
+    rows, columns = image_shape[0] - 4, image_shape[1] - 5
+    window = encoding.render_window(genomes, (top, left, rows, columns))
+    whole = np.asarray(encoding.render(genomes))
+    np.testing.assert_array_equal(window, whole[:, top : top + rows, left : left + columns])
+
+
 def test_random_individuals_differ_and_show_something(encoding):
     images = np.asarray(encoding.render(encoding.init(keys(6))))
     assert len({image.tobytes() for image in images}) > 3

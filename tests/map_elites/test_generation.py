@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny import CLASSES, SIZE, compiled, linear_scorer, run, tiny
 
+import qd_fool
 from qd_fool import map_elites as me
 from qd_fool.devices.mesh import replicate
 from qd_fool.errors import UserError
@@ -39,6 +40,30 @@ def test_one_generation_equals_ask_score_tell_by_hand():
         state, log = segment(state, params, np.int32(1))
         np.testing.assert_allclose(state.archive.fitness, best, rtol=1e-4, atol=1e-4)
         assert int(log.generation[0]) == generation
+
+
+@pytest.mark.parametrize("kind", ["direct", "cppn"])
+def test_only_what_the_network_sees_is_drawn(kind):
+    """The scores are those of whole pictures, cut by the network."""
+    scorer = linear_scorer()
+    encoding = qd_fool.make_encoding(kind, (SIZE + 5, SIZE + 2, 1))
+    windows = []
+
+    def watched(genomes, window):
+        windows.append(window)
+        return encoding.render_window(genomes, window)
+
+    config = me.MapElitesConfig(batch_size=8, chunk=4)
+    offspring = me.ask(me.init(encoding, CLASSES, seed=0), encoding=encoding, config=config)
+    scores = [
+        me.score(offspring, scorer.params, scorer=scorer, encoding=changed, config=config)
+        for changed in (
+            dataclasses.replace(encoding, render_window=watched),
+            dataclasses.replace(encoding, render_window=None),
+        )
+    ]
+    assert set(windows) == {(2, 1, SIZE, SIZE)}
+    np.testing.assert_array_equal(*scores)
 
 
 def test_elites_never_get_worse_and_replacements_are_counted():

@@ -1,12 +1,15 @@
 """Crops: the original's ten places, and pictures that cannot be cut."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from linear import linear_scorer
 
 from qd_fool.errors import UserError
-from qd_fool.scoring.crops import check_crops, crop, crop_places
+from qd_fool.models.joint import JointScorer
+from qd_fool.scoring.crops import check_crops, crop, crop_places, seen_window
 
 
 def test_ten_crops_are_the_originals():
@@ -39,6 +42,20 @@ def test_an_input_that_is_not_square_is_cut_at_its_own_ten_places():
     assert places[:5] == [(0, 0, False), (0, 5, False), (4, 0, False), (4, 5, False), (2, 2, False)]
     cut = crop(jnp.asarray(image), places[9], size=(3, 4))
     np.testing.assert_array_equal(cut[0], image[0, 2:5, 2:6][:, ::-1])
+
+
+def test_the_window_that_a_network_sees():
+    scorer = linear_scorer()
+    assert seen_window(scorer, (11, 9, 1), crops=1) == (2, 1, 6, 6)
+    assert seen_window(scorer, (11, 9, 1), crops=10) is None
+    assert seen_window(scorer, scorer.image_shape, crops=1) is None
+
+
+def test_networks_of_two_sizes_see_two_windows():
+    small, large = linear_scorer(), dataclasses.replace(linear_scorer(), input_size=7)
+    for members, window in ((small, small), (2, 1, 6, 6)), ((small, large), None):
+        joint = JointScorer(members, "least")
+        assert seen_window(joint, (11, 9, 1), crops=1) == window
 
 
 @pytest.mark.parametrize(

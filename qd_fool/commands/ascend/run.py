@@ -17,6 +17,7 @@ from qd_fool.commands.ascend.results import write_ascent
 from qd_fool.commands.ascend.resume import check_ascent_resumable
 from qd_fool.commands.ascend.starts import make_starts
 from qd_fool.commands.ascend.table import print_table
+from qd_fool.commands.common.circumstances import with_parts
 from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.part import Part
 from qd_fool.commands.common.record import (
@@ -89,6 +90,8 @@ def ascend_run(config: AscendConfig, *, console: Console, part: Part | None = No
     with continued_by(command), stop_on_signal(), sole_user(run_dir):
         imports = imports_record(config.imports) or stored.get("imports", [])
         record = ascent_record(planned, mesh, seconds=stored.get("seconds", 0.0), imports=imports)
+        done = len(read_blocks(run_dir, subject.encoding)[0])
+        record = with_parts(record, stored, done=done, console=console)
         write_json(run_dir / "run.json", record)
         interrupted = climb_blocks(
             planned,

@@ -9,6 +9,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from qd_fool.commands.common.plain_text import plain_text
+
 LOG_SECONDS = 10.0
 """Time between two lines in a log."""
 
@@ -121,6 +123,6 @@ def progress_bar(
         TextColumn("ETA"),
         TimeRemainingColumn(),
     )
-    hidden = not console.is_terminal
+    noun, hidden = plain_text(noun, lines=False), not console.is_terminal
     with Progress(*columns, console=console, disable=hidden, transient=transient) as progress:
         yield Bar(console, progress, noun=noun, total=total, done=done)

@@ -1,9 +1,6 @@
 """Begin and close a run directory of any kind: `run.json`, pictures and report."""
 
-import importlib.metadata
-import platform
 import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,36 +8,18 @@ from typing import Any
 
 from jax.sharding import Mesh
 
+from qd_fool.commands.common.circumstances import circumstances
 from qd_fool.commands.common.networks import Networks
 from qd_fool.commands.common.subject import Subject
 from qd_fool.errors import DiskError
 from qd_fool.files import write_json
 from qd_fool.map_elites.state import EvolutionState
-from qd_fool.models.foreign.settings import is_foreign, must_be_named
+from qd_fool.models.foreign.settings import must_be_named
 from qd_fool.report.page.write import write_report
 from qd_fool.runs.archive_npz import write_archive
 from qd_fool.runs.directory import SCHEMA, read_run
 from qd_fool.runs.elites import write_elites
 from qd_fool.runs.stored import Kind
-
-PACKAGES = ("qd-fool", "jax", "jaxlib", "flax", "numpy", "orbax-checkpoint", "pillow")
-
-
-FRAMEWORKS = (
-    "ai_edge_litert",
-    "cv2",
-    "httpx",
-    "keras",
-    "onnx",
-    "onnxruntime",
-    "sklearn",
-    "tensorflow",
-    "timm",
-    "torch",
-    "torchvision",
-    "transformers",
-)
-"""Modules that users' networks may run in."""
 
 
 def new_record(
@@ -55,35 +34,15 @@ def new_record(
       config: Settings, as plain values.
       **more: Further keys of this kind of run.
     """
-    device = mesh.devices.flat[0]
     return {
         "schema": SCHEMA,
         "kind": kind,
         "status": "running",
         "config": config,
         **subject.record(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
-            **_frameworks(subject.networks),
-        },
-        "device": {
-            "kind": device.device_kind,
-            "platform": device.platform,
-            "count": mesh.devices.size,
-            "machine": platform.machine(),
-        },
+        **circumstances(mesh, subject.networks),
         **more,
     }
-
-
-def _frameworks(networks: Networks) -> dict[str, str]:
-    """The versions of other frameworks, if a user's network has imported them."""
-    if not any(map(is_foreign, (networks.model, *networks.also))):
-        return {}
-    loaded = {name: sys.modules[name] for name in FRAMEWORKS if name in sys.modules}
-    found = {name: getattr(module, "__version__", None) for name, module in loaded.items()}
-    return {name: str(version) for name, version in found.items() if version}
 
 
 def update_record(run_dir: Path, facts: dict[str, Any]) -> None:

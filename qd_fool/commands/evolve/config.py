@@ -12,6 +12,7 @@ from qd_fool.commands.common.foreign import Pictured
 from qd_fool.commands.common.imports import Importing
 from qd_fool.commands.common.settings import UNRECORDED, free, plain, record_of
 from qd_fool.commands.common.signals import Stoppable
+from qd_fool.commands.common.together import Together, check_together
 from qd_fool.errors import UserError, check_range
 from qd_fool.map_elites.extent import check_extent
 
@@ -20,7 +21,7 @@ CPU_MINUTES = 4.5
 
 
 @dataclasses.dataclass(frozen=True)
-class EvolveConfig(Pictured, Importing, Stoppable):
+class EvolveConfig(Pictured, Importing, Stoppable, Together):
     """Evolve an archive of fooling images, one cell per class, into a run directory.
 
     Ctrl-C stops and saves the run at any time; --resume continues it, bit for bit.
@@ -102,7 +103,8 @@ class EvolveConfig(Pictured, Importing, Stoppable):
     image_size: int | str | None = None
     """Side of the pictures in pixels, or HEIGHTxWIDTH. Default: the model's own."""
     devices: int | None = free(None)
-    """Number of devices: accelerators, or CPU cores. Default: all. Does not change the result."""
+    """Number of devices of each process: accelerators, or CPU cores. Default: all. Does not change
+    the result."""
     chunk: int | None = None
     """Pictures scored at once, which bounds memory. Default: the model's own."""
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, metadata=UNRECORDED)
@@ -124,6 +126,7 @@ class EvolveConfig(Pictured, Importing, Stoppable):
                 f"--evaluations is {self.evaluations} and --generations {self.generations}: "
                 "expected one of them"
             )
+        check_together(self)
         check_extent(
             generations=self.generations or 0, batch_size=self.batch_size or 1, seed=self.seed
         )

@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jax.sharding import Mesh
 from rich.console import Console
 
+from qd_fool.commands.common.circumstances import with_parts
 from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.part import Part
 from qd_fool.commands.common.progress import progress_bar
@@ -20,31 +20,33 @@ from qd_fool.commands.common.record import (
     update_record,
     write_archive_and_elites,
 )
-from qd_fool.commands.common.signals import Stop, stop_on_signal
+from qd_fool.commands.common.signals import Stop, active_stop, stop_on_signal
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.loop import History, Job, evolve_segments
-from qd_fool.commands.evolve.plan import EvolvePlan, plan
+from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.commands.evolve.results import facts_of
 from qd_fool.commands.evolve.resume import check_resumable
 from qd_fool.commands.evolve.sanity import show_sanity
-from qd_fool.commands.evolve.start import new_start, resumed_start
+from qd_fool.commands.evolve.segment import segment_of
+from qd_fool.commands.evolve.start import Start, new_start, resumed_start
+from qd_fool.commands.evolve.team import (
+    facts_to_agree,
+    follow_run,
+    join,
+    plan_together,
+    taking_part,
+)
 from qd_fool.commands.evolve.words import most_confident, share_of_the_original
 from qd_fool.devices.mesh import make_mesh, replicate
-from qd_fool.encodings.base import genome_bytes
+from qd_fool.devices.processes import LostProcessError, agree
 from qd_fool.errors import BudgetSpentError, PauseError, UserError
 from qd_fool.files import write_json
-from qd_fool.map_elites.segments import Segment, compile_segment, make_segment
+from qd_fool.map_elites.segments import compile_segment
 from qd_fool.map_elites.state import EvolutionState
+from qd_fool.map_elites.together import leading
 from qd_fool.runs.checkpoints import open_checkpoints
-from qd_fool.runs.directory import make_run_dir, may_resume, new_directory, sole_user
+from qd_fool.runs.directory import check_utf8, make_run_dir, may_resume, new_directory, sole_user
 from qd_fool.runs.genomes import write_genome_log
-
-SEGMENT_LENGTH = 64
-"""Highest number of generations in a segment."""
-
-
-SEGMENT_BYTES = 2**27
-"""Bytes of genomes that a segment may log."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,13 +55,13 @@ class EvolveResult:
 
     Attributes:
       run_dir: Directory of the run.
-      state: State on the host.
+      state: State on the host; None in a process that follows another one.
       interrupted: Whether Ctrl-C (or SIGTERM) ended the run early.
       rescore_difference: Largest difference between an elite's confidence and that of its PNG.
     """
 
     run_dir: Path
-    state: EvolutionState
+    state: EvolutionState | None
     interrupted: bool
     rescore_difference: float
 
@@ -76,71 +78,100 @@ def evolve_run(config: EvolveConfig, *, console: Console, part: Part | None = No
       UserError: Settings are wrong, the directory is in use, or scores are NaN. Nothing is
         overwritten.
     """
+    team = join(config)
+    if not team.leads:
+        return EvolveResult(
+            config.run_dir or Path(), None, follow_run(config, team, console=console), 0.0
+        )
+
     # Check the settings before the directory is touched.
-    models = "+".join((config.model, *config.also))
-    run_dir = new_directory(config.run_dir, models, config.encoding)
-    resuming = may_resume(run_dir, resume=config.resume)
-    if config.resume and not resuming:
-        console.print(f"nothing to resume in {run_dir}: starting a new run")
-    planned = plan(config, loaded=None if part is None else part.scorer)
-    stored = _check_stored(run_dir, planned) if resuming else None
-    mesh = make_mesh(planned.config.devices)
+    with taking_part(team):
+        models = "+".join((config.model, *config.also))
+        run_dir = new_directory(config.run_dir, models, config.encoding)
+        check_utf8(run_dir)
+        resuming = may_resume(run_dir, resume=config.resume)
+        if config.resume and not resuming:
+            console.print(f"nothing to resume in {run_dir}: starting a new run")
+        planned = plan_together(config, team, loaded=None if part is None else part.scorer)
+        stored = _check_stored(run_dir, planned) if resuming else None
+        mesh = make_mesh(planned.config.devices, together=team.count > 1)
+        segment, length = segment_of(planned, mesh)
+    agree(team, facts_to_agree(planned, mesh))
     subject = planned.subject
     console.print(
         f"fooling {subject.scorer.name} ({subject.scorer.weights}) with the "
         f"{subject.encoding.name} encoding on {devices_in_words(mesh)}, into {run_dir}"
     )
-    segment, length = _make_segment(planned, mesh)
-    start = None if stored else new_start(planned)
-    if part is None:
-        photos, convert = planned.config.photos, planned.config.convert
-        show_sanity(subject, console, photos=photos, convert=convert)
+    with leading(team, mesh, hear=active_stop().hear) as leader:
+        start = None if stored else new_start(planned)
+        if part is None:
+            photos, convert = planned.config.photos, planned.config.convert
+            show_sanity(subject, console, photos=photos, convert=convert)
 
-    make_run_dir(run_dir)
-    with (
-        continued_by(resume_command("evolve", run_dir, subject.networks)),
-        sole_user(run_dir),
-        open_checkpoints(run_dir / "checkpoints") as checkpoints,
-    ):
-        # Find the start, and compile. Until then a signal ends the command, and nothing has begun.
-        if start is None:
-            start = resumed_start(
-                run_dir, checkpoints, planned, stored=stored or {}, console=console
-            )
-        state, params = replicate(start.state, mesh), replicate(subject.scorer.params, mesh)
-        begun = time.perf_counter()
-        compiled = compile_segment(segment, state, params)
-        compile_seconds = time.perf_counter() - begun
-        console.print(f"compiled in {compile_seconds:.1f} s")
+        make_run_dir(run_dir)
+        with (
+            continued_by(resume_command("evolve", run_dir, subject.networks)),
+            sole_user(run_dir),
+            open_checkpoints(run_dir / "checkpoints") as checkpoints,
+        ):
+            # Find the start, and compile. A signal ends the command, and nothing has begun.
+            if start is None:
+                start = resumed_start(
+                    run_dir, checkpoints, planned, stored=stored or {}, console=console
+                )
+            leader.begin(start.state)
+            state, params = replicate(start.state, mesh), replicate(subject.scorer.params, mesh)
+            begun = time.perf_counter()
+            compiled = compile_segment(segment, state, params)
+            compile_seconds = time.perf_counter() - begun
+            console.print(f"compiled in {compile_seconds:.1f} s")
 
-        # Evolve. From here on a signal is noted, and the run is saved.
-        with stop_on_signal() as stop:
-            record = new_record(
-                "evolution",
-                subject,
-                mesh,
-                config=planned.record,
-                generations=planned.generations,
-                init_from_digest=start.donor,
-                imports=imports_record(config.imports) or (stored or {}).get("imports", []),
-                feedback=planned.map_elites.feedback,
-            )
-            write_json(run_dir / "run.json", record)
-            job = Job(planned, run_dir, checkpoints, compiled, params, length)
-            done = max(0, int(start.state.generation) - 1)
-            with progress_bar(
-                console,
-                "generation",
-                total=planned.generations,
-                done=done,
-                stretch=None if part is None else part.stretch,
-            ) as bar:
-                state = evolve_segments(job, state, start.history, stop=stop, bar=bar)
-            facts = {
-                "seconds": round(start.history.seconds, 3),
-                "compile_seconds": round(compile_seconds, 3),
-            }
-            return _finish(job, state, start.history, facts, stop=stop, console=console)
+            # Evolve. From here on a signal is noted, and the run is saved.
+            with stop_on_signal() as stop:
+                record = new_record(
+                    "evolution",
+                    subject,
+                    mesh,
+                    config=planned.record,
+                    generations=planned.generations,
+                    init_from_digest=start.donor,
+                    imports=imports_record(config.imports) or (stored or {}).get("imports", []),
+                    feedback=planned.map_elites.feedback,
+                )
+                record = with_parts(
+                    record, stored or {}, done=int(start.state.generation), console=console
+                )
+                write_json(run_dir / "run.json", record)
+                job = Job(planned, run_dir, checkpoints, leader.leading(compiled), params, length)
+                state = _evolved(job, state, start, stop=stop, console=console, part=part)
+                leader.end()
+                facts = {
+                    "seconds": round(start.history.seconds, 3),
+                    "compile_seconds": round(compile_seconds, 3),
+                }
+                return _finish(job, state, start.history, facts, stop=stop, console=console)
+
+
+def _evolved(
+    job: Job,
+    state: EvolutionState,
+    start: Start,
+    *,
+    stop: Stop,
+    console: Console,
+    part: Part | None,
+) -> EvolutionState:
+    """The state on the host after the run's generations; see `evolve_segments`."""
+    total, done = job.planned.generations, max(0, int(start.state.generation) - 1)
+    try:
+        stretch = None if part is None else part.stretch
+        with progress_bar(console, "generation", total=total, done=done, stretch=stretch) as bar:
+            return evolve_segments(job, state, start.history, stop=stop, bar=bar)
+    except LostProcessError as error:
+        job.checkpoints.wait_until_finished()
+        update_record(job.run_dir, {"status": "interrupted"})
+        command = resume_command("evolve", job.run_dir, job.planned.subject.networks)
+        raise UserError(f"{error}; continue from the newest checkpoint with: {command}") from error
 
 
 def _finish(
@@ -193,24 +224,6 @@ def _check_stored(run_dir: Path, planned: EvolvePlan) -> dict[str, Any]:
             "its pictures over into a new run"
         )
     return stored
-
-
-def _make_segment(planned: EvolvePlan, mesh: Mesh) -> tuple[Segment, int]:
-    """The compiled part of the run, and the highest number of generations per call."""
-    logs_genomes, length = planned.keep_genomes != "none", SEGMENT_LENGTH
-    if logs_genomes:
-        # The log of the genomes must fit into SEGMENT_BYTES.
-        generation = planned.map_elites.batch_size * genome_bytes(planned.subject.encoding)
-        length = max(1, min(SEGMENT_LENGTH, SEGMENT_BYTES // generation))
-    segment = make_segment(
-        planned.subject.scorer,
-        planned.subject.encoding,
-        planned.map_elites,
-        mesh=mesh,
-        length=length,
-        log_offspring=logs_genomes,
-    )
-    return segment, length
 
 
 def _is_asked(failure: UserError) -> bool:

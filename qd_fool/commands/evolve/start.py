@@ -50,7 +50,7 @@ def new_start(planned: EvolvePlan) -> Start:
     """
     history = History(0.0, events=[], genomes=empty_log(planned.subject.encoding))
     if planned.config.init_from is None:
-        return Start(_blank_state(planned), history, donor=None)
+        return Start(blank_state(planned), history, donor=None)
     state, donor = _donated_state(planned, planned.config.init_from)
     return Start(state, history, donor)
 
@@ -76,7 +76,7 @@ def resumed_start(
       UserError: The run can't continue. Nothing has been changed then.
     """
     donor = stored.get("init_from_digest")
-    restored = restore_newest(checkpoints, _blank_state(planned))
+    restored = restore_newest(checkpoints, blank_state(planned))
     if restored is None and not checkpoints.all_steps():
         restored = _restored_archive(run_dir, planned, stored)
 
@@ -127,13 +127,13 @@ def _restored_archive(
     """The state at the end of a run whose checkpoints were left out, as in reference archives."""
     if not (run_dir / "archive.npz").exists():
         return None
-    state = read_archive(run_dir, _blank_state(planned))
+    state = read_archive(run_dir, blank_state(planned))
     path = run_dir / "genomes.npz"
     arrays = read_npz(path) if path.exists() else {}
     return Restored(state, {"seconds": stored.get("seconds", 0.0)}, arrays, [])
 
 
-def _blank_state(planned: EvolvePlan) -> EvolutionState:
+def blank_state(planned: EvolvePlan) -> EvolutionState:
     """The state before generation 0, with an empty archive; on the host."""
     cells = len(planned.subject.scorer.class_names)
     search = planned.map_elites
@@ -170,7 +170,7 @@ def _donated_state(planned: EvolvePlan, source: Path) -> tuple[EvolutionState, s
     Returns:
       The state, and a digest of the other run's archive.
     """
-    subject, state = planned.subject, _blank_state(planned)
+    subject, state = planned.subject, blank_state(planned)
 
     # The genomes must make the same pictures in this run.
     donor_run = open_run(source)

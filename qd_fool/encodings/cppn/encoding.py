@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, UInt8
 
-from qd_fool.encodings.base import Encoding, Variables
+from qd_fool.encodings.base import Encoding, Variables, Window
 from qd_fool.encodings.color import (
     bytes_to_pixels,
     floats_to_pixels,
@@ -183,9 +183,15 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         playing = Playing(settings.max_nodes, functions, finish)
         return player(tapes, grid, playing)  # type: ignore[operator]
 
+    def render_window(graphs: Graphs, window: Window) -> UInt8[Array, "n rows columns channels"]:
+        top, left, rows, columns = window
+        grid = native_grid().reshape(INPUTS, height, width)
+        seen = grid[:, top : top + rows, left : left + columns].reshape(INPUTS, -1)
+        pixels = draw(graphs, seen, play, to_bytes)
+        return pixels.reshape(len(graphs.hidden), rows, columns, channels)
+
     def render(graphs: Graphs) -> UInt8[Array, "n height width channels"]:
-        pixels = draw(graphs, native_grid(), play, to_bytes)
-        return pixels.reshape(len(graphs.hidden), *image_shape)
+        return render_window(graphs, (0, 0, height, width))
 
     def render_float(graphs: Graphs) -> Float[Array, "n height width channels"]:
         pixels = draw(graphs, native_grid(), play_with_gradient, to_floats)
@@ -245,6 +251,7 @@ def cppn(image_shape: tuple[int, int, int], settings: CppnSettings) -> Encoding:
         render_float=jax.jit(render_float),
         variables=Variables(take, put, draw_with, -MAX_WEIGHT, MAX_WEIGHT, 0.03, steps),
         render_at=render_at,
+        render_window=jax.jit(render_window, static_argnums=1),
         refusals=lambda graphs: graphs.refused,
         operators=cppn_operators(settings, outputs=outputs, activations=len(names), reach=reach()),
         meaning=("coords", "coords_scale", "activations", "color", "max_nodes", "max_edges"),

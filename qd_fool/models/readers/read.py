@@ -5,10 +5,10 @@ import io
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
 
 from qd_fool.errors import UserError
 from qd_fool.models.readers.caffemodel import parse_caffemodel
+from qd_fool.models.readers.safetensors_file import parse_safetensors
 from qd_fool.models.readers.torch_checkpoint import (
     looks_like_torch_checkpoint,
     parse_torch_checkpoint,
@@ -36,10 +36,7 @@ def read_weights(path: str | Path) -> tuple[dict[str, np.ndarray], str]:
 
 def _parse(data: bytes, source: str) -> dict[str, np.ndarray]:
     if data[8:9] == b"{":
-        try:
-            return safetensors.numpy.load(data)
-        except Exception as error:  # safetensors raises undocumented types
-            raise UserError(f"weights {source}: a damaged safetensors file ({error})") from error
+        return parse_safetensors(data, source=source)
     if looks_like_torch_checkpoint(data):
         return parse_torch_checkpoint(data, source=source)
     if data[:2] == b"PK":

@@ -2,8 +2,8 @@
 
 A pickle is a program. This machine executes the few opcodes that state dicts need. It imports
 nothing, calls nothing but `_reduce`, sets no attribute, and holds only plain values, `Global`,
-`Storage` and `Tensor`. No opcode makes more than one value, so memory stays in proportion to the
-file. No value is hashed, compared or printed deeply, so nested values cost nothing.
+`Passed`, `Storage` and `Tensor`. No opcode makes more than one value, so memory stays in proportion
+to the file. No value is hashed, compared or printed deeply, so nested values cost nothing.
 `torch.load(weights_only=True)` has a machine of the same kind.
 """
 
@@ -50,6 +50,16 @@ _FUNCTIONS = {
     "torch._utils _rebuild_tensor",
     "torch._utils _rebuild_tensor_v2",
 }
+_HARMLESS = {
+    *("numpy.core.multiarray scalar", "numpy._core.multiarray scalar", "numpy dtype"),
+    *("numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct", "numpy ndarray"),
+    *("_codecs encode", "argparse Namespace", "torch device", "collections defaultdict"),
+    *("pathlib PosixPath", "pathlib PurePosixPath", "pathlib WindowsPath"),
+    *("builtins set", "__builtin__ set", "builtins dict", "__builtin__ dict"),
+    *("builtins complex", "__builtin__ complex"),
+}
+"""What training scripts save beside a state dict. It is passed over, never imported or made."""
+
 _OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 
 
@@ -98,6 +108,17 @@ class Tensor:
     offset: object
     size: object
     stride: object
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Passed:
+    """A value beside the tensors, such as a NumPy scalar, that was passed over.
+
+    Attributes:
+      name: Module and name of the function or class, with a space between them.
+    """
+
+    name: str
 
 
 def quote(value: str | int) -> str:
@@ -202,9 +223,13 @@ def _run(stream: io.BytesIO, persistent: Callable[[object], object]) -> object:
             case "REDUCE":
                 args = stack.pop()
                 stack.append(_reduce(_is(Global, stack.pop()).name, _is(tuple, args)))
+            case "NEWOBJ":
+                _is(tuple, stack.pop())
+                stack.append(_passed(_is(Global, stack.pop()).name))
             case "BUILD":  # sets attributes: the `_metadata` of an OrderedDict, not needed here
                 stack.pop()
-                _is(dict, stack[-1])
+                if type(stack[-1]) is not Passed:
+                    _is(dict, stack[-1])
             case _:
                 raise RefusedError(
                     f"the pickle uses the opcode {opcode.name}, which a state dict never needs: "
@@ -252,9 +277,16 @@ def _unwanted(name: str) -> RefusedError:
 
 def _global(name: str) -> Global:
     """Return the name of a function or class that a state dict needs; refuse all others."""
-    if not (name in STORAGE_TYPES or name in _FUNCTIONS or name in _DTYPES):
+    if not (name in STORAGE_TYPES or name in _FUNCTIONS or name in _DTYPES or name in _HARMLESS):
         raise _unwanted(name)
     return Global(name)
+
+
+def _passed(name: str) -> Passed:
+    """Return a stand-in for a value of a harmless class."""
+    if name not in _HARMLESS:
+        raise _unwanted(name)
+    return Passed(name)
 
 
 def _reduce(function: str, args: tuple) -> object:
@@ -277,6 +309,8 @@ def _reduce(function: str, args: tuple) -> object:
             (Storage() as storage, offset, size, stride, _, _, *metadata),
         ) if metadata in ([], [None], [{}]):  # other metadata means a conjugate or negative view
             return Tensor(storage, offset, size, stride)
+    if function in _HARMLESS:
+        return Passed(function)
     raise TypeError
 
 

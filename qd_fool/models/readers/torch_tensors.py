@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -26,19 +27,17 @@ _LARGEST_NDIM = 64  # the limit of NumPy
 
 
 def tensors_of(saved: object) -> dict[str, Tensor]:
-    """Return the tensors of a state dict, or of the dict under "state_dict" or "model", by name.
+    """Return the tensors of a state dict by name, which may lie within what a script has saved.
 
     Args:
       saved: Value that the file's pickle describes.
 
     Raises:
-      RefusedError: The value is no state dict, or holds something else beside tensors.
+      RefusedError: The value holds no state dict, several, or one with something else than tensors.
     """
     if not isinstance(saved, dict):
         raise RefusedError(f"expected a state dict, found a {_kind(saved)}")
-    inner = next(
-        (saved[k] for k in ("state_dict", "model") if isinstance(saved.get(k), dict)), saved
-    )
+    inner = _state_dict_in(saved)
     tensors: dict[str, Tensor] = {}
     for name, value in inner.items():
         if isinstance(value, Tensor):
@@ -53,6 +52,57 @@ def tensors_of(saved: object) -> dict[str, Tensor]:
     if not tensors:
         raise RefusedError(f"expected a state dict, found {len(inner)} entries and no tensor")
     return tensors
+
+
+INSIDE = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
+"""Names under which training scripts save a state dict, the most common first."""
+
+DEEPEST = 2
+"""Dicts within dicts that are searched for a state dict."""
+
+
+def _state_dict_in(saved: dict[Any, object]) -> dict[Any, object]:
+    """Return the state dict in what was saved, beside an optimiser, an epoch, arguments.
+
+    A dict under a common name is taken first. Else it is found by its content: the one dict whose
+    values are tensors. An optimiser's tensors lie deeper, under numbers.
+    """
+    for name in INSIDE:
+        if isinstance(found := saved.get(name), dict):
+            # A model may be saved within another dict, such as {"model": {"state_dict": ...}}.
+            return found if _has_tensors(found) else _state_dict_in_one(found) or found
+    if _has_tensors(saved):
+        return saved
+    return _state_dict_in_one(saved) or saved
+
+
+def _state_dict_in_one(saved: dict[Any, object]) -> dict[Any, object] | None:
+    """Return the only dict of tensors within another; None if there is none.
+
+    Raises:
+      RefusedError: There are several.
+    """
+    found: dict[str, dict[Any, object]] = {}
+    level, seen = {"": saved}, {id(saved)}
+    for _ in range(DEEPEST):
+        below: dict[str, dict[Any, object]] = {}
+        for path, outer in level.items():
+            for name, value in outer.items():
+                # One dict may occur many times: each is looked into once.
+                if isinstance(name, str) and isinstance(value, dict) and id(value) not in seen:
+                    seen.add(id(value))
+                    below[f"{path}{name}/"] = value
+        found |= {path.rstrip("/"): inner for path, inner in below.items() if _has_tensors(inner)}
+        level = below
+    if len(found) > 1:
+        names = ", ".join(quote(name) for name in list(found)[:4])
+        raise RefusedError(f"expected one state dict, found {len(found)}: {names}")
+    return next(iter(found.values()), None)
+
+
+def _has_tensors(values: dict[Any, object]) -> bool:
+    """Return whether a dict holds tensors under texts."""
+    return any(isinstance(v, Tensor) and isinstance(k, str) for k, v in values.items())
 
 
 def _kind(value: object) -> str:

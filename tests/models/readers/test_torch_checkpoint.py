@@ -5,6 +5,7 @@ No file here may run anything, take much memory, or raise anything but UserError
 
 import io
 import pickle
+import time
 import zipfile
 from pathlib import Path
 
@@ -259,3 +260,48 @@ def test_flipped_bytes(name):
             refused.append(str(error))
     assert len(refused) > 100
     assert all(output.startswith("weights F: ") and output.isprintable() for output in refused)
+
+
+BESIDE = {
+    "epoch": op(3),
+    # What pickle writes for np.float64(0.5) and argparse.Namespace(lr=0.1).
+    "best": b"cnumpy._core.multiarray\nscalar\ncnumpy\ndtype\n(X\x02\x00\x00\x00f8\x89\x88tR(K\x03"
+    b"X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tbc_codecs\nencode\n"
+    b"(X\x01\x00\x00\x00xX\x06\x00\x00\x00latin1tR\x86R",
+    "args": b"cargparse\nNamespace\n)\x81}X\x02\x00\x00\x00lrG?\xb9\x99\x99\x99\x99\x99\x9asb",
+    "where": b"ctorch\ndevice\n(X\x03\x00\x00\x00cputR",
+    "optimizer": b"}X\x05\x00\x00\x00state}K\x00}X\x03\x00\x00\x00avg" + tensor(storage()) + b"sss",
+}
+
+
+@pytest.mark.parametrize("name", ["model_state_dict", "net", "anything", "state_dict"])
+def test_a_state_dict_beside_what_training_scripts_save(name):
+    for data in of_both(state(**BESIDE, **{name: state(w=tensor(storage()))}),
+                        state(**{k: v for k, v in BESIDE.items() if k != "optimizer"},
+                              **{name: state(w=tensor(storage(legacy=True)))})):  # fmt: skip
+        np.testing.assert_array_equal(parse(data)["w"], NUMBERS.reshape(2, 3))
+
+
+def test_two_state_dicts_are_a_question():
+    both = state(first=state(w=tensor(storage())), second=state(w=tensor(storage())))
+    with pytest.raises(UserError, match="expected one state dict, found 2: 'first', 'second'"):
+        parse(zipped(both))
+
+
+def test_nothing_but_the_harmless_is_passed_over():
+    for name in ("os.system", "builtins.eval", "numpy.load", "argparse.ArgumentParser"):
+        for body in (ask(name) + b")R", ask(name) + b")\x81"):
+            with pytest.raises(UserError, match=r"the pickle asks for .*never needs"):
+                parse(zipped(state(w=tensor(storage()), x=body)))
+    with pytest.raises(UserError, match=r"asks for 'collections.OrderedDict'"):
+        parse(zipped(state(w=tensor(storage()), x=ask("collections.OrderedDict") + b")\x81")))
+
+
+def test_a_dict_within_itself_many_times_is_looked_into_once():
+    """The same dict under 20,000 names, each of which would lead to 20,000 more."""
+    names = b"".join(op(f"n{i}") + b"h\x01" for i in range(20_000))
+    inner = b"}q\x01(" + names + b"u"
+    began = time.monotonic()
+    with pytest.raises(UserError, match=r"expected a state dict"):
+        parse(zipped(state(a=inner)))
+    assert time.monotonic() - began < 5

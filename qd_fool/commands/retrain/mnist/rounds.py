@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 from rich.console import Console
 
+from qd_fool.commands.common.circumstances import with_parts
 from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.common.record import continued_by, new_record, resume_command
@@ -122,6 +123,8 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
             classes=DIGITS + 1,
             imports=imports_record(config.imports) or (stored or {}).get("imports", []),
         )
+        done = finished_rounds(run_dir)
+        record = with_parts(record, stored or {}, done=done, console=console)
         write_json(run_dir / "run.json", record)
 
         # Do the rounds.

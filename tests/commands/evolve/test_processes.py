@@ -1,0 +1,143 @@
+"""Several processes on loopback: the bits of one, a stop that reaches all, and a death."""
+
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from command import evolve, refused
+
+FLAGS = ("--batch-size", "20", "--chunk", "5", "--devices", "1")
+
+
+def start(run_dir, *flags, processes=2, each=()):
+    """Processes that run one evolution together; process 0 comes first.
+
+    `each` holds further flags of each process.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    together = ("--coordinator", address, "--processes", str(processes), "--process-id")
+    command = [sys.executable, "-m", "qd_fool", "evolve", "--run-dir", str(run_dir), *FLAGS, *flags]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    further = each or [()] * processes
+    return [
+        subprocess.Popen([*command, *together, str(i), *further[i]], **pipes)
+        for i in range(processes)
+    ]
+
+
+def ends(processes):
+    """What each process printed, and its exit code."""
+    said = [process.communicate(timeout=300)[0] for process in processes]
+    said = [" ".join(text.split()) for text in said]  # lines are wrapped
+    return list(zip(said, (process.returncode for process in processes), strict=True))
+
+
+def wait_for(path):
+    deadline = time.monotonic() + 300
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def assert_same_archive(a, b):
+    with np.load(a / "archive.npz") as one, np.load(b / "archive.npz") as other:
+        assert one.files == other.files
+        for name in one.files:
+            np.testing.assert_array_equal(one[name], other[name])
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("alone") / "run"
+    assert evolve(run_dir, *FLAGS, "--generations", 60) == 0
+    return run_dir
+
+
+def test_a_signal_to_one_process_saves_the_run_and_one_process_ends_it(tmp_path, alone):
+    """And the archive is that of a run in one process, whole."""
+    run_dir = tmp_path / "run"
+    processes = start(run_dir, "--generations", "100000")
+    wait_for(run_dir / "metrics.csv")
+    processes[1].terminate()
+    (leader, code), (follower, follower_code) = ends(processes)
+    assert (code, follower_code) == (130, 130)
+    assert "interrupted, and saved; continue with" in leader
+    assert "process 1 of 2 follows process 0" in follower
+    assert "fooling" in leader
+    assert "fooling" not in follower
+    done = int(follower.split("is done after ")[1].split()[0].replace(",", "")) - 1
+    straight = alone
+    if done > 60:
+        straight = tmp_path / "longer"
+        assert evolve(straight, *FLAGS, "--generations", done) == 0
+    assert evolve(run_dir, "--resume", "--generations", max(done, 60)) == 0
+    assert_same_archive(run_dir, straight)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dead", [0, 1])
+def test_a_dead_process_ends_the_others_with_a_sentence(tmp_path, alone, dead):
+    run_dir = tmp_path / "run"
+    processes = start(run_dir, "--generations", "100000", "--checkpoint-every", "5")
+    wait_for(run_dir / "metrics.csv")
+    processes[dead].kill()
+    began = time.monotonic()
+    said, code = ends(processes)[1 - dead]
+    assert time.monotonic() - began < 60
+    assert code == 2
+    assert "qd-fool: another process of the run has ended" in said
+    assert "Traceback" not in said
+    assert dead == 0 or "continue from the newest checkpoint with: qd-fool evolve" in said
+    rows = (run_dir / "metrics.csv").read_text().count("\n")
+    assert evolve(run_dir, "--resume", "--generations", max(60, rows)) == 0
+    straight = tmp_path / "straight"
+    assert evolve(straight, *FLAGS, "--generations", max(60, rows)) == 0
+    assert_same_archive(run_dir, straight)
+
+
+@pytest.mark.long
+def test_four_processes_evolve_graphs(tmp_path):
+    run_dir, alone = tmp_path / "run", tmp_path / "alone"
+    graphs = ("--encoding", "cppn", "--generations", "20")
+    said = ends(start(run_dir, *graphs, processes=4))
+    assert [code for _, code in said] == [0] * 4
+    assert evolve(alone, *FLAGS, *graphs) == 0
+    assert_same_archive(run_dir, alone)
+
+
+def test_processes_that_differ(tmp_path):
+    """Each says what differs, and nothing is written."""
+    run_dir = tmp_path / "run"
+    processes = start(run_dir, each=[("--seed", "0"), ("--seed", "1")])
+    for said, code in ends(processes):
+        assert code == 2
+        assert "processes of the run differ: seed is 0 in process 0 and 1 in process 1" in said
+    assert not run_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--process-id", 1), "--process-id needs --coordinator and --processes"),
+        (("--coordinator", "a:1", "--processes", 2), "--coordinator needs --process-id"),
+        (
+            ("--coordinator", "a:1", "--processes", 2, "--process-id", 2),
+            "--process-id is 2: expected 0 to 1",
+        ),
+        (
+            ("--coordinator", "somewhere", "--processes", 2, "--process-id", 1),
+            "--coordinator is somewhere: expected HOST:PORT",
+        ),
+        (
+            ("--coordinator", "a:1", "--processes", 2, "--process-id", 1, "--distributed"),
+            "--distributed finds the processes itself",
+        ),
+    ],
+)
+def test_flags_that_do_not_fit(capsys, tmp_path, flags, message):
+    assert message in refused(capsys, "evolve", "--run-dir", tmp_path / "run", *flags)
