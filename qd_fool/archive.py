@@ -143,7 +143,7 @@ def shortlist(best: BestBids) -> tuple[Int[Array, " cells"], BestBids]:
     """
     keep = jnp.sort(best.index)
     place = jnp.searchsorted(keep, best.index).astype(jnp.int32)
-    return keep, best.replace(index=place)
+    return keep, BestBids(best.fitness, place)
 
 
 def insert(
