@@ -152,7 +152,7 @@ def main() -> int:
         words=f"SIGINT, SIGTERM, SIGHUP and SIGUSR1 (`--stop-signal USR1`) at {len(rows)} "
         f"moments, every third one sent twice within .1 s: {right} of {len(rows)} runs were "
         "saved, finished, or had not begun, with exit code 130 or 0, no traceback, and the bits of "
-        f"an uninterrupted run after a resume. In {early} of them Python itself was still starting, "
+        f"an uninterrupted run after a resume. In {early} of them Python was still starting, "
         f"and the system ended it. The longest took {longest:.1f} s to end.",
     )
     return 0 if right == len(rows) else 1
