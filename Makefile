@@ -8,7 +8,7 @@ EXTRAS ?= imagenet$(if $(shell command -v nvidia-smi 2>/dev/null),$(shell echo ,
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run-mnist run-imagenet test test-all check check-wheel docs notebooks format train-lenet oracle check-faults check-stops benchmark benchmark-imagenet benchmark-efficiency benchmark-encodings benchmark-versus reproduce-mnist reproduce-imagenet clean
+.PHONY: help install run-mnist run-imagenet test test-all check check-wheel docs notebooks format train-lenet oracle check-faults check-stops fuzz benchmark benchmark-imagenet benchmark-efficiency benchmark-encodings benchmark-versus reproduce-mnist reproduce-imagenet clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -117,6 +117,11 @@ check-stops: $(VENV)/.dev ## kill runs of every kind, send signals, fill disks; 
 	$(BIN)/python benchmarks/kills.py
 	$(BIN)/python benchmarks/signals.py
 	$(BIN)/python benchmarks/full_disk.py
+
+# A finding is written to tests/fixtures/fuzz, which `make test` reads.
+fuzz: MINUTES := $(or $(MINUTES),10)
+fuzz: $(VENV)/.dev ## feed changed files to every reader; only sentences may come out (MINUTES, ARGS="--readers npz pth")
+	JAX_PLATFORMS=cpu $(BIN)/python benchmarks/fuzz.py --minutes $(MINUTES) $(ARGS)
 
 check-faults: $(VENV)/.dev ## kill a run at 20 random moments; each run must resume to the same bits
 	$(BIN)/python benchmarks/check_faults.py --kills 20 $(ARGS)

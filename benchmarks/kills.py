@@ -36,6 +36,7 @@ KINDS: dict[str, tuple[object, ...]] = {
                    "direct", "--evaluations", 600),
     "foreign": ("evolve", "--model", "python:NETWORK:predict", "--input-size", 28, "--channels",
                 "gray", "--labels", "LABELS", "--generations", 300, *SMALL),
+    "audit": ("audit", "--budget", 3000),
 }  # fmt: skip
 """The command of each kind of run."""
 
@@ -51,8 +52,17 @@ def words_of(kind: str, folder: Path) -> list[object]:
             for w in KINDS[kind]]  # fmt: skip
 
 
+def place(kind: str) -> str:
+    """The flag for the directory. An audit continues with the same command."""
+    return "--out" if kind == "audit" else "--run-dir"
+
+
 def same(kind: str, a: Path, b: Path) -> bool:
     """Whether two runs of a kind have the same results, bit for bit."""
+    if kind == "audit":
+        runs = [path.name for path in a.iterdir() if (path / "run.json").exists()]
+        report = all(same_files(a, b, name) for name in ("audit.json", "audit.md", "figures/*"))
+        return report and all(same_run(a / name, b / name) for name in runs)
     if kind != "retraining":
         return same_run(a, b)
     rounds = [f"round_{i:02d}/images.npz" for i in (1, 2)]
@@ -84,7 +94,7 @@ def main() -> int:
             path = folder.with_name(f"qd-fool-killed-{kind}")
             shutil.rmtree(path, ignore_errors=True)
             began = time.monotonic()
-            finish(*words_of(kind, folder), "--run-dir", path)
+            finish(*words_of(kind, folder), place(kind), path)
             whole[kind] = path, time.monotonic() - began
         return whole[kind]
 
@@ -92,8 +102,8 @@ def main() -> int:
         kind, moments = trial["kind"], random.Random(f"{trial['kind']} {trial['trial']}")
         path, seconds = uninterrupted(kind, folder)
         run = folder / "run"
-        words = [*words_of(kind, folder), "--run-dir", run]
-        again = [*words, "--resume"]
+        words = [*words_of(kind, folder), place(kind), run]
+        again = words if kind == "audit" else [*words, "--resume"]
         while not kill(words, first := moments.uniform(0, seconds)):
             shutil.rmtree(run, ignore_errors=True)  # it was over before: another moment
         second = 0.0

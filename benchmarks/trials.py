@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,12 +27,18 @@ def command(*words: object) -> list[str]:
 def start(*words: object) -> subprocess.Popen[str]:
     """Start the command, with its messages in a pipe."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+    def as_usual() -> None:
+        """Take SIGHUP, which `nohup` would have the command ignore."""
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
     return subprocess.Popen(
         command(*words),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
+        preexec_fn=as_usual,  # no threads take part
     )
 
 

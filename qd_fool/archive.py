@@ -101,22 +101,56 @@ def competing_fitness(
     return jnp.where(jnp.arange(fitness.shape[1])[None] == home, finite, -jnp.inf)
 
 
-def shortlist(
-    fitness: Float[Array, "batch cells"],
-) -> Int[Array, " cells"]:
-    """Return the indices of the individuals that could win a cell, in ascending order.
+@no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers under vmap
+@flax.struct.dataclass
+class BestBids:
+    """The best bid for each cell.
 
-    For each cell it is the first of the best. Lists of several devices are joined later: ascending
-    order keeps the rule that the lowest index wins a tie. An index may occur more than once.
+    Attributes:
+      fitness: `(cells,)` log-odds; -inf where nobody bids.
+      index: `(cells,)` place in the batch of the individual that bids so much, the first of equals.
     """
-    return jnp.sort(jnp.argmax(fitness, axis=0))
+
+    fitness: Float[Array, " cells"]
+    index: Int[Array, " cells"]
+
+
+def best_bids(fitness: Float[Array, "batch cells"]) -> BestBids:
+    """Return the best bid for each cell, from `competing_fitness`."""
+    # argmax takes the first of equals: the lowest index wins a tie.
+    index = jnp.argmax(fitness, axis=0).astype(jnp.int32)
+    return BestBids(jnp.max(fitness, axis=0), index)
+
+
+def best_of_shares(shares: BestBids, *, size: int) -> BestBids:
+    """Return the best bid for each cell of a batch, from those of its shares.
+
+    Args:
+      shares: `(shares, cells)` best bids within each share, in order of the shares.
+      size: Number of individuals in each share.
+    """
+    share = jnp.argmax(shares.fitness, axis=0)
+    cell = jnp.arange(shares.fitness.shape[1])
+    index = shares.index[share, cell] + share.astype(jnp.int32) * size
+    return BestBids(jnp.max(shares.fitness, axis=0), index)
+
+
+def shortlist(best: BestBids) -> tuple[Int[Array, " cells"], BestBids]:
+    """Return the individuals that could win a cell, in ascending order, and their best bids.
+
+    Ascending order keeps the rule that the lowest index wins a tie, when lists of several shares
+    are joined. An index may occur more than once.
+    """
+    keep = jnp.sort(best.index)
+    place = jnp.searchsorted(keep, best.index).astype(jnp.int32)
+    return keep, BestBids(best.fitness, place)
 
 
 def insert(
     archive: ClassArchive,
     offspring: Offspring,
     *,
-    fitness: Float[Array, "batch cells"],
+    best: BestBids,
     generation: Int[Array, ""],
 ) -> tuple[ClassArchive, Bool[Array, " cells"]]:
     """Let a batch compete for the cells.
@@ -128,20 +162,17 @@ def insert(
     Args:
       archive: The incumbents.
       offspring: The challengers.
-      fitness: `(batch, cells)` bids from `competing_fitness`: finite, or -inf.
+      best: Their best bid for each cell.
       generation: Generation of the challengers.
 
     Returns:
       The new archive, and `(cells,)` whether each cell changed.
     """
     cells = archive.fitness.shape[0]
-    chex.assert_shape(fitness, (offspring.id.shape[0], cells))
+    chex.assert_shape([best.fitness, best.index], (cells,))
 
-    # The best challenger of each cell: argmax takes the first of equals, so the lowest index wins.
     # A tie with the incumbent is no improvement.
-    best = jnp.argmax(fitness, axis=0)
-    best_fitness = jnp.max(fitness, axis=0)
-    improved = best_fitness > archive.fitness
+    improved = best.fitness > archive.fitness
 
     # Genomes are large and few cells change. So the changed cells are listed (first in a list of
     # fixed length), and their genomes written one by one: an archive whose buffers are donated is
@@ -150,7 +181,8 @@ def insert(
 
     def write(i: Array, genomes: PyTree[Array]) -> PyTree[Array]:
         cell = changed[i]
-        return jax.tree.map(lambda a, b: a.at[cell].set(b[best[cell]]), genomes, offspring.genomes)
+        winner = best.index[cell]
+        return jax.tree.map(lambda a, b: a.at[cell].set(b[winner]), genomes, offspring.genomes)
 
     # The other fields hold one number per cell, so rewriting all of them costs nothing.
     def take(new: Array, old: Array) -> Array:
@@ -159,10 +191,10 @@ def insert(
     return (
         ClassArchive(
             genomes=jax.lax.fori_loop(0, jnp.sum(improved), write, archive.genomes),
-            fitness=take(best_fitness, archive.fitness),
-            id=take(offspring.id[best], archive.id),
-            parent_id=take(offspring.parent_id[best], archive.parent_id),
-            parent_class=take(offspring.parent_class[best], archive.parent_class),
+            fitness=take(best.fitness, archive.fitness),
+            id=take(offspring.id[best.index], archive.id),
+            parent_id=take(offspring.parent_id[best.index], archive.parent_id),
+            parent_class=take(offspring.parent_class[best.index], archive.parent_class),
             born=take(generation, archive.born),
         ),
         improved,

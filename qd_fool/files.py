@@ -110,6 +110,29 @@ def write_json(path: Path, value: Any) -> None:
         partial.write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
 
 
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "'")
+"""Beginnings of cells that spreadsheets run as formulas; and the mark that makes them text."""
+
+
+def cell_of(value: Any) -> Any:
+    """Return a value for a CSV file. A text that a spreadsheet would run as a formula is marked.
+
+    Spreadsheets show a text behind an apostrophe as it is. Numbers stay as they are.
+    """
+    if not isinstance(value, str) or not value.startswith(FORMULAS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def text_of(cell: str) -> str:
+    """Return the text of a cell that `cell_of` has written."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULAS) else cell
+
+
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     """Write CSV with a header, whole or not at all.
 
@@ -124,7 +147,7 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, A
     ):
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: cell_of(value) for name, value in row.items()} for row in rows)
 
 
 def read_json(path: Path) -> Any:

@@ -7,9 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import assert_equal
 
 from qd_fool.archive import (
     Offspring,
+    best_bids,
+    best_of_shares,
     competing_fitness,
     empty_archive,
     insert,
@@ -65,7 +68,7 @@ def offer_one_by_one(cells: dict, offspring: Offspring, fitness: np.ndarray, rul
 @functools.partial(jax.jit, static_argnames="rule")
 def step(archive, offspring, fitness, generation, rule):
     bids = competing_fitness(fitness, rule=rule)
-    return insert(archive, offspring, fitness=bids, generation=generation)
+    return insert(archive, offspring, best=best_bids(bids), generation=generation)
 
 
 @pytest.mark.parametrize("rule", ["all", "argmax"])
@@ -96,13 +99,22 @@ def test_shortlist_keeps_every_first_best(cells):
     rng = np.random.default_rng(0)
     offspring, fitness = make_batch(rng, 64, cells, 0)
     bids = competing_fitness(jnp.asarray(fitness))
-    keep = np.asarray(jax.jit(shortlist)(bids))
+    keep, best = jax.jit(lambda bids: shortlist(best_bids(bids)))(bids)
+    assert_equal(best, best_bids(bids[keep]))
+    keep = np.asarray(keep)
     few = jax.tree.map(lambda a: a[keep], offspring)
     archive = empty_archive(jax.ShapeDtypeStruct((GENES,), jnp.uint8), cells)
     whole, _ = step(archive, offspring, fitness, np.int32(0), "all")
     short, _ = step(archive, few, fitness[keep], np.int32(0), "all")
-    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(short), strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert_equal(whole, short)
+
+
+@pytest.mark.parametrize("shares", [1, 2, 8])
+def test_the_best_bids_of_a_batch_from_those_of_its_shares(shares):
+    _, fitness = make_batch(np.random.default_rng(1), 64, 20, 0)
+    bids = competing_fitness(jnp.asarray(fitness))
+    each = jax.vmap(best_bids)(bids.reshape(shares, 64 // shares, 20))
+    assert_equal(best_of_shares(each, size=64 // shares), best_bids(bids))
 
 
 def test_statistics_of_a_known_archive():

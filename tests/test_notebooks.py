@@ -9,6 +9,7 @@ from run_notebooks import TAG, executed, with_settings
 
 EVOLVING = {"SEEDS": 2, "GENERATIONS": 3, "BATCH": 20}
 SMALL = {
+    "audit": {"BUDGET": 400, "SEEDS": 1},
     "inspect_archive": {"ARCHIVE": "mnist_cppn", "SHOW": 3, "POSTER": 56},
     "compare_encodings": EVOLVING,
     "transfer": EVOLVING,
@@ -52,7 +53,7 @@ def test_each_notebook_has_a_budget_here():
 
 
 # `make test` runs the quickest of those that evolve, and all of them have public names only.
-LONG = {"compare_encodings"}
+LONG = {"audit", "compare_encodings"}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Gathering a batch over devices in one message."""
 
 import itertools
-import math
 
 import jax
 import jax.numpy as jnp
@@ -16,21 +15,20 @@ def all_gather_packed(tree: PyTree[Array], axis: str) -> PyTree[Array]:
     arithmetic is done on them: bits arrive as they were sent.
 
     Args:
-      tree: Arrays `(n, ...)` of this device, whose types are bool or take whole bytes.
+      tree: Arrays `(n, ...)` of this device, whose types are bool or take whole bytes. Each
+        may have its own n.
       axis: Name of the mesh axis, under `shard_map`.
 
     Returns:
       Arrays `(devices * n, ...)`, in order of devices.
     """
-    # Pack: a row of bytes per individual, with the leaves side by side.
+    # Pack: the leaves' bytes, one leaf after another.
     leaves, structure = jax.tree.flatten(tree)
-    packed = jnp.concatenate([_to_bytes(leaf) for leaf in leaves], axis=1)
-    gathered = jax.lax.all_gather(packed, axis, tiled=True)
+    packed = jnp.concatenate([_to_bytes(leaf) for leaf in leaves])
+    gathered = jax.lax.all_gather(packed, axis)
 
-    # Unpack: cut each leaf's bytes out of the rows again.
-    ends = [0]
-    for leaf in leaves:
-        ends.append(ends[-1] + math.prod(leaf.shape[1:]) * leaf.dtype.itemsize)
+    # Unpack: cut each leaf's bytes out of each device's again.
+    ends = [0, *itertools.accumulate(leaf.size * leaf.dtype.itemsize for leaf in leaves)]
     parts = [gathered[:, a:b] for a, b in itertools.pairwise(ends)]
     back = [_from_bytes(part, leaf) for part, leaf in zip(parts, leaves, strict=True)]
     return jax.tree.unflatten(structure, back)
@@ -39,12 +37,13 @@ def all_gather_packed(tree: PyTree[Array], axis: str) -> PyTree[Array]:
 def _to_bytes(leaf: Array) -> Array:
     if leaf.dtype == jnp.bool_:
         leaf = leaf.astype(jnp.uint8)
-    return jax.lax.bitcast_convert_type(leaf, jnp.uint8).reshape(leaf.shape[0], -1)
+    return jax.lax.bitcast_convert_type(leaf, jnp.uint8).reshape(-1)
 
 
 def _from_bytes(part: Array, like: Array) -> Array:
-    rows, size = part.shape[0], like.dtype.itemsize
+    shape, size = (part.shape[0] * like.shape[0], *like.shape[1:]), like.dtype.itemsize
     if like.dtype == jnp.bool_:
-        return part.reshape(rows, *like.shape[1:]).astype(bool)
-    shape = (rows, *like.shape[1:]) if size == 1 else (rows, *like.shape[1:], size)
-    return jax.lax.bitcast_convert_type(part.reshape(shape), like.dtype)
+        return part.reshape(shape).astype(bool)
+    return jax.lax.bitcast_convert_type(
+        part.reshape(shape if size == 1 else (*shape, size)), like.dtype
+    )

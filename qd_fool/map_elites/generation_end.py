@@ -8,8 +8,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from qd_fool.archive import (
+    BestBids,
     ClassArchive,
     Offspring,
+    best_bids,
+    best_of_shares,
     competing_fitness,
     insert,
     shortlist,
@@ -65,12 +68,16 @@ def tell(
 
     # Gather the shares of all devices. From here on, all devices compute the same.
     parents = _parents(offspring, competes, axis=axis) if state.feedback else None
+    best = best_bids(bids)
+    bids_at_all = jnp.any(bids > -jnp.inf, axis=1) if log_offspring else None
     if axis:
-        offspring, bids, bad, refused = _gather(offspring, bids, bad, refused, axis=axis)
+        offspring, best, bad, refused, bids_at_all = _gather(
+            offspring, best, bad, refused, bids_at_all, axis=axis
+        )
 
     # The competition: the best bid for each cell replaces the elite, if it is better.
     before = state.archive
-    archive, inserted = insert(before, offspring, fitness=bids, generation=state.generation)
+    archive, inserted = insert(before, offspring, best=best, generation=state.generation)
 
     # What the offspring tell about their emitters.
     feedback, emitters = None, None
@@ -98,30 +105,34 @@ def tell(
         parent_class=archive.parent_class,
         fitness=archive.fitness,
         emitters=emitters,
-        offspring=_competitors(offspring, bids) if log_offspring else None,
+        offspring=None if bids_at_all is None else _competitors(offspring, bids_at_all),
     )
     return after, log
 
 
 def _gather(
     offspring: Offspring,
-    bids: Float[Array, "n cells"],
+    best: BestBids,
     bad: Bool[Array, ""],
     refused: Int[Array, ""],
+    bids_at_all: Bool[Array, " n"] | None,
     *,
     axis: str,
-) -> tuple[Offspring, Float[Array, "all cells"], Bool[Array, ""], Int[Array, ""]]:
-    """Join the devices' offspring and bids in order, and the facts of the whole batch."""
+) -> tuple[Offspring, BestBids, Bool[Array, ""], Int[Array, ""], Bool[Array, " all"] | None]:
+    """Join the devices' offspring in order, their best bids, and the facts of the whole batch."""
     # If there are fewer cells than individuals, send only the individuals that could win a cell.
-    if bids.shape[0] > bids.shape[1]:
-        keep = shortlist(bids)
-        offspring, bids = jax.tree.map(lambda a: a[keep], (offspring, bids))
+    cells = best.index.shape[0]
+    if offspring.id.shape[0] > cells:
+        keep, best = shortlist(best)
+        offspring, bids_at_all = jax.tree.map(lambda a: a[keep], (offspring, bids_at_all))
+    size = offspring.id.shape[0]
 
-    # The two scalars travel in the same message: a value per individual, counted once per device.
-    flags = jnp.broadcast_to(bad, bids.shape[:1])
-    counts = jnp.where(jnp.arange(len(flags)) == 0, refused, 0)
-    offspring, bids, flags, counts = all_gather_packed((offspring, bids, flags, counts), axis)
-    return offspring, bids, jnp.any(flags), jnp.sum(counts, dtype=jnp.int32)
+    # All in one message. Of the bids, a device sends its best for each cell.
+    offspring, best, bad, refused, bids_at_all = all_gather_packed(
+        (offspring, best, bad[None], refused[None], bids_at_all), axis
+    )
+    best = best_of_shares(jax.tree.map(lambda a: a.reshape(-1, cells), best), size=size)
+    return offspring, best, jnp.any(bad), jnp.sum(refused, dtype=jnp.int32), bids_at_all
 
 
 def _parents(
@@ -185,7 +196,6 @@ def _learn(
     return after, EmitterLog(after.evaluations, made, gains.astype(jnp.float32) / ONE_GAIN)
 
 
-def _competitors(offspring: Offspring, bids: Float[Array, "n cells"]) -> Offspring:
+def _competitors(offspring: Offspring, bids_at_all: Bool[Array, " n"]) -> Offspring:
     """Return the offspring, with id -1 for individuals that bid for no cell."""
-    competes = jnp.any(bids > -jnp.inf, axis=1)
-    return dataclasses.replace(offspring, id=jnp.where(competes, offspring.id, -1))
+    return dataclasses.replace(offspring, id=jnp.where(bids_at_all, offspring.id, -1))

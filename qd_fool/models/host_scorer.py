@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
@@ -79,6 +80,16 @@ class HostScorer:
     weights_sha256: str = ""
     mean: tuple[float, ...] = ()
     multilabel: bool = False
+
+    def answer(
+        self, crops: UInt8[np.ndarray, "n height width channels"]
+    ) -> Float[np.ndarray, "n numbers"]:
+        """Return the numbers of crops in 0..255, which it prepares and hands over itself.
+
+        Args:
+          crops: At most `chunk` crops.
+        """
+        return self.score(self.hand(jax.jit(self.prepare)(crops)))
 
     @property
     def params(self) -> tuple[()]:

@@ -15,7 +15,7 @@ from PIL import Image
 from qd_fool.archive import ClassArchive
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
-from qd_fool.files import replacing
+from qd_fool.files import cell_of, replacing, text_of
 from qd_fool.map_elites.state import EvolutionState
 from qd_fool.models.network import Network
 from qd_fool.runs.metrics import is_number
@@ -54,7 +54,7 @@ def read_elites(directory: Path) -> list[dict[str, str]]:
     for row in rows:
         if any(row.get(name) is None for name in ELITES) or not is_number(row["confidence"]):
             raise UserError(f"{path}: expected columns {', '.join(ELITES)}, found {row}")
-    return rows
+    return [row | {"label": text_of(row["label"])} for row in rows]
 
 
 def open_elite(directory: Path, png: str) -> Image.Image:
@@ -168,7 +168,7 @@ def _write_table(
             writer.writerow(
                 (
                     cell,
-                    class_names[cell],
+                    cell_of(class_names[cell]),
                     repr(float(confidence_of(fitness[cell]))),
                     repr(float(fitness[cell])),
                     *(int(np.asarray(field)[cell]) for field in lineage),

@@ -57,5 +57,13 @@ def read_lineage(directory: Path, *, before: int | None = None) -> Events | None
     arrays = read_npz(path)
     if set(LINEAGE) - set(arrays):
         raise UserError(f"{path}: expected arrays {', '.join(LINEAGE)}, found {sorted(arrays)}")
+    count = arrays["generation"].size
+    for name in LINEAGE:
+        array, kinds = arrays[name], "fiu" if name in ("confidence", "fitness") else "iu"
+        if array.shape != (count,) or array.dtype.kind not in kinds:
+            words = "numbers" if "f" in kinds else "whole numbers"
+            raise UserError(
+                f"{path}: {name} is {array.dtype}{array.shape}, expected {words} ({count},)"
+            )
     keep = slice(None) if before is None else arrays["generation"] < before
     return {name: arrays[name][keep] for name in LINEAGE}

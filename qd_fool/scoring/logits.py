@@ -86,7 +86,7 @@ def _on_host(scorer: HostScorer, cut: Callable[[Any], Any], *, chunk: int) -> Lo
         for start in range(0, len(images), chunk):
             pictures = np.ascontiguousarray(cut(images[start : start + chunk]))
             numbers = np.zeros((chunk, scorer.numbers), np.float32)
-            numbers[: len(pictures)] = scorer.score(pictures)
+            numbers[: len(pictures)] = scorer.answer(pictures)
             parts.append(np.asarray(to_logits(numbers))[: len(pictures)])
         return _finite(np.concatenate(parts), scorer)
 

@@ -101,7 +101,7 @@ def plan_ascent(
         filled["start"] = config.start or "mean"
     config = dataclasses.replace(
         config,
-        model=scorer.name if loaded is None else networks.model,
+        model=networks.model,
         weights=networks.weights,
         mean=networks.mean,
         **flags_of_picture(networks.picture),

@@ -32,7 +32,7 @@ def ascent_record(
     values = dataclasses.asdict(subject.encoding.settings)
     fields = ENCODINGS.settings_of(subject.encoding.name)
     evolution = EvolveConfig(
-        model=subject.scorer.name,
+        model=subject.networks.model,
         encoding=subject.encoding.name,
         generations=0,
         batch_size=planned.evaluations,

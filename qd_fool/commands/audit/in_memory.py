@@ -38,6 +38,7 @@ def audit(
     seeds: int = 1,
     unknown: str | None = None,
     out: str | Path | None = None,
+    progress: bool = True,
 ) -> AuditReport:
     """Audit a classifier: how many classes can be claimed, how soon, by pictures of nothing?
 
@@ -51,6 +52,7 @@ def audit(
       unknown: Class for unknown pictures, by index or label; "none" for no class.
       out: New directory for the report and the run directories of the searches. By default they
         are written into a temporary directory, and deleted.
+      progress: Whether to show the progress on the standard error stream.
 
     Returns:
       The report. `to_frame` makes a table of its metrics.
@@ -73,14 +75,16 @@ def audit(
         if names_in(folder):
             raise UserError(f"out {folder} is not empty: expected a new directory")
         make_run_dir(folder, flag="out")
-        return _conducted(subject, request, folder)
+        return _conducted(subject, request, folder, progress=progress)
     with tempfile.TemporaryDirectory(prefix="qd_fool-audit-") as name:
-        return _conducted(subject, request, Path(name))
+        return _conducted(subject, request, Path(name), progress=progress)
 
 
-def _conducted(subject: Any, request: Request, out: Path) -> AuditReport:
+def _conducted(subject: Any, request: Request, out: Path, *, progress: bool) -> AuditReport:
     with (out / "audit.log").open("w", encoding="utf-8") as file:
-        report = conduct(subject, request, out, console=make_console(), log=make_console(file=file))
+        log = make_console(file=file)
+        console = make_console() if progress else log
+        report = conduct(subject, request, out, console=console, log=log)
     if report is None:
         raise KeyboardInterrupt
     write_audit(out / "audit.json", report)

@@ -304,8 +304,8 @@ def _not_measured(
         )
     if not subject.gradient:
         notes.append(
-            "Gradient ascent: not measured, because this classifier gives no gradient. Whoever has "
-            "its weights may find more than is found here."
+            "Gradient ascent: not measured, because this classifier gives no gradient. A search "
+            "with the weights at hand may find more than is found here."
         )
     if not sanity.gives_logits:
         notes.append(

@@ -215,15 +215,25 @@ def _answers(scorer: SingleNetwork) -> Iterator[tuple[str, LogitsFunction]]:
         yield "inverted pixels", lambda images: answer_usual(255 - images)
         return
     # The numbers of a preprocessing are parameters, so that one program serves all.
-    changed = dataclasses.replace(scorer, apply=_with_preprocessing(scorer), preprocess=lambda x: x)
-    answer = logits_function(changed, chunk=default_chunk(scorer))
-    for alternative in alternatives(channels):
-        order = jnp.asarray(alternative.order, jnp.int32)
-        numbers = (
-            jnp.asarray(alternative.scale, jnp.float32),
-            jnp.asarray(alternative.shift, jnp.float32),
+    kinds = alternatives(channels)
+    params = {
+        each.name: (
+            scorer.params,
+            jnp.asarray(each.order, jnp.int32),
+            jnp.asarray(each.scale, jnp.float32),
+            jnp.asarray(each.shift, jnp.float32),
         )
-        yield alternative.name, partial(answer, params=(scorer.params, order, *numbers))
+        for each in kinds
+    }
+    changed = dataclasses.replace(
+        scorer,
+        params=params[kinds[0].name],
+        apply=_with_preprocessing(scorer),
+        preprocess=lambda x: x,
+    )
+    answer = logits_function(changed, chunk=default_chunk(scorer))
+    for name, given in params.items():
+        yield name, partial(answer, params=given)
 
 
 def _with_preprocessing(scorer: Scorer) -> Callable[..., jnp.ndarray]:

@@ -15,9 +15,11 @@ from qd_fool.commands.audit.subject import SHARES, AuditSubject
 from qd_fool.commands.common.part import Part
 from qd_fool.commands.common.progress import Bar, Stretch
 from qd_fool.commands.evolve.config import EvolveConfig
+from qd_fool.commands.evolve.plan import plan
 from qd_fool.commands.evolve.run import evolve_run
 from qd_fool.errors import UserError
 from qd_fool.judge.audit.report import THRESHOLDS, Search
+from qd_fool.map_elites.evaluations import generation_cost
 from qd_fool.runs.directory import read_run
 from qd_fool.runs.elites import read_elites
 from qd_fool.runs.lineage import read_lineage
@@ -26,6 +28,9 @@ from qd_fool.scoring.confidence import log_odds_of
 
 LEAST_ITERATIONS, MOST_ITERATIONS = 25, 60
 """Iterations of an ascent. If the budget suffices for fewer, fewer classes are tried."""
+
+LEAST_GENERATIONS, LEAST_BATCH = 3, 4
+"""Generations after the first that an evolution should have, and the smallest batch for that."""
 
 NOTHING = -100.0
 """Log-odds of a cell that no picture reached."""
@@ -127,10 +132,33 @@ def run_stage(
         evolution = EvolveConfig(
             **shared, encoding=stage.method, preset="fast", evaluations=stage.evaluations
         )
+        evolution = within_budget(evolution, subject)
         stopped = evolve_run(evolution, console=console, part=part).interrupted
     if not stopped and not is_finished(run_dir):
         raise UserError(f"{run_dir} ended early: see its run.json; the same command continues it")
     return not stopped
+
+
+def within_budget(config: EvolveConfig, subject: AuditSubject) -> EvolveConfig:
+    """Halve the batch of an evolution until its budget suffices for some generations.
+
+    A generation of the preset may cost more than the whole budget, if offspring climb the gradient.
+
+    Args:
+      config: Configuration of the evolution, with its evaluations.
+      subject: Classifier that is audited.
+    """
+    while True:
+        planned = plan(config, loaded=subject.scorer)
+        search, budget = planned.map_elites, config.evaluations or 0
+        cost = generation_cost(search, planned.subject.encoding).most
+        batch = search.batch_size
+        if batch + LEAST_GENERATIONS * cost <= budget or batch <= LEAST_BATCH:
+            return config
+        batch //= 2
+        # Emitters share a batch in whole chunks.
+        chunk = max(1, min(search.chunk, batch // 4))
+        config = dataclasses.replace(config, batch_size=batch, chunk=chunk)
 
 
 def read_search(stage: Stage, out: Path) -> Search:

@@ -79,7 +79,14 @@ def make_console(*, stderr: bool = True, file: IO[str] | None = None) -> Console
     """
     if file is None and stderr and sys.stderr is not None:
         file = Forgiving(sys.stderr)  # type: ignore[assignment]
-    return PlainConsole(stderr=stderr, file=file, highlight=False, markup=False, soft_wrap=True)
+    return PlainConsole(
+        stderr=stderr,
+        file=file,
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+        force_jupyter=False,  # in a notebook, Rich would show what is meant for a file
+    )
 
 
 def escape_what_stdout_lacks() -> None:

@@ -55,6 +55,7 @@ class Stop:
         self._when = 0.0
         self._again = False
         self._deferred = 0
+        self._saved = False
         self._raised = 0
         self._lock = threading.RLock()
 
@@ -83,8 +84,8 @@ class Stop:
 
     @property
     def saves(self) -> bool:
-        """Whether a run is being saved, so that a first signal is only noted."""
-        return self._deferred > 0
+        """Whether a run is being saved or has just been, so that a first signal is only noted."""
+        return self._deferred > 0 or self._saved
 
     def raise_if_due(self) -> None:
         """End what runs, once for the first signal outside of a run, and once for a second one.
@@ -92,7 +93,7 @@ class Stop:
         Raises:
           KeyboardInterrupt: It is due.
         """
-        due = 2 if self._again else int(self.number is not None and not self._deferred)
+        due = 2 if self._again else int(self.number is not None and not self.saves)
         if due > self._raised:
             self._raised = due
             raise KeyboardInterrupt
@@ -100,15 +101,20 @@ class Stop:
     def check(self) -> None:
         """End the command if a signal has come, for instance one that JAX has swallowed.
 
+        A command that goes on after a run was saved calls this, and signals raise again.
+
         Raises:
           KeyboardInterrupt: A signal has come.
         """
+        self._saved = False
         if self.number is not None:
             raise KeyboardInterrupt
 
     @contextmanager
     def deferred(self) -> Iterator["Stop"]:
         """Only note a first signal while the block runs, which looks whether one came.
+
+        Afterwards the command is about to end, and its exit code is that of the run.
 
         Raises:
           KeyboardInterrupt: A signal came before the block.
@@ -118,6 +124,7 @@ class Stop:
             self._deferred += 1
         try:
             yield self
+            self._saved = True
         finally:
             self._deferred -= 1
 

@@ -1,9 +1,45 @@
 """Tables in Markdown, and as columns of text on a terminal."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
+
+from qd_fool.commands.common.plain_text import plain_text
+
+SPECIAL = {character: f"\\{character}" for character in "\\`*[]<&"} | {"\n": " ", "\r": " "}
+"""What begins markup, code, links or HTML in Markdown, as text. A `|` is escaped by tables."""
+
+
+def in_markdown(text: str) -> str:
+    """Return a name from a file as text for Markdown, in which no part of it is markup.
+
+    Args:
+      text: Label, model or path.
+    """
+    return plain_text("".join(SPECIAL.get(character, character) for character in text))
+
+
+def names_in_markdown(value: Any, *, but: Collection[str] = ()) -> Any:
+    """Return figures with all their texts as `in_markdown` gives them.
+
+    Args:
+      value: Dataclass, mapping, sequence or text; others stay as they are.
+      but: Names of fields whose texts stay as they are.
+    """
+    if isinstance(value, str):
+        return in_markdown(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        changed = {n: v if n in but else names_in_markdown(v, but=but) for n, v in fields.items()}
+        return dataclasses.replace(value, **changed)
+    if isinstance(value, Mapping):
+        pairs = ((names_in_markdown(k), names_in_markdown(v, but=but)) for k, v in value.items())
+        return dict(pairs)
+    if isinstance(value, tuple | list):
+        return type(value)(names_in_markdown(item, but=but) for item in value)
+    return value
 
 
 def markdown_table(

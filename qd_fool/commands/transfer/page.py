@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qd_fool.commands.common.tables import markdown_table
+from qd_fool.commands.common.tables import markdown_table, names_in_markdown
 from qd_fool.commands.transfer.figures import SourceRow, Summary
 from qd_fool.files import write_text
 from qd_fool.judge.transfer import SURE
@@ -26,6 +26,8 @@ def write_page(path: Path, summary: Summary) -> None:
       path: File to write.
       summary: Figures of the transfer.
     """
+    command = summary.command.replace("`", "'")
+    summary = names_in_markdown(summary, but=("command", "targets_told_by", "fooled", "at"))
     parts = [
         "# Transfer",
         f"{summary.images} pictures, {len(summary.networks)} networks, "
@@ -33,7 +35,7 @@ def write_page(path: Path, summary: Summary) -> None:
         "in a picture's target, and its top class is the target as often. A network is "
         "*fooled* by a picture if its confidence in the picture's target is at least the "
         "threshold. Brackets are bootstrap intervals (95%) of the median.",
-        f"```\n{summary.command}\n```",
+        f"```\n{command}\n```",
         *[f"- Note: {note}." for note in summary.notes],
         "## Networks",
         _networks(summary),
@@ -110,7 +112,7 @@ def _source_section(source: SourceRow, names: Sequence[str]) -> list[str]:
     """
     # Facts of the source, in one sentence.
     found = "; ".join(f"{n} by {TARGET_FROM[way]}" for way, n in source.targets_told_by.items())
-    facts = [f"{source.images} pictures of `{source.path}` ({source.kind})"]
+    facts = [f"{source.images} pictures of {source.path} ({source.kind})"]
     if source.networks:
         facts.append(f"made against {' and '.join(source.networks)}")
     if source.run and source.run.evaluations:

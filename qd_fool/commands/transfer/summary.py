@@ -21,7 +21,7 @@ from qd_fool.commands.transfer.figures import (
 )
 from qd_fool.commands.transfer.networks import Network
 from qd_fool.commands.transfer.sources import Source
-from qd_fool.files import replacing
+from qd_fool.files import cell_of, replacing
 from qd_fool.judge.statistics import median_interval
 from qd_fool.judge.transfer import THRESHOLDS, asked, fools_all, fools_both, pair_counts
 from qd_fool.scoring.confidence import confidence_of
@@ -91,7 +91,7 @@ def write_csv(path: Path, transfer: Transfer) -> None:
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        writer.writerows(_rows(transfer))
+        writer.writerows(map(cell_of, row) for row in _rows(transfer))
 
 
 def _rows(transfer: Transfer) -> Iterator[tuple[Any, ...]]:

@@ -57,7 +57,7 @@ def read_audit(path: Path) -> AuditReport:
         )
     try:
         return _built(AuditReport, value)
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         raise UserError(f"{path}: is damaged ({error})") from error
 
 

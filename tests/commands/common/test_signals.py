@@ -48,6 +48,23 @@ def test_a_run_notes_the_first_and_quits_at_the_second(monkeypatch):
             raise AssertionError("no run begins after a signal")
 
 
+def test_a_signal_after_a_run_was_saved_changes_nothing_unless_the_command_goes_on():
+    """A finished run ended with exit code 130 if the signal came before the process was over."""
+    with own_signals() as stop:
+        with stop_on_signal():
+            pass
+        send(signal.SIGTERM)
+        assert stop
+        with pytest.raises(KeyboardInterrupt):
+            stop.check()
+    with own_signals() as stop:
+        with stop_on_signal():
+            pass
+        stop.check()
+        with pytest.raises(KeyboardInterrupt):
+            send(signal.SIGTERM)
+
+
 def test_a_run_without_a_command_has_signals_of_its_own():
     with stop_on_signal() as stop:
         send(signal.SIGHUP)

@@ -89,5 +89,5 @@ def test_nan_scores_stop_the_run_and_are_told(tmp_path, capsys, monkeypatch):
     assert "NaN or infinite scores, first in generation 0" in refused(capsys, *flags)
     assert (record(run)["status"], record(run)["bad_generation"]) == ("failed", 0)
     picture = tmp_path / "p.png"
-    Image.new("L", (28, 28)).save(picture)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)).save(picture)
     assert "NaN or infinite" in refused(capsys, "score", picture, "--weights", weights)

@@ -138,7 +138,7 @@ def test_an_elite_opens_large_by_mouse_and_keys(pages, visit):
     page.keyboard.press("ArrowRight")
     assert dialog.locator("h2").inner_text().startswith("great white shark")
     dialog.locator("summary").click()
-    assert '"format": "qd_fool.cppn"' in dialog.locator("pre").inner_text()
+    playwright.expect(dialog.locator("pre")).to_contain_text('"format": "qd_fool.cppn"')
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
     focused = "() => document.activeElement.getAttribute('aria-label')"
@@ -209,3 +209,49 @@ def test_a_phone_shows_it_without_scrolling_sideways(pages, visit, scheme):
         assert page.evaluate(f"({dialog})().scrollWidth") <= 375
         back = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
         assert back == {"light": "rgb(255, 255, 255)", "dark": "rgb(19, 21, 25)"}[scheme]
+
+
+HIT = "window.hit = (window.hit || 0) + 1"
+HOSTILE = (
+    f'<img src=x onerror="{HIT}">',
+    f"</script><script>{HIT}</script>",
+    f"</style><svg onload='{HIT}'>",
+    f'"><b onmouseover="{HIT}">x</b>',
+    f"javascript:{HIT}",
+    "{{ 7 * 7 }}{% raw %}",
+    "\u2028\u2029<!--",
+    "__proto__",
+    "constructor",
+    "toString",
+)
+"""Labels that would do something if any part of the page took them for markup."""
+
+
+def test_names_from_files_do_nothing(tmp_path, visit):
+    run = tmp_path / "run<i>"
+    write_run(run, labels=HOSTILE, side=16)
+    path = run / "run.json"
+    record = json.loads(path.read_text())
+    record["config"] |= {"model": HOSTILE[0], "activations": HOSTILE[1], "preset": HOSTILE[2]}
+    record |= {"versions": {HOSTILE[1]: HOSTILE[0]}, "status": "paused"}
+    record["device"]["kind"] = HOSTILE[3]
+    path.write_text(json.dumps(record))
+    csv = run / "elites.csv"
+    png = "javascript:window.hit=9"  # the name of a file, too
+    shutil.copy(run / "elites" / "0004.png", run / png)
+    csv.write_text(csv.read_text().replace("elites/0004.png", png, 1))
+    for out, single in (("plain.html", False), ("single.html", True)):
+        page = visit(write_report(run, out=run / out, single_file=single))
+        assert sorted(labels(page)) == sorted(name.split(",")[0] for name in HOSTILE)
+        for i in range(len(HOSTILE)):
+            page.locator("#wall li").nth(i).click()
+            page.locator("#elite").hover()
+            link = page.locator("#elite a[href]").first.get_attribute("href")
+            assert not link.startswith("javascript:")
+            page.keyboard.press("Escape")
+        for tab in ("charts", "settings"):
+            page.click(f"#tab-{tab}")
+        page.click("#tab-elites")
+        page.fill("#search", "<img")
+        assert page.evaluate("window.hit") is None
+        assert page.locator("img[onerror], [onload], [onmouseover]").count() == 0

@@ -276,7 +276,10 @@ def _evolve(config: EvolveConfig, run_dir: Path, *, console: Console, name: str)
             return False
     console.print(f"evolution, {name}")
     wanted = dataclasses.replace(config, run_dir=run_dir, resume=started)
-    return evolve_run(wanted, console=console).interrupted
+    if evolve_run(wanted, console=console).interrupted:
+        return True
+    active_stop().check()
+    return False
 
 
 def _pictures(run_dir: Path, scorer: Scorer) -> UInt8[np.ndarray, "n height width 3"]:

@@ -4,7 +4,9 @@ JAX cuts and normalises the pictures. PyTorch gets the same memory: what JAX cal
 channels is what PyTorch calls `channels_last`, so no number moves.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -13,6 +15,9 @@ from jaxtyping import Float
 
 from qd_fool.errors import UserError
 from qd_fool.models.foreign.answers import as_rows, called
+
+AT_ONCE = 16
+"""Pictures whose gradients a CPU computes at once. More are slower, and need more memory."""
 
 Numbers = Float[np.ndarray, "n numbers"]
 
@@ -78,14 +83,30 @@ class TorchRunner:
           UserError: The module fails, or has no gradient.
         """
         torch = self._torch
-        x = pictures.detach().requires_grad_(True)
+        at_once = AT_ONCE if self.device.type == "cpu" else len(pictures)
 
-        def slopes() -> Any:
+        def slopes(start: int) -> Any:
+            x = pictures[start : start + at_once].detach().requires_grad_(True)
             found = self._forward(x)
-            share = torch.tensor(weights, device=found.device, dtype=found.dtype)
+            share = torch.tensor(weights[start : start + at_once]).to(found.device, found.dtype)
             return torch.autograd.grad(found, x, share.reshape(found.shape))[0]
 
-        return self._called(slopes).float().cpu().numpy()
+        with self._frozen():
+            starts = range(0, len(weights), at_once)
+            parts = [self._called(functools.partial(slopes, start)) for start in starts]
+        return torch.cat(parts).float().cpu().numpy()
+
+    @contextlib.contextmanager
+    def _frozen(self) -> Iterator[None]:
+        """Gradients of pictures only: those of the parameters would cost time and memory."""
+        learning = [p for p in self.module.parameters() if p.requires_grad]
+        for parameter in learning:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in learning:
+                parameter.requires_grad_(True)
 
     def _forward(self, pictures: Any) -> Any:
         """What the module returns for pictures, as one tensor."""

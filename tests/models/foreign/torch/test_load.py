@@ -13,10 +13,12 @@ from qd_fool import MapElitesConfig, ascend, evolve, from_torch, make_encoding  
 from qd_fool.ascent.config import AscentConfig  # noqa: E402
 from qd_fool.emitters import GradientSettings, Share, VariationSettings  # noqa: E402
 from qd_fool.errors import UserError  # noqa: E402
+from qd_fool.models.foreign.torch import module as torch_module  # noqa: E402
 from qd_fool.models.host_scorer import HostScorer  # noqa: E402
 from qd_fool.models.scorer import Scorer  # noqa: E402
 from qd_fool.scoring.confidence import confidence_of  # noqa: E402
 from qd_fool.scoring.host import HostScoring  # noqa: E402
+from qd_fool.scoring.logits import logits_function  # noqa: E402
 from qd_fool.scoring.score import score_images  # noqa: E402
 
 SIZE = (HEIGHT, WIDTH)
@@ -98,6 +100,26 @@ def test_gradients_are_autograd_s_and_reach_the_pictures():
     p = torch.softmax(logits, 1)[:, 2]
     (torch.log(p) - torch.log1p(-p)).sum().backward()
     np.testing.assert_allclose(found, x.grad.numpy(), rtol=1e-3, atol=1e-7)
+
+
+def test_gradients_in_parts_leave_the_parameters_as_they_were(monkeypatch):
+    module = small()
+    module[0].weight.requires_grad_(False)
+    scorer = made(module)
+    shown = HostScoring(scorer, crops=1).show(jnp.asarray(pictures(5)))[0]
+    weights = np.random.default_rng(0).normal(size=(5, CLASSES)).astype(np.float32)
+    whole = scorer.gradient(scorer.hand(shown)[0], weights)
+    monkeypatch.setattr(torch_module, "AT_ONCE", 2)
+    parts = scorer.gradient(scorer.hand(shown)[0], weights)
+    np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-8)
+    assert [p.requires_grad for p in module.parameters()] == [False] + [True] * 5
+    assert all(p.grad is None for p in module.parameters())
+
+
+def test_logits_for_an_audit_are_the_module_s():
+    scorer = made()
+    found = logits_function(scorer, chunk=4)(pictures(5))
+    np.testing.assert_allclose(found, expected_logits(small(), pictures(5)).numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("channels", ["bgr", "gray"])
