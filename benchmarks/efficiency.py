@@ -37,9 +37,9 @@ WORDS = """Confidence per counted evaluation. An evaluation is a forward pass of
 gradient step counts as four. Each setting was screened once; the finalists ran with several seeds
 to a larger budget. The tables show every setting that was tried, and the last table explains the
 names. "First answers" counts the cells whose own class is the network's first answer (not
-counted before 2026-11-29). "paper" is the original's setting. Not tried: duplication of modules, graphs made for
-gradients, gradients late in a CPPN run. Runs shared the machine with other work, so evaluations/s
-do not measure speed.
+counted before 2026-11-29). "paper" is the original's setting. Not tried: duplication of modules,
+graphs made for gradients, gradients late in a CPPN run. Runs shared the machine with other work, so
+evaluations/s do not measure speed.
 
 ![Median confidence over evaluations](efficiency.png)"""
 

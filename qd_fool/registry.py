@@ -50,6 +50,7 @@ COMMAND_FLAGS = frozenset(
         "encoding",
         "engine",
         "evaluations",
+        "explain",
         "generations",
         "help",
         "image_size",

@@ -76,6 +76,11 @@ class EvolveConfig(Pictured, Importing, Stoppable, Together):
     """Turn photographs that are gray, CMYK, 16-bit or the like into 8-bit RGB."""
     resume: tyro.conf.FlagCreatePairsOff[bool] = free(False)
     """Continue the run in --run-dir. Settings that are not given are those of the run."""
+    explain: tyro.conf.FlagCreatePairsOff[bool] = dataclasses.field(
+        default=False, metadata=UNRECORDED
+    )
+    """Print what the run costs (memory, communication between devices, evaluations per generation),
+    and end. Nothing is written."""
     init_from: Path | None = None
     """Finished run whose elites, scored again, are this run's first archive."""
     checkpoint_every: int | None = free(None)

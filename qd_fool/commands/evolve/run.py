@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from jax.sharding import Mesh
 from rich.console import Console
 
 from qd_fool.commands.common.circumstances import with_parts
@@ -22,13 +23,14 @@ from qd_fool.commands.common.record import (
 )
 from qd_fool.commands.common.signals import Stop, active_stop, stop_on_signal
 from qd_fool.commands.evolve.config import EvolveConfig
+from qd_fool.commands.evolve.explain import explain
 from qd_fool.commands.evolve.loop import History, Job, evolve_segments
 from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.commands.evolve.results import facts_of
 from qd_fool.commands.evolve.resume import check_resumable
 from qd_fool.commands.evolve.sanity import show_sanity
 from qd_fool.commands.evolve.segment import segment_of
-from qd_fool.commands.evolve.start import Start, new_start, resumed_start
+from qd_fool.commands.evolve.start import Start, blank_state, new_start, resumed_start
 from qd_fool.commands.evolve.team import (
     facts_to_agree,
     follow_run,
@@ -41,7 +43,7 @@ from qd_fool.devices.mesh import make_mesh, replicate
 from qd_fool.devices.processes import LostProcessError, agree
 from qd_fool.errors import BudgetSpentError, PauseError, UserError
 from qd_fool.files import write_json
-from qd_fool.map_elites.segments import compile_segment
+from qd_fool.map_elites.segments import Segment, compile_segment
 from qd_fool.map_elites.state import EvolutionState
 from qd_fool.map_elites.together import leading
 from qd_fool.runs.checkpoints import open_checkpoints
@@ -103,6 +105,9 @@ def evolve_run(config: EvolveConfig, *, console: Console, part: Part | None = No
         f"{subject.encoding.name} encoding on {devices_in_words(mesh)}, into {run_dir}"
     )
     with leading(team, mesh, hear=active_stop().hear) as leader:
+        if config.explain:
+            _explain(planned, segment, mesh, console=console)
+            return EvolveResult(run_dir, None, False, 0.0)
         start = None if stored else new_start(planned)
         if part is None:
             photos, convert = planned.config.photos, planned.config.convert
@@ -150,6 +155,13 @@ def evolve_run(config: EvolveConfig, *, console: Console, part: Part | None = No
                     "compile_seconds": round(compile_seconds, 3),
                 }
                 return _finish(job, state, start.history, facts, stop=stop, console=console)
+
+
+def _explain(planned: EvolvePlan, segment: Segment, mesh: Mesh, *, console: Console) -> None:
+    """Compile the run, and print what it costs."""
+    state = replicate(blank_state(planned), mesh)
+    params = replicate(planned.subject.scorer.params, mesh)
+    explain(planned, compile_segment(segment, state, params), mesh, console=console)
 
 
 def _evolved(

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from command import SMALL, refused
+from command import SMALL, evolve, refused
 from PIL import Image
 from run_files import assert_same_archive, assert_same_logs, record
 
@@ -91,3 +91,16 @@ def test_nan_scores_stop_the_run_and_are_told(tmp_path, capsys, monkeypatch):
     picture = tmp_path / "p.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)).save(picture)
     assert "NaN or infinite" in refused(capsys, "score", picture, "--weights", weights)
+
+
+def test_a_run_explained_writes_nothing(tmp_path, capsys):
+    """Two devices send each other their best bids and the genomes that could win: 10 each."""
+    assert evolve(tmp_path / "r", *SMALL, "--explain") == 0
+    said = capsys.readouterr().err
+    assert "genome:        784 bytes; 10 cells hold 7,840 bytes" in said
+    assert "generation:    20 offspring, 20 counted evaluations" in said
+    # A genome with its three numbers and whether it competes, a best bid with its index, and two
+    # facts of each device.
+    sent = 2 * (10 * (784 + 3 * 4 + 1) + 10 * (4 + 4) + 1 + 4)
+    assert f"communication: all-gather {sent:,} bytes per generation and device" in said
+    assert not (tmp_path / "r").exists()
