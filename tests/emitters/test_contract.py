@@ -52,14 +52,28 @@ def default_shares(name, kind):
 NAMES = [*(name for name in EMITTERS if name not in OPERATORS), "operators"]
 
 
+def cases(*slow):
+    """Each emitter with each encoding; some only in `make test-all`."""
+    return [
+        pytest.param(
+            kind,
+            name,
+            marks=[pytest.mark.long] if f"{kind}-{name}" in slow else [],
+            id=f"{kind}-{name}",
+        )
+        for kind in ("direct", "cppn")
+        for name in NAMES
+    ]
+
+
 def small(name, kind):
     shares = default_shares(name, kind)
     rule = "adaptive" if name == "operators" else "fixed"
     return tiny(encoding=kind, batch_size=8, chunk=2, emitters=shares, shares=rule)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", ["direct", "cppn"])
+# `test_cppn_run.py` has the variation of graphs.
+@pytest.mark.parametrize(("kind", "name"), cases("cppn-variation"))
 def test_contract(name, kind):
     """Alone in its run: the archive only improves, and who made whom is known."""
     scorer, encoding, config = small(name, kind)
@@ -103,8 +117,7 @@ def assert_a_loop_of_four_is_the_run(scorer, encoding, config, *, devices=2, len
     return before, offspring, scores
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", ["direct", "cppn"])
+@pytest.mark.parametrize(("kind", "name"), cases("cppn-variation", "cppn-gradient"))
 def test_ask_improve_score_and_tell_are_a_step(name, kind):
     """The sharded run is that of `test_contract`, with its program."""
     setup = small(name, kind)

@@ -75,6 +75,7 @@ def test_side_by_side_is_the_same_but_for_rounding(setting, together):
     assert one.images.shape == two.images.shape == (4, 5, SIZE, SIZE, 1)
 
 
+@pytest.mark.long
 def test_graphs_too():
     scorer = linear_scorer()
     encoding = qd_fool.make_encoding("cppn", scorer.image_shape, max_nodes=8, max_edges=12)

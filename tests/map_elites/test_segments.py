@@ -105,7 +105,7 @@ def test_pictures_too_small_are_refused_before_compiling():
         make_segment(scorer, small, config, mesh=make_mesh(1), length=2)
 
 
-@pytest.mark.parametrize("name", ["direct", "cppn"])
+@pytest.mark.parametrize("name", ["direct", pytest.param("cppn", marks=pytest.mark.long)])
 def test_a_users_jax_settings_do_not_matter(name):
     """With the settings of `emitters/test_contract.py`, whose program this is."""
     scorer, encoding, config = tiny(encoding=name, batch_size=8, chunk=2)

@@ -152,7 +152,7 @@ def colors(planes):
     return 255 * np.array(rgb).reshape(planes.shape)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_gradient_of_a_drawing(channels):
     """A fixed linear functional: finite for 500 genomes, right for some; gray and HLS."""
     encoding = cppn((28, 28, channels))

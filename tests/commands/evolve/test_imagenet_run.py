@@ -142,11 +142,11 @@ def tiny(tiny_network, mean):
     return (*tiny_network, "--mean", mean, "--batch-size", 8, "--devices", 2)
 
 
-# Runs of graphs are resumed on other devices in `test_cppn_run.py`, without crops and colour.
+# `test_shares.py` and `test_cppn_run.py` resume on other devices, without crops and colour.
 @pytest.mark.parametrize(
     ("encoding", "crops"),
     [
-        ("direct", 10),
+        pytest.param("direct", 10, marks=pytest.mark.long),
         pytest.param("cppn", 10, marks=pytest.mark.long),
         pytest.param("direct", 1, marks=pytest.mark.long),
     ],

@@ -50,7 +50,7 @@ def whole(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("logged", [1, 40])
+@pytest.mark.parametrize("logged", [1, pytest.param(40, marks=pytest.mark.long)])
 def test_sigkill_then_resume_gives_the_same_bits(whole, tmp_path, capsys, logged):
     """Before the first checkpoint is sure to be there, and between two."""
     path = tmp_path / "killed"

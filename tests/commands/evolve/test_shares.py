@@ -28,7 +28,7 @@ FINE = (Share("fine", 1.0, OperatorSettings()),)
 def whole(tmp_path_factory):
     """A run whose generations cost 20 to 180 evaluations."""
     run_dir = tmp_path_factory.mktemp("shares") / "whole"
-    evolve(run_dir, *FLAGS, "--evaluations", "1500")
+    evolve(run_dir, *FLAGS, "--evaluations", "1500", "--devices", "2")
     return run_dir
 
 

@@ -30,7 +30,11 @@ def caffe_flat():
     return caffe_nets.random_flat("caffenet", 0)
 
 
-@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize(
+    "name",
+    # CaffeNet differs from it in the order of two layers only.
+    [pytest.param(n, marks=[pytest.mark.long] if n == "bvlc-alexnet" else []) for n in ORACLES],
+)
 def test_logits_equal_those_of_a_plain_walk(name, tmp_path, caffe_flat):
     """From a file once: tests of the readers have all kinds of files, in small."""
     known, oracle = ORACLES[name]
