@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import logging
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ UNFINISHED = ".orbax-checkpoint-tmp"
 
 KEEP = 2
 """Number of checkpoints to keep: the newest, and one more if the newest is damaged."""
+
+DELETIONS, PAUSE = 10, 0.1
+"""Attempts to delete what is not whole, and seconds between them."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,9 +70,19 @@ def open_checkpoints(
     except BaseException:
         _close_quietly(manager)
         if not read_only:
-            for path in directory.glob(f"*{UNFINISHED}*"):
-                shutil.rmtree(path, ignore_errors=True)
+            _delete_unfinished(directory)
         raise
+
+
+def _delete_unfinished(directory: Path) -> None:
+    """Delete checkpoints that are not whole. Writes in the background may go on for a moment."""
+    for _ in range(DELETIONS):
+        unfinished = list(directory.glob(f"*{UNFINISHED}*"))
+        for path in unfinished:
+            shutil.rmtree(path, ignore_errors=True)
+        if not unfinished:
+            return
+        time.sleep(PAUSE)
 
 
 def _close_quietly(manager: ocp.CheckpointManager) -> None:

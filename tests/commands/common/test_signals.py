@@ -16,6 +16,14 @@ from qd_fool.commands.common.signals import numbers_of, own_signals, stop_on_sig
 BOTH = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
+@pytest.fixture(autouse=True)
+def terminal():
+    """The end of a terminal counts, even where the tests run under `nohup`, which ignores it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def send(number):
     os.kill(os.getpid(), number)
     time.sleep(0.01)  # Python handles it at the next step

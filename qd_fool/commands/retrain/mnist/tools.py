@@ -125,8 +125,16 @@ def make_tools(planned: RetrainPlan) -> Tools:
                 return None
         return state.params
 
-    @functools.cache
-    def evolution(encoding: str, classes: int) -> SeedEvolution:
+    evolutions: dict[tuple[str, int], SeedEvolution] = {}
+
+    def evolution(encoding: str, params: PyTree[Array]) -> SeedEvolution:
+        """The compiled evolution, one for networks of ten classes and one for eleven."""
+        classes = params["params"]["ip2"]["bias"].shape[0]
+        if (encoding, classes) not in evolutions:
+            evolutions[encoding, classes] = new_evolution(encoding, params, classes)
+        return evolutions[encoding, classes]
+
+    def new_evolution(encoding: str, params: PyTree[Array], classes: int) -> SeedEvolution:
         evolution_plan = planned.evolutions[encoding]
         scorer = evolution_plan.subject.scorer
         if not isinstance(scorer, Scorer):
@@ -135,7 +143,7 @@ def make_tools(planned: RetrainPlan) -> Tools:
         if classes > DIGITS:
             names, _ = with_new_class(names, ())
         return make_seed_evolution(
-            dataclasses.replace(scorer, class_names=names),
+            dataclasses.replace(scorer, class_names=names, params=params),
             evolution_plan.subject.encoding,
             evolution_plan.map_elites,
             generations=planned.generations[encoding],
@@ -147,7 +155,7 @@ def make_tools(planned: RetrainPlan) -> Tools:
         encoding: str, params: PyTree[Array], *, seeds: UInt32[np.ndarray, " seeds"], tick: Tick
     ) -> tuple[UInt8[np.ndarray, "seeds 10 height width 1"], Int[np.ndarray, "seeds 10"]] | None:
         evolution_plan = planned.evolutions[encoding]
-        run = evolution(encoding, params["params"]["ip2"]["bias"].shape[0])
+        run = evolution(encoding, params)
         everywhere = replicate(params, mesh)
         # Counted evaluations by generation; the last entry is for cells that never had 0.99.
         generations = planned.generations[encoding]
