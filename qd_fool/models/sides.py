@@ -1,5 +1,7 @@
 """The height and width of a network's input. This module imports no JAX."""
 
+import math
+
 from qd_fool.errors import UserError
 
 Size = int | tuple[int, int]
@@ -73,3 +75,17 @@ def read_size(value: Size | str, *, flag: str = "--input-size") -> Size:
             "such as 48x192"
         )
     return size_of(found[0], found[-1])
+
+
+USUAL_SIDE, MOST_AT_ONCE = 224, 200
+"""Side of a usual input in pixels, and the highest number of smaller pictures per call."""
+
+
+def pictures_at_once(sides: tuple[int, int], usual: int) -> int:
+    """Return how many pictures a network of a user's own gets per call, by default.
+
+    Args:
+      sides: Height and width of its input.
+      usual: Number of pictures of 224x224 pixels. The total of pixels is kept, up to 200 pictures.
+    """
+    return max(1, min(MOST_AT_ONCE, usual * USUAL_SIDE**2 // math.prod(sides)))

@@ -7,7 +7,6 @@ model's variables. TensorFlow is not needed. Files of Keras 2 (`.h5`) are read, 
 import functools
 import hashlib
 import importlib.util
-import math
 import os
 import sys
 from pathlib import Path
@@ -30,7 +29,7 @@ from qd_fool.models.foreign.pictures import (
     per_channel,
 )
 from qd_fool.models.scorer import Scorer
-from qd_fool.models.sides import Size, sides_of, size_in_words, size_of
+from qd_fool.models.sides import Size, pictures_at_once, sides_of, size_in_words, size_of
 
 BACKEND = "KERAS_BACKEND"
 """Environment variable that names the software below Keras."""
@@ -38,8 +37,8 @@ BACKEND = "KERAS_BACKEND"
 SCALERS = ("Rescaling", "Normalization")
 """Layers with which a model scales its bytes itself."""
 
-_CHUNK, _CHUNK_SIDE, _MOST = 4, 224, 200
-"""Pictures of a side that a CPU core scores at once, and the highest number for smaller sides."""
+CHUNK = 4
+"""Pictures of 224x224 pixels per call, by default."""
 
 
 def from_keras_file(
@@ -100,7 +99,7 @@ def from_keras_file(
         image_shape=picture.shape,
         input_size=size_of(*picture.sides),
         class_names=names,
-        chunk=max(1, min(_MOST, _CHUNK * _CHUNK_SIDE**2 // math.prod(picture.sides))),
+        chunk=pictures_at_once(picture.sides, CHUNK),
         wnids=wnids,
         weights=f"{path.name}, by Keras {keras.__version__} on JAX",
         weights_sha256=sha256,

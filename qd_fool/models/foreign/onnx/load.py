@@ -1,7 +1,6 @@
 """A `Scorer` from an ONNX file: `from_onnx`."""
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,13 +26,13 @@ from qd_fool.models.foreign.pictures import Numbers, check_choice
 from qd_fool.models.foreign.settings import ENGINES
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.scorer import Scorer
-from qd_fool.models.sides import Size, size_of
+from qd_fool.models.sides import Size, pictures_at_once, size_of
 
 MOST_CLASSES = 2**17
 """Highest number of classes."""
 
-_CHUNK, _CHUNK_SIDE, _MOST = 4, 224, 200
-"""Pictures of a side that a CPU core scores at once, and the highest number for smaller sides."""
+CHUNK = 4
+"""Pictures of 224x224 pixels per call, by default."""
 
 Forward = Callable[[PyTree[Array], Float[Array, "n height width depth"]], Array]
 
@@ -160,7 +159,7 @@ def in_jax(
         image_shape=picture.shape,
         input_size=size_of(*picture.sides),
         class_names=names,
-        chunk=max(1, min(_MOST, _CHUNK * _CHUNK_SIDE**2 // math.prod(picture.sides))),
+        chunk=pictures_at_once(picture.sides, CHUNK),
         wnids=wnids,
         weights=path.name,
         weights_sha256=sha256,

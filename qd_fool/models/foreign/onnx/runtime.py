@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,10 +21,10 @@ from qd_fool.models.foreign.outputs import is_multilabel, to_logits
 from qd_fool.models.foreign.pictures import Numbers
 from qd_fool.models.foreign.view import View
 from qd_fool.models.host_scorer import HostScorer
-from qd_fool.models.sides import Size
+from qd_fool.models.sides import Size, pictures_at_once
 
-_CHUNK, _CHUNK_SIDE, _MOST = 16, 224, 200
-"""Pictures of a side per call, and the highest number for smaller sides."""
+CHUNK = 16
+"""Pictures of 224x224 pixels per call, by default."""
 
 QUANTISED = ("QuantizeLinear", "DequantizeLinear", "Cast")
 
@@ -104,7 +103,7 @@ def run_onnx(
         labels=labels,
         gradient=None,
         outputs=kind,
-        chunk=max(1, min(_MOST, _CHUNK * _CHUNK_SIDE**2 // math.prod(picture.sides))),
+        chunk=pictures_at_once(picture.sides, CHUNK),
         name=name if name is not None else path.stem,
         weights=f"{path.name}, by onnxruntime {runtime.__version__}",
         metadata=session.get_modelmeta().custom_metadata_map,

@@ -1,7 +1,6 @@
 """A network from a module of PyTorch: `from_torch`, and the names that `--model` takes."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from qd_fool.models.foreign.torch.state import sha256_of_state
 from qd_fool.models.host_scorer import HostScorer
 from qd_fool.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from qd_fool.models.scorer import Scorer
-from qd_fool.models.sides import Size, sides_of, size_in_words, size_of
+from qd_fool.models.sides import Size, pictures_at_once, sides_of, size_in_words, size_of
 
 __all__ = ["from_torch"]
 
@@ -46,8 +45,8 @@ SOURCES = {
 }
 """Place of the function that finds a module, by the word before the colon in the name."""
 
-_CHUNK, _CHUNK_SIDE, _MOST = 64, 224, 200
-"""Pictures of a side per call, and the highest number for smaller sides."""
+CHUNK = 64
+"""Pictures of 224x224 pixels per call, by default."""
 
 
 def from_torch(
@@ -193,7 +192,7 @@ def make_network(
     )
     cut = input_size is None and facts.picture is not None
     sides = facts.picture if cut and facts.picture is not None else picture.sides
-    usual = max(1, min(_MOST, _CHUNK * _CHUNK_SIDE**2 // math.prod(picture.sides)))
+    usual = pictures_at_once(picture.sides, CHUNK)
     if chunk is not None and chunk < 1:
         raise UserError(f"chunk is {chunk}: expected 1 or more")
     licence = f", licence {facts.licence}" if facts.licence else ""
