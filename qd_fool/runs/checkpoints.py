@@ -4,8 +4,9 @@ import dataclasses
 import hashlib
 import logging
 import shutil
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,9 @@ def open_checkpoints(
         manager = ocp.CheckpointManager(
             directory.absolute(), options=options, item_names=("state", "meta", "arrays")
         )
+    # The hook stays: what goes on in the background may fail until the process ends.
+    if not isinstance(sys.unraisablehook, _LateErrors):
+        sys.unraisablehook = _LateErrors(sys.unraisablehook)
     try:
         yield manager
         with writing(directory):
@@ -72,6 +76,28 @@ def open_checkpoints(
         if not read_only:
             _delete_unfinished(directory)
         raise
+
+
+@dataclasses.dataclass(frozen=True)
+class _LateErrors:
+    """Hook for errors that nothing can catch. It logs one kind of them for developers.
+
+    If one file of a checkpoint cannot be written or read, Orbax ends its event loop. The other
+    files are done later and find no loop to report to.
+
+    Attributes:
+      before: The hook before this one. It gets all other errors.
+    """
+
+    before: Callable[["sys.UnraisableHookArgs"], Any]
+
+    def __call__(self, unraisable: "sys.UnraisableHookArgs") -> None:
+        error = unraisable.exc_value
+        late = isinstance(error, RuntimeError) and str(error) == "Event loop is closed"
+        if late and unraisable.object is None:
+            _log.debug("a file of a checkpoint that had failed was done later", exc_info=error)
+        else:
+            self.before(unraisable)
 
 
 def _delete_unfinished(directory: Path) -> None:

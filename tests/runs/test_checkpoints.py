@@ -1,14 +1,13 @@
 """A damaged checkpoint is noticed, told, and the one before taken."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from qd_fool.runs.checkpoints import digest, open_checkpoints, restore_newest, save_checkpoint
-
-# When one read of a damaged checkpoint fails, orbax leaves the others to a loop that it has closed.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 TEMPLATE = {"a": np.zeros(50_000, np.float32), "n": np.array(0, np.int32)}
 
@@ -77,3 +76,20 @@ def test_digest_sees_types_shapes_and_bits():
     different = [a.astype(np.int64), a.reshape(2, 2), a + 1, a.view(np.uint32)]
     assert len({digest([x]) for x in [a, *different]}) == 5
     assert digest([a]) == digest([a.copy()])
+
+
+def test_only_late_errors_of_checkpoints_are_hushed(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr("sys.unraisablehook", told.append)
+    with open_checkpoints(tmp_path / "c"), open_checkpoints(tmp_path / "d"):
+        pass
+
+    def lost(error, place=None):
+        sys.unraisablehook(SimpleNamespace(exc_value=error, object=place))
+
+    lost(RuntimeError("Event loop is closed"))
+    assert not told
+    lost(RuntimeError("Event loop is closed"), place=print)
+    lost(RuntimeError("another"))
+    lost(KeyError("Event loop is closed"))
+    assert len(told) == 3

@@ -16,11 +16,6 @@ from run_files import (
 
 from qd_fool.runs.metrics import METRICS, read_metrics
 
-# When one read of a damaged checkpoint fails, orbax leaves the others to a loop that it has closed.
-orbax_leaves_reads_behind = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)
-
 
 @pytest.fixture(scope="module")
 def four(tmp_path_factory):
@@ -65,7 +60,6 @@ def test_a_run_killed_before_its_first_file_can_start_again(tmp_path, capsys):
     assert "nothing to resume" in capsys.readouterr().err
 
 
-@orbax_leaves_reads_behind
 def test_a_refused_resume_leaves_a_longer_run_as_it_was(four, tmp_path, capsys):
     path = copy_of(four, tmp_path / "longer")
     newest = (path / "checkpoints" / "generation_4").rglob("*")
@@ -78,7 +72,6 @@ def test_a_refused_resume_leaves_a_longer_run_as_it_was(four, tmp_path, capsys):
     assert files_of(path) == before
 
 
-@orbax_leaves_reads_behind
 def test_a_cut_checkpoint_falls_back_and_says_so(run_dir, four, tmp_path, capsys):
     path = copy_of(four, tmp_path / "cut")
     newest = path / "checkpoints" / "generation_4" / "state"
@@ -92,7 +85,6 @@ def test_a_cut_checkpoint_falls_back_and_says_so(run_dir, four, tmp_path, capsys
     assert_same_archive(run_dir, path)
 
 
-@orbax_leaves_reads_behind
 def test_all_checkpoints_damaged_is_refused_and_nothing_lost(four, tmp_path, capsys):
     path = copy_of(four, tmp_path / "lost")
     for file in (path / "checkpoints").rglob("*"):
