@@ -1,4 +1,4 @@
-"""End-to-end evaluations/s ÷ bare jitted network images/s on ImageNet: all cores, interleaved."""
+"""End-to-end evaluations/s ÷ bare jitted network images/s: all cores, interleaved."""
 
 import os
 
@@ -10,106 +10,98 @@ jax.config.update("jax_num_cpu_devices", CORES)
 import argparse
 import statistics
 
-import jax.numpy as jnp
 import numpy as np
-from common import interleaved, median_ratio, report
-from jax.sharding import NamedSharding, PartitionSpec
+from common import forward_call, interleaved, median_ratio, report
 
-from qd_fool import MapElitesConfig, load_scorer, make_encoding
-from qd_fool.devices.chunks import map_chunks
-from qd_fool.devices.mesh import AXIS, make_mesh, replicate
+from qd_fool.commands.evolve.config import evolve_config
+from qd_fool.commands.evolve.plan import plan
+from qd_fool.devices.mesh import make_mesh, replicate
+from qd_fool.map_elites.division import plan_tuning
 from qd_fool.map_elites.segments import make_segment
 from qd_fool.map_elites.state import init
 
+LENGTH = 4
+
 
 def main():
-    """Time whole generations and the bare network, for each encoding and number of crops."""
+    """Time whole generations and the bare network, for each run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="squeezenet1.1")
     parser.add_argument("--weights", help="weights for the model instead of its own")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--evolved", type=int, default=10, help="generations before the clock")
-    parser.add_argument("--runs", default="cppn:1,cppn:10,direct:1", help="encoding:crops, ...")
+    parser.add_argument(
+        "--runs",
+        default="cppn:1:fast:100000,cppn:1:fast:4000,cppn:10:paper:400,direct:1:paper:60000",
+        help="encoding:crops:preset:evaluations before the clock, ...",
+    )
     parser.add_argument("--table", default="imagenet_overhead", help="name of the table to write")
     arguments = parser.parse_args()
-    scorer = load_scorer(arguments.model, weights=arguments.weights)
-    mesh = make_mesh()
-    params = replicate(scorer.params, mesh)
-    rows = []
-    for run in arguments.runs.split(","):
-        encoding_name, crops = run.split(":")
-        rows += measure(scorer, params, mesh, encoding_name, int(crops), arguments)
+    rows = [measure(*run.split(":"), arguments) for run in arguments.runs.split(",")]
     report(
         arguments.table,
         rows,
-        words=f"MAP-Elites against {scorer.name}, {len(scorer.class_names)} cells, pictures of "
-        f"{'x'.join(map(str, scorer.image_shape))}, after {arguments.evolved} generations, against "
-        f"the bare jitted network on crops of {scorer.input_size} pixels, over {CORES} devices. "
-        f"Median of {arguments.rounds} interleaved rounds; `ratio` is the median over rounds "
-        "of the ratio to the fastest bare form. A picture with ten crops counts as ten of the "
-        "network.",
+        words=f"MAP-Elites against {arguments.model} with a preset, after some evaluations, "
+        f"against the bare jitted network, over {CORES} devices. Median of {arguments.rounds} "
+        "interleaved rounds; `ratio` is the median over rounds of the ratio to the fastest bare "
+        "form. Preset `fast` has adaptive shares and tunes at the end of its evaluations. A "
+        "picture with ten crops counts as ten of the network.",
     )
 
 
-def measure(scorer, params, mesh, name, crops, arguments):
-    """The row of an encoding: its generations and the network alone."""
-    batch = {"cppn": 400, "direct": 200}[name] // (5 if crops == 10 else 1)
-    encoding = make_encoding(name, scorer.image_shape)
-    config = MapElitesConfig(batch_size=batch, chunk=scorer.chunk, crops=crops)
-    segment = make_segment(scorer, encoding, config, mesh=mesh, length=4)
-    state = replicate(init(encoding, len(scorer.class_names), seed=0), mesh)
-    for _ in range(arguments.evolved):
-        state, _ = segment(state, params, np.int32(1))
+def measure(encoding, crops, preset, evaluations, arguments):
+    """The row of a run: its generations and the network alone."""
+    crops, evaluations = int(crops), int(evaluations)
+    config = evolve_config(
+        model=arguments.model,
+        weights=arguments.weights,
+        encoding=encoding,
+        crops=crops,
+        preset=preset,
+        generations=0,
+        seed=0,
+    )
+    planned, mesh = plan(config), make_mesh()
+    scorer, settings = planned.subject.scorer, planned.map_elites
+    segment = make_segment(scorer, planned.subject.encoding, settings, mesh=mesh, length=LENGTH)
+    params = replicate(scorer.params, mesh)
+
+    # Shares are planned for all generations: those before the clock, and those under it.
+    before = 0
+    while planned.evaluations(before) < evaluations:
+        before += 1
+    blank = init(
+        planned.subject.encoding, len(scorer.class_names), seed=0, feedback=settings.feedback
+    )
+    state = replicate(plan_tuning(blank, config=settings, generations=before), mesh)
+    for _ in range(-(-before // LENGTH)):
+        state, _ = segment(state, params, np.int32(LENGTH))
 
     def end_to_end():
         nonlocal state
-        state, log = segment(state, params, np.int32(1))
+        state, log = segment(state, params, np.int32(LENGTH))
         return log
 
-    size = scorer.input_size
-    cuts = np.random.default_rng(0).integers(
-        0, 256, (batch * crops, size, size, scorer.image_shape[2]), dtype=np.uint8
-    )
-
-    def forward(p, x):
-        return scorer.apply(p, scorer.preprocess(x.astype(jnp.float32)))
-
-    def bare(chunk):
-        whole, split = PartitionSpec(), PartitionSpec(AXIS)
-        call = jax.jit(
-            jax.shard_map(
-                lambda p, x: map_chunks(lambda y: forward(p, y), x, chunk=chunk),
-                mesh=mesh,
-                in_specs=(whole, split),
-                out_specs=split,
-                check_vma=False,
-            )
-        )
-        x = jax.device_put(cuts, NamedSharding(mesh, split))
-        return lambda: call(params, x)
-
-    runs = {"end to end": end_to_end} | {
-        f"bare {chunk}": bare(chunk) for chunk in sorted({scorer.chunk, 2, 4, 8})
-    }
+    made = LENGTH * settings.batch_size
+    chunks = sorted({settings.chunk, scorer.chunk, 2, 4, 8, 50})
+    pictures = {chunk: -(-made * crops // (chunk * CORES)) * chunk * CORES for chunk in chunks}
+    runs = {"end to end": end_to_end}
+    runs |= {str(c): forward_call(scorer, chunk=c, pictures=pictures[c]) for c in chunks}
     seconds = interleaved(runs, rounds=arguments.rounds)
-    fastest = min(
-        (k for k in runs if k != "end to end"), key=lambda k: statistics.median(seconds[k])
-    )
-    default_chunk = f"bare {scorer.chunk}"
-    return [
-        {
-            "encoding": name,
-            "crops": crops,
-            "batch": batch,
-            "evaluations/s": round(batch / statistics.median(seconds["end to end"]), 1),
-            "bare images/s": round(batch * crops / statistics.median(seconds[fastest]), 1),
-            "bare chunk": fastest.split()[1],
-            "ratio": round(median_ratio(seconds[fastest], seconds["end to end"]), 3),
-            f"ratio to chunk {scorer.chunk}": round(
-                median_ratio(seconds[default_chunk], seconds["end to end"]), 3
-            ),
-        }
-    ]
+    # Seconds of the bare network for as many pictures as the generations score.
+    bare = {c: [x * made * crops / pictures[c] for x in seconds[str(c)]] for c in chunks}
+    fastest = min(chunks, key=lambda c: statistics.median(bare[c]))
+    return {
+        "encoding": encoding,
+        "crops": crops,
+        "preset": preset,
+        "evaluations before": before * settings.batch_size,
+        "batch": settings.batch_size,
+        "chunk": settings.chunk,
+        "evaluations/s": round(made / statistics.median(seconds["end to end"]), 1),
+        "bare images/s": round(made * crops / statistics.median(bare[fastest]), 1),
+        "bare chunk": fastest,
+        "ratio": round(median_ratio(bare[fastest], seconds["end to end"]), 3),
+    }
 
 
 if __name__ == "__main__":
