@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
-
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 """Bits to rotate by in the rounds of Threefry-2x32, in groups of four that take turns."""
 
