@@ -33,6 +33,8 @@ TWENTY = {"batch_size": 20, "chunk": 10}
 FIFTH = {"batch_size": 20, "chunk": 4, "emitters": "variation:4,gradient:1"}
 COARSE = TWENTY | {"coords": "normalized", "coords_scale": 4.0}
 
+DIGITS = COARSE | {"coords_scale": 2.0, "crossover_rate": 0.6}
+
 # Gray pictures have no hue, and with ten cells there is little choice of parents.
 MNIST_CPPN = {
     "paper": {},
@@ -56,6 +58,15 @@ MNIST_CPPN = {
     "batch 20, normalized x 2, crossover .6": COARSE | {"coords_scale": 2.0, "crossover_rate": 0.6},
     "batch 20, normalized x 2, crossover .3, 1-2 mutations": COARSE
     | {"coords_scale": 2.0, "crossover_rate": 0.3, "most_mutations": 2},
+    "batch 10, normalized x 2, crossover .6": DIGITS | {"batch_size": 10},
+    "batch 20, normalized x 2, crossover .6, weak parents": DIGITS | {"parents": "weak"},
+    "batch 20, normalized x 2, crossover .6, half fine": DIGITS | {"emitters": "variation,fine"},
+    "batch 20, normalized x 2, crossover .6, half node": DIGITS | {"emitters": "variation,node"},
+    "batch 20, normalized x 2, crossover .6, half edge": DIGITS | {"emitters": "variation,edge"},
+    "batch 20, normalized x 2, crossover .6, half recombine": DIGITS
+    | {"emitters": "variation,recombine"},
+    "batch 20, normalized x 2, crossover .9": DIGITS | {"crossover_rate": 0.9},
+    "batch 20, normalized x 3, crossover .6": DIGITS | {"coords_scale": 3.0},
 }
 
 MNIST_DIRECT = {

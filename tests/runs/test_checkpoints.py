@@ -79,8 +79,8 @@ def test_digest_sees_types_shapes_and_bits():
 
 
 def test_only_late_errors_of_checkpoints_are_hushed(tmp_path, monkeypatch):
-    told = []
-    monkeypatch.setattr("sys.unraisablehook", told.append)
+    others: list = []
+    monkeypatch.setattr("sys.unraisablehook", others.append)
     with open_checkpoints(tmp_path / "c"), open_checkpoints(tmp_path / "d"):
         pass
 
@@ -88,8 +88,8 @@ def test_only_late_errors_of_checkpoints_are_hushed(tmp_path, monkeypatch):
         sys.unraisablehook(SimpleNamespace(exc_value=error, object=place))
 
     lost(RuntimeError("Event loop is closed"))
-    assert not told
+    assert not others
     lost(RuntimeError("Event loop is closed"), place=print)
     lost(RuntimeError("another"))
     lost(KeyError("Event loop is closed"))
-    assert len(told) == 3
+    assert len(others) == 3
