@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
 
-from qd_fool.devices.collectives import all_gather_packed
+from qd_fool.devices.collectives import ALONE, all_gather_packed
 from qd_fool.devices.mesh import AXIS, make_mesh
 
 
@@ -22,6 +22,7 @@ def test_equals_all_gather_bit_for_bit(devices):
         "id": jnp.asarray(rng.integers(-5, 5, n), jnp.int32),
         "half": jnp.asarray(rng.normal(size=(n, 2)), jnp.bfloat16),
         "flag": jnp.asarray(rng.random(n) < 0.5),
+        "alone": jnp.asarray(rng.integers(0, 256, (n, ALONE // 2), np.uint8)),
     }
 
     def both(tree):
