@@ -41,7 +41,7 @@ def main():
         arguments.table,
         rows,
         words=f"MAP-Elites against {arguments.model} with a preset, after some evaluations, "
-        f"against the bare jitted network, over {CORES} devices. Median of {arguments.rounds} "
+        f"against the bare jitted network on as many pictures as a generation has, over {CORES} devices. Median of {arguments.rounds} "
         "interleaved rounds; `ratio` is the median over rounds of the ratio to the fastest bare "
         "form. Preset `fast` has adaptive shares and tunes at the end of its evaluations. A "
         "picture with ten crops counts as ten of the network.",
@@ -81,9 +81,10 @@ def measure(encoding, crops, preset, evaluations, arguments):
         state, log = segment(state, params, np.int32(LENGTH))
         return log
 
-    made = LENGTH * settings.batch_size
+    # A call of the bare network takes as many pictures as a generation.
+    made, shown = LENGTH * settings.batch_size, settings.batch_size * crops
     chunks = sorted({settings.chunk, scorer.chunk, 2, 4, 8, 50})
-    pictures = {chunk: -(-made * crops // (chunk * CORES)) * chunk * CORES for chunk in chunks}
+    pictures = {chunk: -(-shown // (chunk * CORES)) * chunk * CORES for chunk in chunks}
     runs = {"end to end": end_to_end}
     runs |= {str(c): forward_call(scorer, chunk=c, pictures=pictures[c]) for c in chunks}
     seconds = interleaved(runs, rounds=arguments.rounds)

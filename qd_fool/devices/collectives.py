@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-
 ALONE = 2**20
 """Bytes of a leaf from which on it travels alone: packing it takes longer than waiting once."""
 
