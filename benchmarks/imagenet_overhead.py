@@ -40,8 +40,8 @@ def main():
     report(
         arguments.table,
         rows,
-        words=f"MAP-Elites against {arguments.model} with a preset, after some evaluations, against "
-        "the bare jitted network on as many pictures as a generation has, over "
+        words=f"MAP-Elites against {arguments.model} with a preset, after some evaluations, "
+        "against the bare jitted network on as many pictures as a generation has, over "
         f"{CORES} devices. Median of {arguments.rounds} interleaved rounds; `ratio` is the median "
         "over rounds of the ratio to the fastest bare form. Preset `fast` has adaptive shares and "
         "tunes at the end of its evaluations. A picture with ten crops counts as ten of the "
