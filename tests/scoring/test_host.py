@@ -47,7 +47,8 @@ def test_scores_and_gradients_are_those_of_the_network_in_jax(makers, crops):
     images = jnp.asarray(PICTURES[:4])
     shown = scoring.show(images)
     answers = scoring.ask(scorer.params, shown, 4)
-    shares = jax.grad(lambda answers: scoring.joined(answers)[0][:, 2].sum())(answers)
+    of_class = jax.jit(jax.grad(lambda answers: scoring.joined(answers)[0][:, 2].sum()))
+    shares = of_class(answers)
     slope = scoring.image_gradient(scorer.params, images, shown, shares)
     wanted = jax.jit(
         jax.grad(lambda x: log_odds(native, native.params, x, crops=crops)[:, 2].sum())

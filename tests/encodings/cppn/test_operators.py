@@ -89,7 +89,8 @@ def test_recombination_takes_outputs_of_both(encoding, parents):
     keys, steps = jax.random.split(jax.random.key(5), 200), jnp.full(200, 0.01)
     few = jax.tree.map(lambda a: jnp.asarray(a[:200]), parents)
     mates = jax.tree.map(lambda a: a[::-1], few)
-    child = jax.device_get(encoding.operators["recombine"].vary(keys, few, mates, steps))
+    recombine = jax.jit(encoding.operators["recombine"].vary)
+    child = jax.device_get(recombine(keys, few, mates, steps))
     outputs = slice(NODES - 3, NODES)
     of_first = child.activation[:, outputs] == few.activation[:, outputs]
     of_second = child.activation[:, outputs] == mates.activation[:, outputs]
