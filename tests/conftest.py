@@ -6,6 +6,7 @@ import pkgutil
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """The last process deletes the compiled programs."""
     if not hasattr(config, "workerinput"):
         shutil.rmtree(COMPILED, ignore_errors=True)
+
+
+LOGIC = ("tests/ascent/", "tests/emitters/", "tests/map_elites/")
+"""Folders whose tests compare runs with each other. Their tiny networks take long to compile and no
+time to run, so `make test` compiles them without most optimisations; `make test-all` with all."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_programs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Compile programs of the folders in LOGIC faster, unless the long tests run, too."""
+    import jax
+
+    quick = request.node.nodeid.startswith(LOGIC) and request.config.option.markexpr == "not long"
+    jax.config.update("jax_disable_most_optimizations", quick)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def _missing(reason: str) -> None:

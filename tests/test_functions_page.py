@@ -7,11 +7,17 @@ from shown import fenced, run
 
 PAGE = REPOSITORY / "docs" / "pages" / "functions.md"
 NAMES = ("scikit-learn", "OpenCV", "LiteRT", "a gradient")
+# `make test` runs one function on the host and one in JAX; the others are those of other packages.
+LONG = {"OpenCV", "LiteRT"}
 NEEDS = {"scikit-learn": "sklearn", "OpenCV": "cv2", "LiteRT": "ai_edge_litert"}
 
 
 @pytest.mark.parametrize(
-    ("name", "block"), list(zip(NAMES, fenced(PAGE, "python"), strict=True)), ids=NAMES
+    ("name", "block"),
+    [
+        pytest.param(name, block, id=name, marks=[pytest.mark.long] if name in LONG else [])
+        for name, block in zip(NAMES, fenced(PAGE, "python"), strict=True)
+    ],
 )
 def test_the_example_runs(name, block, tmp_path, monkeypatch):
     if name in NEEDS:

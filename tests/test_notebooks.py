@@ -52,8 +52,8 @@ def test_each_notebook_has_a_budget_here():
     assert {path.stem for path in NOTEBOOKS} == set(SMALL)
 
 
-# `make test` runs the quickest of those that evolve, and all of them have public names only.
-LONG = {"audit", "compare_encodings"}
+# `make test` runs the quickest.
+LONG = {"audit", "compare_encodings", "transfer"}
 
 
 @pytest.mark.parametrize(
