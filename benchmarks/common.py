@@ -17,8 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.devices.chunks import map_chunks
 from qd_fool.devices.mesh import AXIS, make_mesh, replicate
+from qd_fool.map_elites.division import plan_tuning
+from qd_fool.map_elites.segments import make_segment
+from qd_fool.map_elites.state import init
 from qd_fool.models import Scorer
 
 HERE = Path(__file__).parent
@@ -64,6 +68,34 @@ def forward_call(scorer: Scorer, *, chunk: int, pictures: int) -> Callable[[], A
     params = replicate(scorer.params, mesh)
     placed = jax.device_put(images, NamedSharding(mesh, PartitionSpec(AXIS)))
     return lambda: jax.block_until_ready(call(params, placed))
+
+
+def evolution_call(planned: EvolvePlan, *, length: int, evaluations: int = 0) -> Callable[[], Any]:
+    """A call that runs generations of an evolution, over all devices.
+
+    Args:
+      planned: The run. Its generations end with the evaluations before the first call.
+      length: Generations per call.
+      evaluations: Evaluations to run before this function returns, about.
+    """
+    subject, settings, mesh = planned.subject, planned.map_elites, make_mesh()
+    segment = make_segment(subject.scorer, subject.encoding, settings, mesh=mesh, length=length)
+    params = replicate(subject.scorer.params, mesh)
+    before = 0
+    while planned.evaluations(before) < evaluations:
+        before += 1
+    cells = len(subject.scorer.class_names)
+    blank = init(subject.encoding, cells, seed=0, feedback=settings.feedback)
+    state = replicate(plan_tuning(blank, config=settings, generations=before), mesh)
+
+    def call() -> Any:
+        nonlocal state
+        state, log = segment(state, params, np.int32(length))
+        return log
+
+    for _ in range(-(-before // length)):
+        call()
+    return call
 
 
 def interleaved(runs: Mapping[str, Callable[[], Any]], *, rounds: int) -> dict[str, list[float]]:

@@ -10,15 +10,10 @@ jax.config.update("jax_num_cpu_devices", CORES)
 import argparse
 import statistics
 
-import numpy as np
-from common import forward_call, interleaved, median_ratio, report
+from common import evolution_call, forward_call, interleaved, median_ratio, report
 
 from qd_fool.commands.evolve.config import evolve_config
 from qd_fool.commands.evolve.plan import plan
-from qd_fool.devices.mesh import make_mesh, replicate
-from qd_fool.map_elites.division import plan_tuning
-from qd_fool.map_elites.segments import make_segment
-from qd_fool.map_elites.state import init
 
 LENGTH = 4
 
@@ -65,26 +60,9 @@ def measure(encoding, crops, preset, evaluations, arguments):
         generations=0,
         seed=0,
     )
-    planned, mesh = plan(config), make_mesh()
+    planned = plan(config)
     scorer, settings = planned.subject.scorer, planned.map_elites
-    segment = make_segment(scorer, planned.subject.encoding, settings, mesh=mesh, length=LENGTH)
-    params = replicate(scorer.params, mesh)
-
-    # Shares are planned for all generations: those before the clock, and those under it.
-    before = 0
-    while planned.evaluations(before) < evaluations:
-        before += 1
-    blank = init(
-        planned.subject.encoding, len(scorer.class_names), seed=0, feedback=settings.feedback
-    )
-    state = replicate(plan_tuning(blank, config=settings, generations=before), mesh)
-    for _ in range(-(-before // LENGTH)):
-        state, _ = segment(state, params, np.int32(LENGTH))
-
-    def end_to_end():
-        nonlocal state
-        state, log = segment(state, params, np.int32(LENGTH))
-        return log
+    end_to_end = evolution_call(planned, length=LENGTH, evaluations=evaluations)
 
     # A call of the bare network takes as many pictures as a generation.
     made, shown = LENGTH * settings.batch_size, settings.batch_size * crops
@@ -100,7 +78,7 @@ def measure(encoding, crops, preset, evaluations, arguments):
         "encoding": encoding,
         "crops": crops,
         "preset": preset,
-        "evaluations before": before * settings.batch_size,
+        "evaluations before": evaluations,
         "batch": settings.batch_size,
         "chunk": settings.chunk,
         "evaluations/s": round(made / statistics.median(seconds["end to end"]), 1),
