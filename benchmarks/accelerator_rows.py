@@ -158,7 +158,7 @@ def forward(facts: Machine, name: str) -> Facts:
     return found | beside_pytorch(name, runs["float32"], shown, best)
 
 
-def beside_pytorch(name: str, ours: Callable[[], Any], pictures: int, chunk: int) -> Facts:
+def beside_pytorch(name: str, in_jax: Callable[[], Any], pictures: int, chunk: int) -> Facts:
     """The forward pass over PyTorch's on the same device, where PyTorch has the network."""
     try:
         import torch
@@ -173,14 +173,14 @@ def beside_pytorch(name: str, ours: Callable[[], Any], pictures: int, chunk: int
     x = torch.zeros(chunk, 3, 224, 224, device=there)
 
     @torch.inference_mode()
-    def theirs() -> None:
+    def in_torch() -> None:
         for _ in range(pictures // chunk):
             net(x)
         if there == "cuda":
             torch.cuda.synchronize()
 
-    seconds = interleaved({"ours": ours, "theirs": theirs}, rounds=ROUNDS)
-    return {"÷ PyTorch": round(median_ratio(seconds["theirs"], seconds["ours"]), 3)}
+    seconds = interleaved({"jax": in_jax, "torch": in_torch}, rounds=ROUNDS)
+    return {"÷ PyTorch": round(median_ratio(seconds["torch"], seconds["jax"]), 3)}
 
 
 def end_to_end(facts: Machine, name: str, encoding: str, crops: int) -> Facts:

@@ -1,4 +1,4 @@
-"""How many devices a run can use: the measured forward pass, and bytes told from the program.
+"""How many devices a run can use: the measured forward pass, and bytes read from the program.
 
 The bytes of a generation follow from a formula, which is compared with the compiled programs of 1,
 2, 4 and 8 devices before it is used for more.
@@ -59,9 +59,11 @@ def check(encoding_name: str) -> int:
             params = replicate(scorer.params, mesh)
             program = segment.lower(state, params, np.int32(1)).compile().as_text()
             found = sum(collective_bytes(program).values())
-            told = sent(batch, devices=devices, chunk=10, genome=genome)
-            if found != told:
-                raise SystemExit(f"{encoding_name}, {devices} devices: {found} bytes, not {told}")
+            expected = sent(batch, devices=devices, chunk=10, genome=genome)
+            if found != expected:
+                raise SystemExit(
+                    f"{encoding_name}, {devices} devices: {found} bytes, not {expected}"
+                )
     return genome
 
 
@@ -97,8 +99,8 @@ def main() -> None:
             """The share of the devices' speed that is left."""
             each = -(-batch // (chunk * devices)) * chunk
             size = sent(batch, devices=devices, chunk=chunk, genome=genome)
-            told = size / (link * 1e9) + (arguments.wait if devices > 1 else 0)
-            return batch / devices / speed / (each / speed + told)
+            message = size / (link * 1e9) + (arguments.wait if devices > 1 else 0)
+            return batch / devices / speed / (each / speed + message)
 
         for devices in (1, 2, 8, 32, 128, 512, 1024):
             batches = (chunk * devices * 2**k for k in range(20))

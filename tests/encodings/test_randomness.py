@@ -13,10 +13,10 @@ from qd_fool.encodings.randomness import random_words, run_key
 def test_words_are_those_of_jax(count):
     keys = jax.random.split(run_key(3), 3)
     counters = jnp.arange(count, dtype=jnp.uint32)
-    theirs = [threefry_2x32(pair, counters) for pair in jax.random.key_data(keys)]
+    words_of_jax = [threefry_2x32(pair, counters) for pair in jax.random.key_data(keys)]
     words = random_words(keys, count)
     assert words.dtype == jnp.uint32
-    np.testing.assert_array_equal(words, theirs)
+    np.testing.assert_array_equal(words, words_of_jax)
 
 
 def test_the_first_word_is_the_known_answer():
