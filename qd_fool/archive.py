@@ -10,6 +10,7 @@ import chex
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 
@@ -51,7 +52,7 @@ class ClassArchive:
     born: Int[Array, " cells"]
 
     @property
-    def occupied(self) -> Bool[Array, " cells"]:
+    def occupied(self) -> Bool[Array | np.ndarray, " cells"]:
         """`(cells,)` whether each cell holds an elite."""
         return self.fitness > -jnp.inf
 
