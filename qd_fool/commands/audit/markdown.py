@@ -13,7 +13,7 @@ from qd_fool.commands.audit.tables import (
     preprocessing_table,
     probe_table,
 )
-from qd_fool.commands.common.tables import markdown_table
+from qd_fool.commands.common.tables import in_markdown, markdown_table, names_in_markdown
 from qd_fool.files import write_text
 from qd_fool.judge.audit.conditions import Outcome
 from qd_fool.judge.audit.report import AuditReport
@@ -21,13 +21,14 @@ from qd_fool.judge.audit.words import FOOLED, INTERVALS, verdict
 
 
 def write_markdown(path: Path, report: AuditReport, outcomes: Sequence[Outcome]) -> None:
-    """Write the report as Markdown.
+    """Write the report as Markdown, in which names from files are text and no markup.
 
     Args:
       path: Path of the file.
       report: Result of the audit.
       outcomes: Results of the conditions and of the comparison.
     """
+    report = names_in_markdown(report)
     network, settings = report.network, report.settings
     lines = [f"# Audit of {network.name}", ""]
     for warning in report.warnings:
@@ -43,7 +44,8 @@ def write_markdown(path: Path, report: AuditReport, outcomes: Sequence[Outcome])
         lines += ["## Conditions", ""]
         for each in outcomes:
             lines.append(
-                f"- **{'FAILED' if each.failed else 'passed'}**: `{each.name}`. {each.words}"
+                f"- **{'FAILED' if each.failed else 'passed'}**: `{each.name}`. "
+                f"{in_markdown(each.words)}"
             )
         lines.append("")
     lines += ["## How many classes are fooled", "", FOOLED, INTERVALS, ""]

@@ -12,7 +12,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from qd_fool.commands.common.tables import markdown_table
+from qd_fool.commands.common.tables import in_markdown, markdown_table
 from qd_fool.commands.reproduce.paper import MARKS, PAPER
 from qd_fool.commands.reproduce.steps import Step, load_seconds, rows_of
 from qd_fool.files import replacing, write_text
@@ -140,8 +140,8 @@ def write_summary(
     # The rows; an experiment is named in the first of several rows.
     before, table = "", []
     for row in rows:
-        cells = list(_cells(row))
-        cells[0] = "" if row.experiment == before else row.experiment
+        cells = [in_markdown(str(cell)) for cell in _cells(row)]
+        cells[0] = "" if row.experiment == before else cells[0]
         cells[-1] = str(number[row.step.command])
         before = row.experiment
         table.append(cells)
