@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 
 from common import HERE, machine, report
+from numpy._core._multiarray_umath import __cpu_dispatch__
 
 REPOSITORY = HERE.parent
 CORE = (
@@ -26,14 +27,16 @@ CORE = (
 )  # fmt: skip
 """The marked core: every kind of result, and each reader."""
 
-AVX512 = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR"
+# Groups of instructions that NumPy chooses from when it is imported; their names change.
+DISPATCHED = tuple(__cpu_dispatch__)
+AVX512 = tuple(name for name in DISPATCHED if name.startswith(("AVX512", "X86_V4")))
 HOSTS: dict[str, dict[str, str]] = {
     "as it is": {},
     "XLA: SSE4.2": {"XLA_FLAGS": "--xla_cpu_max_isa=SSE4_2"},
     "XLA: AVX2": {"XLA_FLAGS": "--xla_cpu_max_isa=AVX2"},
     "XLA: AVX-512": {"XLA_FLAGS": "--xla_cpu_max_isa=AVX512"},
-    "NumPy without AVX-512": {"NPY_DISABLE_CPU_FEATURES": AVX512},
-    "NumPy without AVX2": {"NPY_DISABLE_CPU_FEATURES": f"{AVX512} AVX2 FMA3"},
+    "NumPy without AVX-512": {"NPY_DISABLE_CPU_FEATURES": " ".join(AVX512)},
+    "NumPy without dispatch": {"NPY_DISABLE_CPU_FEATURES": " ".join(DISPATCHED)},
     "one core": {"HOSTS_CORES": "1"},
 }
 """Environment of each row."""
