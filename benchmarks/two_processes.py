@@ -70,7 +70,8 @@ def a_death(words, folder):
     killed = time.monotonic()
     _, said = processes[0].communicate(timeout=300)
     seconds = time.monotonic() - killed
-    code, sentence = processes[0].returncode, " ".join(said.split()).split("qd-fool: ")[-1]
+    code = processes[0].returncode
+    sentence = " ".join(said.split()).split("qd-fool: ")[-1].split(" (")[0]  # without the details
     processes[1].wait()
     finish("evolve", "--run-dir", run_dir, "--resume", "--devices", 2)
     whole = same_run(folder / "one-0", run_dir)
