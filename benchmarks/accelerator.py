@@ -9,8 +9,10 @@ are measured with small sizes.
 import argparse
 import datetime
 import json
+import tempfile
 import time
 import traceback
+from pathlib import Path
 
 import jax
 from accelerator_rows import ROWS, Machine, accelerated
@@ -32,11 +34,11 @@ def records() -> list[dict[str, object]]:
     return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
 
 
-def measure(minutes: float, names: list[str], weights: dict[str, str]) -> None:
+def measure(minutes: float, names: list[str], weights: dict[str, str], folder: Path) -> None:
     """Measure the rows that this device lacks, in order, while there is time."""
     device, started = device_name(), time.monotonic()
     done = {r["row"] for r in records() if r["device"] == device and "failed" not in r}
-    facts = Machine(weights=weights, small=not accelerated())
+    facts = Machine(weights=weights, small=not accelerated(), folder=folder)
     print(f"{device}: {len(done)} rows are there", flush=True)
     for name, row in ROWS.items():
         if name in done or (names and name not in names):
@@ -101,7 +103,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.table:
         weights = dict(word.split("=", 1) for word in arguments.weights)
-        measure(arguments.minutes, arguments.rows, weights)
+        with tempfile.TemporaryDirectory() as folder:
+            measure(arguments.minutes, arguments.rows, weights, Path(folder))
     write_table()
 
 

@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,18 +54,19 @@ class Machine:
     Attributes:
       weights: Files of weights, by network. Other networks get random ones.
       small: Whether to measure small sizes, as on a CPU.
+      folder: Folder for files of random weights, which are large.
     """
 
     weights: dict[str, str]
     small: bool
+    folder: Path
 
     def file(self, name: str) -> str | None:
-        """The file of a network's weights. Random ones are written for the session."""
+        """The file of a network's weights. Random ones are written when they are first needed."""
         if name.startswith("lenet") or name in self.weights:
             return self.weights.get(name)
-        path = Path(tempfile.gettempdir()) / f"qd_fool-random-{name}-{os.getpid()}.npz"
-        if not path.exists():
-            np.savez(path, **random_flat(ZOO[name]))
+        path = self.folder / f"{name}.npz"
+        np.savez(path, **random_flat(ZOO[name]))
         self.weights[name] = str(path)
         return str(path)
 
@@ -226,7 +226,8 @@ def players(facts: Machine) -> Facts:
                 wanted = "default" if player == "_in_step" else "cpu"
                 return branches[wanted](tapes, tiles)
 
-            draw = jax.jit(encoding.render)
+            # A function of its own: of one function, JAX would keep the first player's program.
+            draw = jax.jit(lambda genomes, encoding=encoding: encoding.render(genomes))
             with replaced(drawing.jax.lax, "platform_dependent", choose):
                 jax.block_until_ready(draw(genomes))
             runs[player] = lambda draw=draw, genomes=genomes: draw(genomes)

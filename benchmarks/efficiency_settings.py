@@ -55,7 +55,7 @@ MNIST_CPPN = {
     "batch 20, normalized x 4, zoom .3": COARSE | {"zoom": 0.3},
     "batch 40, normalized x 4": COARSE | {"batch_size": 40},
     "batch 20, normalized x 2, crossover .3": COARSE | {"coords_scale": 2.0, "crossover_rate": 0.3},
-    "batch 20, normalized x 2, crossover .6": COARSE | {"coords_scale": 2.0, "crossover_rate": 0.6},
+    "batch 20, normalized x 2, crossover .6": DIGITS,
     "batch 20, normalized x 2, crossover .3, 1-2 mutations": COARSE
     | {"coords_scale": 2.0, "crossover_rate": 0.3, "most_mutations": 2},
     "batch 10, normalized x 2, crossover .6": DIGITS | {"batch_size": 10},

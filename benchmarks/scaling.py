@@ -1,7 +1,7 @@
 """How many devices a run can use: the measured forward pass, and bytes read from the program.
 
-The bytes of a generation follow from a formula, which is compared with the compiled programs of 1,
-2, 4 and 8 devices before it is used for more.
+The bytes of a generation follow from a formula, which is compared with the compiled programs of 2,
+4 and 8 devices before it is used for more.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import jax
@@ -44,8 +45,8 @@ def sent(batch: int, *, devices: int, chunk: int, genome: int) -> int:
     return individuals + devices * (CELLS * PER_CELL + PER_DEVICE)
 
 
-def check(encoding_name: str) -> int:
-    """Compare the formula with programs; returns the bytes of a genome."""
+def check(encoding_name: str) -> None:
+    """Compare the formula with programs, and end if they differ."""
     names = tuple(map(str, range(CELLS)))
     scorer = dataclasses.replace(linear_scorer(classes=CELLS), class_names=names)
     encoding = make_encoding(encoding_name, scorer.image_shape)
@@ -64,7 +65,6 @@ def check(encoding_name: str) -> int:
                 raise SystemExit(
                     f"{encoding_name}, {devices} devices: {found} bytes, not {expected}"
                 )
-    return genome
 
 
 def main() -> None:
@@ -82,8 +82,9 @@ def main() -> None:
     for name in ("direct", "cppn"):
         check(name)
     named = {arguments.model: arguments.weights} if arguments.weights else {}
-    file = Machine(weights=named, small=True).file(arguments.model)
-    scorer = load_scorer(arguments.model, weights=file)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Machine(weights=named, small=True, folder=Path(folder)).file(arguments.model)
+        scorer = load_scorer(arguments.model, weights=file)
     genome = genome_bytes(make_encoding("cppn", scorer.image_shape))
     cores = len(os.sched_getaffinity(0))
     pictures = 8 * arguments.chunk * 10
@@ -133,7 +134,7 @@ def main() -> None:
         "to the programs of 2, 4 and 8 devices, for both encodings. Supposed: what a device takes "
         f"per second (1.25 GB are 10 Gbit Ethernet), and that a message takes at least "
         f"{arguments.wait * 1e6:g} µs. A batch is cut into whole chunks, so a small batch leaves "
-        "devices idle. No batch above {LARGEST:,} is looked at.",
+        f"devices idle. No batch above {LARGEST:,} is looked at.",
     )
 
 

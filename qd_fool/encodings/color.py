@@ -79,7 +79,7 @@ def bytes_to_pixels(
         # The exact value is light + strength * weight / 3825. It is never a tie, because 3825 is
         # odd, so float32 is precise enough to round it. OpenCV's float hue for byte 244 is a little
         # too high, which rounds two colours up (both of strength 21733). `high` does the same: it
-        # is 1 there, else 0. By comparisons instead of distances XLA takes twice the time on CPU.
+        # is 1 there, else 0. Distances are faster than comparisons in what XLA makes for CPUs.
         high = jnp.maximum(1.0 - jnp.abs(hue - 244.0) - jnp.abs(strength - 21733.0), 0.0)
 
         def channel(weight: Array) -> Array:

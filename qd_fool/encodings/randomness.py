@@ -16,7 +16,7 @@ def random_words(keys: Key[Array, " n"], count: int) -> UInt32[Array, "n count"]
 
     `jax.random.bits` spends a whole Threefry block on each 32-bit word, and drops half of it. This
     function takes both halves. On CPU, JAX compiles Threefry as a loop whose rounds pass through
-    memory; written out, the rounds are fused and take a third of the time.
+    memory; written out, the rounds are fused and much faster.
 
     Source: Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3; Threefry-2x32-20.
     """
