@@ -215,19 +215,17 @@ def players(facts: Machine) -> Facts:
     """Drawing CPPNs: all tapes in step, as on an accelerator, against one tape after another."""
     found: Facts = {}
     for side, drift in ((28, 60), (256, 20)):
-        encoding = cppn((side, side, 1 if side == 28 else 3))
+        shape = (side, side, 1 if side == 28 else 3)
         count = 8 if facts.small else 200
-        genomes = jax.tree.map(lambda a, n=count: a[:n], drifted(encoding, count, drift))
+        genomes = jax.tree.map(lambda a, n=count: a[:n], drifted(cppn(shape), count, drift))
         runs = {}
-        for player in ("_in_step", "_one_by_one"):
+        for player, branch in (("_in_step", "default"), ("_one_by_one", "cpu")):
 
-            def choose(*operands: Any, player: str = player, **branches: Any) -> Any:
-                tapes, tiles = operands
-                wanted = "default" if player == "_in_step" else "cpu"
-                return branches[wanted](tapes, tiles)
+            def choose(*operands: Any, branch: str = branch, **branches: Any) -> Any:
+                return branches[branch](*operands)
 
-            # A function of its own: of one function, JAX would keep the first player's program.
-            draw = jax.jit(lambda genomes, encoding=encoding: encoding.render(genomes))
+            # An encoding of its own: of one encoding, JAX would keep the first player's program.
+            draw = make_encoding("cppn", shape).render
             with replaced(drawing.jax.lax, "platform_dependent", choose):
                 jax.block_until_ready(draw(genomes))
             runs[player] = lambda draw=draw, genomes=genomes: draw(genomes)
