@@ -6,6 +6,15 @@ SMALL = {"batch_size": 80, "coords": "normalized", "most_mutations": 2}
 BEST = SMALL | {"color": "hsv", "parents": "young"}
 GRADIENT = {"emitters": "variation:9,gradient:1"}
 TUNED = {"emitters": "variation,fine,edge,node,recombine", "shares": "adaptive"}
+LATE = BEST | TUNED | {"tune_after": 0.75}
+CALM = LATE | {"cppn_activation": 0.03}
+CALMEST = LATE | {"cppn_activation": 0.01}
+HALF = {
+    "cppn_add_edge": 0.25,
+    "cppn_delete_edge": 0.15,
+    "cppn_add_node": 0.25,
+    "cppn_delete_node": 0.1,
+}
 NO_SINE = "tanh,sigmoid,gaussian,linear"
 
 IMAGENET_CPPN = {
@@ -22,7 +31,17 @@ IMAGENET_CPPN = {
     "the same, strong parents": SMALL | {"parents": "strong"},
     "the same, hsv, young parents": BEST,
     "the same, hsv, young parents, adaptive shares": BEST | TUNED,
-    "the same, hsv, young parents, tuned in the last quarter": BEST | TUNED | {"tune_after": 0.75},
+    "the same, hsv, young parents, tuned in the last quarter": LATE,
+    "tuned, functions redrawn at .01": CALMEST,
+    "tuned, functions redrawn at .03, structure at half": CALM | HALF,
+    "tuned, functions kept": LATE | {"cppn_activation": 0.0},
+    "tuned, functions redrawn at .01, weights at .05": CALMEST | {"cppn_weight": 0.05},
+    "tuned, functions redrawn at .01, weights at .2": CALMEST | {"cppn_weight": 0.2},
+    "tuned, functions redrawn at .01, from .6 on": CALMEST | {"tune_after": 0.6},
+    "tuned, functions redrawn at .01, crossover .3": CALMEST | {"crossover_rate": 0.3},
+    "tuned, functions redrawn at .03": CALM,
+    "tuned, functions redrawn at .03, weights at .3 with eta 100": CALM
+    | {"cppn_weight": 0.3, "cppn_eta": 100.0},
     "the same, hsv, young parents, 1-3 mutations": BEST | {"most_mutations": 3},
     "the same, hsv, young parents, a tenth by 1 gradient step": BEST
     | GRADIENT
@@ -34,6 +53,15 @@ FIFTH = {"batch_size": 20, "chunk": 4, "emitters": "variation:4,gradient:1"}
 COARSE = TWENTY | {"coords": "normalized", "coords_scale": 4.0}
 
 DIGITS = COARSE | {"coords_scale": 2.0, "crossover_rate": 0.6}
+NINE = DIGITS | {"crossover_rate": 0.9}
+THRICE = DIGITS | {"coords_scale": 3.0}
+SURE = DIGITS | {
+    "chunk": 5,
+    "emitters": "variation,fine,edge,node",
+    "shares": "adaptive",
+    "tune_after": 0.25,
+}
+WEAK = {"fine_parents": "weak", "edge_parents": "weak", "node_parents": "weak"}
 
 # Gray pictures have no hue, and with ten cells there is little choice of parents.
 MNIST_CPPN = {
@@ -65,8 +93,30 @@ MNIST_CPPN = {
     "batch 20, normalized x 2, crossover .6, half edge": DIGITS | {"emitters": "variation,edge"},
     "batch 20, normalized x 2, crossover .6, half recombine": DIGITS
     | {"emitters": "variation,recombine"},
-    "batch 20, normalized x 2, crossover .9": DIGITS | {"crossover_rate": 0.9},
-    "batch 20, normalized x 3, crossover .6": DIGITS | {"coords_scale": 3.0},
+    "batch 20, normalized x 2, crossover .9": NINE,
+    "batch 20, normalized x 3, crossover .6": THRICE,
+    "batch 20, normalized x 3, crossover .9": THRICE | {"crossover_rate": 0.9},
+    "batch 20, normalized x 3, crossover .6, half recombine": THRICE
+    | {"emitters": "variation,recombine"},
+    "batch 20, normalized x 3, crossover .6, half edge": THRICE | {"emitters": "variation,edge"},
+    "batch 20, normalized x 3, crossover .6, functions redrawn at .03": THRICE
+    | {"cppn_activation": 0.03},
+    "batch 20, normalized x 2, crossover .9, functions redrawn at .03": NINE
+    | {"cppn_activation": 0.03},
+    "batch 20, normalized x 2, crossover .9, functions redrawn at .01": NINE
+    | {"cppn_activation": 0.01},
+    "batch 20, normalized x 2, crossover .9, functions redrawn at .03, 1-2 mutations": NINE
+    | {"cppn_activation": 0.03, "most_mutations": 2},
+    "batch 20, normalized x 2, crossover .9, functions redrawn at .05": NINE
+    | {"cppn_activation": 0.05},
+    "batch 40, normalized x 2, crossover .9, functions redrawn at .03": NINE
+    | {"cppn_activation": 0.03, "batch_size": 40},
+    "batch 20, normalized x 2, crossover .6, tuned from .25 on": SURE,
+    "batch 20, normalized x 2, crossover .6, tuned from .25 on, weak parents": SURE | WEAK,
+    "batch 20, normalized x 2, crossover .6, tuned from .25 on, weak parents, "
+    "functions redrawn at .03": SURE | WEAK | {"cppn_activation": 0.03},
+    "batch 20, normalized x 2, crossover .9, structure at half": NINE | HALF,
+    "batch 40, normalized x 3, crossover .6": THRICE | {"batch_size": 40},
 }
 
 MNIST_DIRECT = {
