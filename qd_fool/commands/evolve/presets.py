@@ -33,7 +33,8 @@ def preset_fields(
       encoding: Name of the encoding.
       imagenet: Whether to use the settings that were chosen on ImageNet instead of those for the
         digits. By default, the zoo's entry decides.
-      gradient: Whether the network has a gradient. Without one, only variation makes offspring.
+      gradient: Whether the network has a gradient. Without one, variation takes the place of
+        emitters that need it.
 
     Raises:
       UserError: There is no such preset, model or encoding, or the preset has no settings for the
@@ -52,6 +53,7 @@ def preset_fields(
             "coords": "normalized",
             "color": "hsv",
             "most_mutations": 2,
+            "cppn_activation": 0.01,
             "parents": "young",
             "emitters": "variation,fine,edge,node,recombine",
             "shares": "adaptive",
@@ -70,7 +72,7 @@ def preset_fields(
     if (encoding, imagenet) not in fast:
         raise UserError(f"--preset fast has no settings for the {encoding} encoding: leave it out")
     fields = fast[encoding, imagenet]
-    if gradient or "emitters" not in fields:
+    if gradient or "gradient" not in fields.get("emitters", ""):
         return fields
     # The small chunk is for two emitters that share a small batch.
     return {name: value for name, value in fields.items() if name not in ("emitters", "chunk")}

@@ -61,6 +61,16 @@ def test_the_chunk_leaves_room_for_the_smallest_share():
     assert fill_in(EvolveConfig(), scorer, side=28, on_cpu=True)["chunk"] == 100
 
 
+def test_without_a_gradient_the_operators_stay():
+    """Only the gradient emitter needs a gradient. Its small chunk goes with it."""
+    facts = {"encoding": "cppn", "model": "squeezenet1.1"}
+    assert preset_fields("fast", **facts, gradient=False) == preset_fields("fast", **facts)
+    assert preset_fields("fast", model="lenet", encoding="direct", gradient=False) == {
+        "batch_size": 20
+    }
+    assert preset_fields("fast", model="squeezenet1.1", encoding="direct", gradient=False) == {}
+
+
 def test_the_papers_preset_is_the_defaults():
     assert preset_fields("paper", model="lenet", encoding="direct") == {}
     filled = with_preset(EvolveConfig())
