@@ -153,14 +153,19 @@ benchmark-imagenet: $(VENV)/.dev ## write the tables about ImageNet's networks, 
 
 # Each run is one line of benchmarks/efficiency.jsonl and is not repeated. Without that file everything runs again, which takes hours.
 EFFICIENCY := $(BIN)/python benchmarks/efficiency.py
+SQUEEZENET := $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
+FINALISTS := "the same, hsv, young parents, tuned in the last quarter" "tuned, functions redrawn at .01"
 benchmark-efficiency: $(VENV)/.dev ## compare settings by confidence gained per evaluation: screening, finals, table (IMAGENET=DIR)
 	$(EFFICIENCY) mnist-direct --evaluations 24000
 	$(EFFICIENCY) mnist-direct --evaluations 40000 --seeds 0 1 2 3 4 --settings paper "batch 20, half by gradient"
 	$(EFFICIENCY) mnist-cppn --evaluations 40000
 	$(EFFICIENCY) mnist-cppn --evaluations 100000 --seeds 0 1 2 3 4 --settings paper "batch 20, normalized x 4, crossover .3" "batch 20, normalized x 2, crossover .6"
-	$(EFFICIENCY) imagenet-cppn --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
-	$(EFFICIENCY) imagenet-cppn --evaluations 40000 --seeds 0 1 2 --settings paper "the same, hsv, young parents" --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
-	$(EFFICIENCY) imagenet-direct --evaluations 60000 --settings gradient --weights $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
+	$(EFFICIENCY) imagenet-cppn --evaluations 40000 --weights $(SQUEEZENET)
+	$(EFFICIENCY) imagenet-cppn --evaluations 40000 --seeds 0 1 2 --settings paper "the same, hsv, young parents" $(FINALISTS) --weights $(SQUEEZENET)
+	$(EFFICIENCY) imagenet-cppn --evaluations 100000 --seeds 0 1 2 --settings $(FINALISTS) --weights $(SQUEEZENET)
+	$(EFFICIENCY) lite0-cppn --evaluations 100000 --seeds 0 1 2 --settings $(FINALISTS)
+	$(EFFICIENCY) imagenet-direct --evaluations 20000 --weights $(SQUEEZENET)
+	$(EFFICIENCY) imagenet-direct --evaluations 60000 --settings gradient --weights $(SQUEEZENET)
 	$(EFFICIENCY) --table
 
 # The runs in compare_encodings.jsonl and versus.jsonl are not repeated either. With IMAGENET=DIR the second network is SqueezeNet 1.1.

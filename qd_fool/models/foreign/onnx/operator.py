@@ -23,6 +23,7 @@ from qd_fool.models.foreign.onnx.values import (
     Value,
     common_order,
     is_static,
+    jax_dtype,
     lay,
     lies_as,
     plain,
@@ -142,7 +143,12 @@ def numbers(call: Call, function: Callable[..., Any]) -> Value:
     if call.xp is np:
         return np.asarray(function(np, *given))
     order: Order = common_order(given)
-    return Laid(function(jnp, *(lies_as(value, order) for value in given)), order)
+    arrays: list[Any] = [lies_as(value, order) for value in given]
+    # Constants of 64 bits become what JAX makes of them: it warns of a result of that type.
+    for i, array in enumerate(arrays):
+        if isinstance(array, np.ndarray):
+            arrays[i] = array.astype(jax_dtype(array.dtype), copy=False)
+    return Laid(function(jnp, *arrays), order)
 
 
 def axis_of(axis: int, rank: int) -> int:
