@@ -94,7 +94,7 @@ def evolution_call(planned: EvolvePlan, *, length: int, evaluations: int = 0) ->
         return log
 
     for _ in range(-(-before // length)):
-        call()
+        jax.block_until_ready(call())  # many programs in flight can block each other on a CPU
     return call
 
 

@@ -1,11 +1,11 @@
-"""A batched function, applied to one chunk of a batch after another, or apart from its reader."""
+"""A batched function that is applied to one chunk of a batch after another."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, PyTree
+from jaxtyping import Array, PyTree
 
 Tree = TypeVar("Tree")
 
@@ -32,24 +32,3 @@ def map_chunks(function: Callable[[PyTree], Tree], batch: PyTree, *, chunk: int)
 
     out = jax.lax.map(function, jax.tree.map(split, batch))
     return jax.tree.map(lambda a: a.reshape(chunks * chunk, *a.shape[2:])[:n], out)
-
-
-def apart(function: Callable[[PyTree], Array], batch: PyTree, *, always: Bool[Array, ""]) -> Array:
-    """Apply a function so that, on a CPU, XLA does not fuse it with what reads its result.
-
-    In a loop, a CPU's program for a fused conversion of pixels takes them one by one; apart from
-    the drawing it takes many at once. A branch is what XLA never fuses across. It must not know
-    which branch runs.
-
-    Args:
-      function: Function of the batch.
-      batch: Pytree of `(chunk, ...)`.
-      always: True, computed from data, so that the compiler does not know it.
-    """
-
-    def in_branch(batch: PyTree) -> Array:
-        shape = jax.eval_shape(function, batch)
-        blank = lambda _: jnp.zeros(shape.shape, shape.dtype)
-        return jax.lax.cond(always, function, blank, batch)
-
-    return jax.lax.platform_dependent(batch, cpu=in_branch, default=function)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
 from qd_fool.archive import Offspring
-from qd_fool.devices.chunks import apart, map_chunks
+from qd_fool.devices.chunks import map_chunks
 from qd_fool.encodings import Encoding
 from qd_fool.encodings.base import genome_bytes
 from qd_fool.encodings.randomness import run_key
@@ -228,13 +228,10 @@ def score(
             return encoding.render_window(genomes, window)
         return encoding.render(genomes)
 
-    def score_chunk(part: tuple[PyTree[Array], Array]) -> Float[Array, "chunk cells"]:
-        genomes, classes = part
-        # No class has this number, but the compiler cannot know it.
-        images = apart(draw, genomes, always=classes[0] != jnp.iinfo(jnp.int32).min)
-        return log_odds(scorer, params, images, crops=config.crops)
+    def score_chunk(genomes: PyTree[Array]) -> Float[Array, "chunk cells"]:
+        return log_odds(scorer, params, draw(genomes), crops=config.crops)
 
-    return map_chunks(score_chunk, (offspring.genomes, offspring.parent_class), chunk=config.chunk)
+    return map_chunks(score_chunk, offspring.genomes, chunk=config.chunk)
 
 
 def _individual_keys(state: EvolutionState, indices: Int[Array, " n"]) -> Key[Array, " n"]:
