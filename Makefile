@@ -160,6 +160,7 @@ benchmark-efficiency: $(VENV)/.dev ## compare settings by confidence gained per 
 	$(EFFICIENCY) mnist-direct --evaluations 40000 --seeds 0 1 2 3 4 --settings paper "batch 20, half by gradient"
 	$(EFFICIENCY) mnist-cppn --evaluations 40000
 	$(EFFICIENCY) mnist-cppn --evaluations 100000 --seeds 0 1 2 3 4 --settings paper "batch 20, normalized x 4, crossover .3" "batch 20, normalized x 2, crossover .6"
+	$(EFFICIENCY) imagenet-cppn --weights $(SQUEEZENET)
 	$(EFFICIENCY) imagenet-cppn --evaluations 40000 --weights $(SQUEEZENET)
 	$(EFFICIENCY) imagenet-cppn --evaluations 40000 --seeds 0 1 2 --settings paper "the same, hsv, young parents" $(FINALISTS) --weights $(SQUEEZENET)
 	$(EFFICIENCY) imagenet-cppn --evaluations 100000 --seeds 0 1 2 --settings $(FINALISTS) --weights $(SQUEEZENET)

@@ -55,7 +55,7 @@ COARSE = TWENTY | {"coords": "normalized", "coords_scale": 4.0}
 DIGITS = COARSE | {"coords_scale": 2.0, "crossover_rate": 0.6}
 NINE = DIGITS | {"crossover_rate": 0.9}
 THRICE = DIGITS | {"coords_scale": 3.0}
-SURE = DIGITS | {
+TUNED_DIGITS = DIGITS | {
     "chunk": 5,
     "emitters": "variation,fine,edge,node",
     "shares": "adaptive",
@@ -111,10 +111,10 @@ MNIST_CPPN = {
     | {"cppn_activation": 0.05},
     "batch 40, normalized x 2, crossover .9, functions redrawn at .03": NINE
     | {"cppn_activation": 0.03, "batch_size": 40},
-    "batch 20, normalized x 2, crossover .6, tuned from .25 on": SURE,
-    "batch 20, normalized x 2, crossover .6, tuned from .25 on, weak parents": SURE | WEAK,
+    "batch 20, normalized x 2, crossover .6, tuned from .25 on": TUNED_DIGITS,
+    "batch 20, normalized x 2, crossover .6, tuned from .25 on, weak parents": TUNED_DIGITS | WEAK,
     "batch 20, normalized x 2, crossover .6, tuned from .25 on, weak parents, "
-    "functions redrawn at .03": SURE | WEAK | {"cppn_activation": 0.03},
+    "functions redrawn at .03": TUNED_DIGITS | WEAK | {"cppn_activation": 0.03},
     "batch 20, normalized x 2, crossover .9, structure at half": NINE | HALF,
     "batch 40, normalized x 3, crossover .6": THRICE | {"batch_size": 40},
 }
