@@ -9,6 +9,7 @@ TUNED = {"emitters": "variation,fine,edge,node,recombine", "shares": "adaptive"}
 LATE = BEST | TUNED | {"tune_after": 0.75}
 CALM = LATE | {"cppn_activation": 0.03}
 CALMEST = LATE | {"cppn_activation": 0.01}
+UNSURE = CALMEST | {f"{e}_parents": "unsure" for e in ("fine", "edge", "node", "recombine")}
 HALF = {
     "cppn_add_edge": 0.25,
     "cppn_delete_edge": 0.15,
@@ -33,12 +34,17 @@ IMAGENET_CPPN = {
     "the same, hsv, young parents, adaptive shares": BEST | TUNED,
     "the same, hsv, young parents, tuned in the last quarter": LATE,
     "tuned, functions redrawn at .01": CALMEST,
+    "tuned, functions redrawn at .01, unsure cells first": UNSURE,
     "tuned, functions redrawn at .03, structure at half": CALM | HALF,
     "tuned, functions kept": LATE | {"cppn_activation": 0.0},
     "tuned, functions redrawn at .01, weights at .05": CALMEST | {"cppn_weight": 0.05},
     "tuned, functions redrawn at .01, weights at .2": CALMEST | {"cppn_weight": 0.2},
     "tuned, functions redrawn at .01, from .6 on": CALMEST | {"tune_after": 0.6},
     "tuned, functions redrawn at .01, crossover .3": CALMEST | {"crossover_rate": 0.3},
+    "tuned, functions redrawn at .01, 1 mutation": CALMEST | {"most_mutations": 1},
+    "tuned, functions redrawn at .01, batch 40": CALMEST | {"batch_size": 40},
+    "tuned, functions redrawn at .01, 1-3 mutations": CALMEST | {"most_mutations": 3},
+    "tuned, functions redrawn at .01, 1-4 mutations": CALMEST | {"most_mutations": 4},
     "tuned, functions redrawn at .03": CALM,
     "tuned, functions redrawn at .03, weights at .3 with eta 100": CALM
     | {"cppn_weight": 0.3, "cppn_eta": 100.0},

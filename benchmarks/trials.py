@@ -24,13 +24,15 @@ def command(*words: object) -> list[str]:
     return [sys.executable, "-m", "qd_fool", *map(str, words)]
 
 
-def start(*words: object) -> subprocess.Popen[str]:
-    """Start the command, with its messages in a pipe."""
+def start(*words: object, core: int | None = None) -> subprocess.Popen[str]:
+    """Start the command, with its messages in a pipe, on one core or on all."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
 
     def as_usual() -> None:
-        """Take SIGHUP, which `nohup` would have the command ignore."""
+        """Take SIGHUP, which `nohup` would have the command ignore; keep to a core."""
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        if core is not None:
+            os.sched_setaffinity(0, {core})
 
     return subprocess.Popen(
         command(*words),

@@ -31,15 +31,18 @@ def main():
     words += ["--batch-size", arguments.batch_size, "--seed", 0]
     words += ["--weights", arguments.weights] if arguments.weights else []
     folder = Path(tempfile.mkdtemp(prefix="qd-fool-two-"))
-    one, two, same = [], [], []
+    one, two, bound, same = [], [], [], []
     for i in range(arguments.rounds):
-        single, pair = folder / f"one-{i}", folder / f"two-{i}"
+        single, pair, own = (folder / f"{name}-{i}" for name in ("one", "two", "bound"))
         finish(*words, "--devices", 2, "--run-dir", single)
         for process in together(*words, "--run-dir", pair):
             ended(process)
+        for process in together(*words, "--run-dir", own, cores=(0, 1)):
+            ended(process)
         one.append(seconds_of(single))
         two.append(seconds_of(pair))
-        same.append(same_run(single, pair))
+        bound.append(seconds_of(own))
+        same += [same_run(single, pair), same_run(single, own)]
     rows = [
         {
             "what": "archive, lineage and pictures of both",
@@ -47,7 +50,12 @@ def main():
         },
         {"what": "s per generation in one process of two devices", "found": median(one)},
         {"what": "s per generation in two processes of one device", "found": median(two)},
+        {"what": "the same, each process on a core of its own", "found": median(bound)},
         {"what": "one process ÷ two processes", "found": round(median_ratio(one, two), 3)},
+        {
+            "what": "one process ÷ two processes on cores of their own",
+            "found": round(median_ratio(one, bound), 3),
+        },
         *a_death(words, folder),
     ]
     shutil.rmtree(folder)
@@ -82,13 +90,15 @@ def a_death(words, folder):
     ]
 
 
-def together(*words: object) -> list[subprocess.Popen[str]]:
-    """Two processes of one device each that run a command together."""
+def together(
+    *words: object, cores: tuple[int | None, int | None] = (None, None)
+) -> list[subprocess.Popen[str]]:
+    """Two processes of one device each that run a command together, on all cores or on one each."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     flags = ("--devices", 1, "--coordinator", address, "--processes", 2, "--process-id")
-    return [start(*words, *flags, i) for i in range(2)]
+    return [start(*words, *flags, i, core=core) for i, core in enumerate(cores)]
 
 
 def ended(process: subprocess.Popen[str]) -> None:

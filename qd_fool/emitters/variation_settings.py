@@ -13,7 +13,8 @@ class VariationSettings:
     Attributes:
       parents: Selection of parents for variation: uniform over the occupied cells (the original);
         or, of two cells so drawn, the young (born later), weak or strong one (by confidence); or
-        promising: most offspring for cells whose confidence is neither low nor high.
+        promising: most offspring for cells whose confidence is neither low nor high; or unsure: the
+        lower a cell's confidence, the more.
     """
 
     # Uniform: map_elite.hpp:189-192 of the original code.

@@ -232,17 +232,24 @@ def test_the_better_of_two_parents(parents, best):
     assert np.bincount(cells[:, 1])[:3] / 4000 == pytest.approx([1 / 3] * 3, abs=0.03)
 
 
-def test_promising_parents_have_most_to_gain():
-    """Cells are drawn by p (1 - p) and a little more; an empty cell never."""
+@pytest.mark.parametrize(
+    ("rule", "weigh"),
+    [
+        ("promising", lambda p: round(p * (1 - p) * 2**15) + 2**9),
+        ("unsure", lambda p: 1.1 - p),
+    ],
+)
+def test_parents_are_drawn_by_their_confidence(rule, weigh):
+    """Promising: p (1 - p) and a little more; unsure: what p lacks; an empty cell never."""
     odds = [0.0, 2.0, 9.0, -np.inf, -3.0]
     archive = full_archive(odds, [0] * 5)
     encoding = qd_fool.make_encoding("direct", (3, 1, 1))
-    settings = OperatorSettings(parents="promising")
+    settings = OperatorSettings(parents=rule)
     emitter = EMITTERS["fine"].build(settings, encoding, None, 1)
     keys = jax.random.split(jax.random.key(0), 8000)
     cells = np.asarray(emitter.choose(keys, archive, jnp.arange(8000)))
     p = [1 / (1 + math.exp(-x)) if x > -np.inf else None for x in odds]
-    worth = [0 if q is None else round(q * (1 - q) * 2**15) + 2**9 for q in p]
+    worth = [0 if q is None else weigh(q) for q in p]
     expected = np.array(worth) / sum(worth)
     assert np.bincount(cells[:, 0], minlength=5) / 8000 == pytest.approx(expected, abs=0.02)
     assert set(cells[:, 1]) == {0, 1, 2, 4}

@@ -58,6 +58,7 @@ def preset_fields(
             "emitters": "variation,fine,edge,node,recombine",
             "shares": "adaptive",
             "tune_after": 0.75,
+            **{f"{name}_parents": "unsure" for name in ("fine", "edge", "node", "recombine")},
         },
         ("cppn", False): {
             "batch_size": 20,
