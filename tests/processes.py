@@ -6,6 +6,14 @@ import sys
 import time
 
 
+def begin_of(code=None):
+    """Words that start the command in a process, after some Python code."""
+    if code is None:
+        return [sys.executable, "-m", "qd_fool"]
+    text = f"import sys\nfrom qd_fool.cli import main\n{code}\nsys.exit(main())"
+    return [sys.executable, "-c", text]
+
+
 def start_together(*words, processes=2, each=(), code=None):
     """Processes that run one command together; process 0 comes first.
 
@@ -18,11 +26,8 @@ def start_together(*words, processes=2, each=(), code=None):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    begin = ["-m", "qd_fool"]
-    if code is not None:
-        begin = ["-c", f"import sys\nfrom qd_fool.cli import main\n{code}\nsys.exit(main())"]
     together = ("--coordinator", address, "--processes", str(processes), "--process-id")
-    command = [sys.executable, *begin, *map(str, words)]
+    command = [*begin_of(code), *map(str, words)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     further = each or [()] * processes
     return [

@@ -18,7 +18,7 @@ import optax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, UInt8
 
-from qd_fool.devices.mesh import AXIS
+from qd_fool.devices.mesh import AXIS, replicate, split
 from qd_fool.models.retrained import head_of, map_named, name_leaves
 from qd_fool.models.scorer import Scorer
 from qd_fool.models.sides import sides_of
@@ -115,6 +115,18 @@ def init_finetune(
     return FinetuneState(trained, optimiser, jnp.int32(0), jax.random.key(seed))
 
 
+def place_state(state: FinetuneState, mesh: Mesh) -> FinetuneState:
+    """Copy a state to each device of a mesh, as compiled steps return it.
+
+    Steps that got it otherwise would be compiled again at their second call.
+    """
+    words = replicate(jax.random.key_data(state.key), mesh)
+    key = jax.random.wrap_key_data(words)
+    rest = (state.trained, state.optimiser, state.step)
+    trained, optimiser, step = replicate(rest, mesh)
+    return FinetuneState(trained, optimiser, step, key)
+
+
 def with_trained(params: PyTree[Array], trained: dict[str, Array]) -> PyTree[Array]:
     """Return the parameters, with the trained arrays in place of the first ones."""
     return map_named(lambda name, leaf: trained.get(name, leaf), params)
@@ -183,6 +195,43 @@ def loss(
     return recipe.distillation * divergence + cross_entropy, log
 
 
+def chunk_of(recipe: FinetuneRecipe) -> int:
+    """Return the number of photographs, and of evolved pictures, that a chunk holds.
+
+    It is the largest divisor of half a batch within half of the recipe's chunk.
+    """
+    n, most = recipe.half, max(1, recipe.chunk // 2)
+    return max(c for c in range(1, n + 1) if n % c == 0 and c <= most)
+
+
+def rows_of_shares(recipe: FinetuneRecipe, shards: int) -> Int[np.ndarray, "shards rows"]:
+    """Return the places in half a batch of the pictures that each device gets.
+
+    Devices take turns: in each turn, the next chunks, one per device. In the last turn, a device
+    for which no chunk is left gets the first one, whose sums are dropped.
+
+    Args:
+      recipe: Settings of the training.
+      shards: Number of devices.
+    """
+    chunk = chunk_of(recipe)
+    chunks = recipe.half // chunk
+    turns = -(-chunks // shards)
+    taken = np.arange(turns * shards).reshape(turns, shards).T
+    taken = np.where(taken < chunks, taken, 0)
+    return (taken[..., None] * chunk + np.arange(chunk)).reshape(shards, turns * chunk)
+
+
+def shares_of_batches(
+    images: UInt8[np.ndarray, "steps 2 half height width channels"],
+    recipe: FinetuneRecipe,
+    mesh: Mesh,
+) -> UInt8[Array, "steps 2 all height width channels"]:
+    """Return the pictures of some steps on the devices of a mesh, each with its share."""
+    rows = rows_of_shares(recipe, mesh.devices.size)
+    return split(images[:, :, rows.reshape(-1)], mesh, axis=2)
+
+
 def train_steps(
     state: FinetuneState,
     params: PyTree[Array],
@@ -195,13 +244,15 @@ def train_steps(
 ) -> tuple[FinetuneState, FinetuneLog]:
     """Train one step per batch, on one device or on this device's share under `shard_map`.
 
-    Gradients are summed over chunks, so memory does not grow with the batch.
+    Gradients are summed over chunks, so memory does not grow with the batch. The chunks are summed
+    in their order in the batch, so that the number of devices changes no bit.
 
     Args:
       state: State before the first of these steps.
       params: Parameters of the network with its new class, as in `loss`.
       teacher: Parameters of the first network, as in `loss`.
-      images: This device's share of each step's photographs and evolved pictures.
+      images: This device's share of each step's photographs and evolved pictures, from
+        `shares_of_batches`.
       scorer: Facts of the first network.
       recipe: Settings of the training.
       shards: Number of devices.
@@ -211,45 +262,55 @@ def train_steps(
     """
     optimiser = make_optimiser(recipe)
     head = head_of(params, classes=len(scorer.class_names) + 1)
-    n = images.shape[2]
     high, wide = sides_of(scorer.input_size)
     room = (images.shape[3] - high, images.shape[4] - wide)
-    # The largest divisor of n within half of the chunk: a chunk holds pictures of both kinds.
-    chunk = max(c for c in range(1, n + 1) if n % c == 0 and c <= max(1, recipe.chunk // 2))
+    chunk, n = chunk_of(recipe), recipe.half
+    rows = rows_of_shares(recipe, shards)
+    shared = rows.shape[1] // chunk
 
     def in_chunks(a: Array) -> Array:
-        return a.reshape(2, n // chunk, chunk, *a.shape[2:]).swapaxes(0, 1)
+        return a.reshape(2, shared, chunk, *a.shape[2:]).swapaxes(0, 1)
 
     def step(state: FinetuneState, images: Array) -> tuple[FinetuneState, FinetuneLog]:
         # 1. Draw the crops of the whole batch on every device, so that the number of devices does
         # not change them, and take this device's share.
-        places = random_places(jax.random.fold_in(state.key, state.step), n * shards, room=room)
-        if shards > 1:
-            start = jax.lax.axis_index(AXIS) * n
-            places = jax.tree.map(
-                lambda a: jax.lax.dynamic_slice_in_dim(a, start, n, axis=1), places
-            )
+        places = random_places(jax.random.fold_in(state.key, state.step), n, room=room)
+        here = jax.lax.axis_index(AXIS) if shards > 1 else 0
+        places = jax.tree.map(lambda a: a[:, jnp.asarray(rows)[here]], places)
 
-        # 2. Sum the gradient and the log over chunks, then over devices.
-        def add(total: PyTree, part: tuple) -> tuple[PyTree, None]:
-            gradient, log = jax.grad(loss, has_aux=True)(
+        # 2. Sum the gradient and the log over chunks: in each turn, one chunk per device.
+        chunks = jax.tree.map(in_chunks, (images, places))
+
+        def add(turn: Array, total: PyTree) -> PyTree:
+            found = jax.grad(loss, has_aux=True)(
                 state.trained,
                 params,
                 teacher,
-                *part,
+                *jax.tree.map(lambda a: a[turn], chunks),
                 scorer=scorer,
                 recipe=recipe,
             )
-            return jax.tree.map(lambda t, a: t + a, total, (gradient, log)), None
+            # Fused with the sum, gradients might be rounded in another way.
+            found = jax.lax.optimization_barrier(found)
+            if shards == 1:
+                return jax.tree.map(lambda t, a: t + a, total, found)
+            found = jax.lax.all_gather(found, AXIS)
+            for i in range(shards):
+                held = (turn * shards + i) * chunk < n
+                total = jax.tree.map(
+                    lambda t, a, i=i, held=held: jnp.where(held, t + a[i], t), total, found
+                )
+            return total
 
         nothing = (
             jax.tree.map(jnp.zeros_like, state.trained),
             FinetuneLog(*jnp.zeros(4, jnp.float32)),
         )
-        total, _ = jax.lax.scan(add, nothing, jax.tree.map(in_chunks, (images, places)))
-        if shards > 1:
-            total = jax.lax.psum(total, AXIS)
-        gradient, log = jax.tree.map(lambda a: a / (n * shards), total)
+        # XLA must not see how many turns there are: it would dissolve a loop of one turn, and
+        # round in another way.
+        turns = jax.lax.optimization_barrier(jnp.int32(shared))
+        total = jax.lax.fori_loop(0, turns, add, nothing)
+        gradient, log = jax.tree.map(lambda a: a / n, total)
 
         # 3. Step. Only the new class, the last column of the head, moves at the full rate.
         updates, memory = optimiser.update(gradient, state.optimiser, state.trained)
@@ -264,7 +325,10 @@ def train_steps(
 
 
 def compile_steps(scorer: Scorer, recipe: FinetuneRecipe, mesh: Mesh) -> Callable:
-    """Compile `train_steps` over a mesh: `(state, params, teacher, images) -> (state, log)`."""
+    """Compile `train_steps` over a mesh: `(state, params, teacher, images) -> (state, log)`.
+
+    The images come from `shares_of_batches`.
+    """
     shards = mesh.devices.size
     everywhere, split = PartitionSpec(), PartitionSpec(None, None, AXIS)
 
