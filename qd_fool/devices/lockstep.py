@@ -78,7 +78,7 @@ class Lockstep:
         return from_leader(self.team, tree)
 
     def end(self) -> None:
-        """Do no more steps together. All processes call this, or are told."""
+        """Do no more steps together. Processes that wait for a step get an error."""
         if not self._over:
             self._tell(END, 0)
             self._leave()
@@ -106,8 +106,8 @@ def in_lockstep(
 ) -> Iterator[Lockstep]:
     """Work in the same steps as other processes while the block runs.
 
-    When process 0's block ends early, the other processes are told. So are all when a block ends
-    with an error that each process has met.
+    When process 0's block ends early, the other processes get an error. When a block ends with an
+    error that each process has met, all leave together.
 
     Args:
       team: The processes.

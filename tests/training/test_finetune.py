@@ -11,15 +11,13 @@ from tiny import linear_scorer
 from qd_fool.devices.mesh import make_mesh
 from qd_fool.models.retrained import add_class, name_leaves
 from qd_fool.training.finetune import (
-    FinetuneRecipe,
-    batches,
     compile_steps,
     init_finetune,
     place_state,
     random_places,
-    shares_of_batches,
     with_trained,
 )
+from qd_fool.training.finetune_batches import FinetuneRecipe, batches, shares_of_batches
 
 SIDE, SIZE, CLASSES = 8, 6, 5
 HEAD = ("head/kernel", "head/bias")

@@ -24,14 +24,12 @@ from qd_fool.models.network import default_chunk
 from qd_fool.models.retrained import NEW_CLASS, add_class, head_of, name_leaves, save_retrained
 from qd_fool.scoring.score import ScoreFunction
 from qd_fool.training.finetune import (
-    FinetuneRecipe,
-    batches,
     compile_steps,
     init_finetune,
     place_state,
-    shares_of_batches,
     with_trained,
 )
+from qd_fool.training.finetune_batches import FinetuneRecipe, batches, shares_of_batches
 
 LAST_BLOCKS = ("/fire9/", "/head/", "/fc7/")
 """Blocks that `--train blocks` trains besides the last layer: SqueezeNet's last fire module,
