@@ -6,11 +6,11 @@ from typing import Any, no_type_check
 import flax.struct
 import jax
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree
 
 from qd_fool.ascent.segments import SEGMENT, Ascent
-from qd_fool.devices.mesh import AXIS
+from qd_fool.devices.mesh import split
+from qd_fool.devices.processes import gather
 from qd_fool.errors import UserError
 from qd_fool.scoring.bad import is_bad
 
@@ -105,18 +105,17 @@ def ascend_block(
       The results; None if `count` gave up.
 
     Raises:
-      UserError: A score is NaN or infinite.
+      UserError: A score is NaN or infinite, or another process has ended.
     """
     # Fill the block up with copies of the first target, and split it over devices.
     n = len(classes)
-    split = NamedSharding(ascent.mesh, PartitionSpec(AXIS))
 
-    def fill(a: Any) -> Array:
+    def fill(a: Any) -> np.ndarray:
         a = np.asarray(a)
-        full = np.concatenate([a, np.repeat(a[:1], size - n, axis=0)])
-        return jax.device_put(full, split)
+        return np.concatenate([a, np.repeat(a[:1], size - n, axis=0)])
 
-    genomes, values, classes = jax.tree.map(fill, (genomes, values, classes))
+    targets = jax.tree.map(fill, (genomes, values, classes))
+    genomes, values, shared_classes = split(targets, ascent.mesh)
     state = ascent.begin(genomes, values)
 
     # Climb segment by segment. Each segment's log goes to the host, without the copies and without
@@ -131,9 +130,10 @@ def ascend_block(
         if now < 1:
             return None
         state, *logs = ascent.segment(
-            state, genomes, classes, params, *map(np.int32, (done, now, total - 1))
+            state, genomes, shared_classes, params, *map(np.int32, (done, now, total - 1))
         )
-        latest = np.asarray(logs[0])[:n, :now]
+        logs = gather(logs)
+        latest = logs[0][:n, :now]
         masked = np.flatnonzero((latest == -np.inf).any(axis=1))
         if len(masked):
             raise UserError(
@@ -147,21 +147,22 @@ def ascend_block(
                 "its weights and preprocessing"
             )
         for part, log in zip(parts, logs, strict=True):
-            part.append(np.asarray(log)[:n, :now].T)
+            part.append(log[:n, :now].T)
         done += now
 
     # Measure the last pictures, and bring everything to the host.
-    norm, distance = ascent.finish(state, genomes, values)
-    best = jax.tree.map(lambda a: np.asarray(a)[:n], state.best)
+    measures = ascent.finish(state, genomes, values)
+    best = (state.best, state.best_log_odds, state.best_iteration)
+    *best, norm, distance = jax.tree.map(lambda a: a[:n], gather((*best, *measures)))
     return AscentResult(
-        genomes=best,
-        best_log_odds=np.asarray(state.best_log_odds)[:n],
-        best_iteration=np.asarray(state.best_iteration)[:n],
+        genomes=best[0],
+        best_log_odds=best[1],
+        best_iteration=best[2],
         log_odds=np.concatenate(parts[0]),
         merit=np.concatenate(parts[1]),
         top=np.concatenate(parts[2]),
-        norm=np.asarray(norm)[:n],
-        distance=np.asarray(distance)[:n],
+        norm=norm,
+        distance=distance,
     )
 
 

@@ -1,4 +1,4 @@
-"""Devices side by side: the mesh that batches are split over, and copies on each device."""
+"""Devices side by side: the mesh that batches are split over, and arrays on its devices."""
 
 import itertools
 
@@ -41,8 +41,20 @@ def replicate(tree: PyTree, mesh: Mesh) -> PyTree[Array]:
 
     Where the mesh has devices of other processes, all processes copy an equal tree.
     """
-    sharding = NamedSharding(mesh, PartitionSpec())
-    host = jax.tree.map(lambda a: np.array(a), tree)
+    return _put(jax.tree.map(lambda a: np.array(a), tree), mesh, PartitionSpec())
+
+
+def split(tree: PyTree, mesh: Mesh, *, axis: int = 0) -> PyTree[Array]:
+    """Split an axis of arrays over the devices of the mesh, which divide its length.
+
+    Where the mesh has devices of other processes, all processes split an equal tree.
+    """
+    spec = PartitionSpec(*[None] * axis, AXIS)
+    return _put(jax.tree.map(lambda a: np.asarray(a), tree), mesh, spec)
+
+
+def _put(host: PyTree[np.ndarray], mesh: Mesh, spec: PartitionSpec) -> PyTree[Array]:
+    sharding = NamedSharding(mesh, spec)
     if mesh.is_multi_process:
         # Each process fills its own devices. `device_put` would first compare the trees.
         return jax.tree.map(

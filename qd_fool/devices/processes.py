@@ -37,15 +37,21 @@ class Team:
     Attributes:
       index: Number of this process, from 0.
       count: Number of processes.
+      stays: Whether the processes have more to do together after the run at hand.
     """
 
     index: int = 0
     count: int = 1
+    stays: bool = False
 
     @property
     def leads(self) -> bool:
         """Whether this process writes the run directory."""
         return self.index == 0
+
+
+ALONE = Team()
+"""A run in one process."""
 
 
 def join_team(
@@ -81,8 +87,11 @@ def join_team(
 
 
 def leave_team(team: Team) -> None:
-    """Disconnect from the other processes, which do the same. This process's devices still work."""
-    if team.count > 1:
+    """Disconnect from the other processes, which do the same, unless they stay together.
+
+    This process's devices still work.
+    """
+    if team.count > 1 and not team.stays:
         jax.distributed.shutdown()
 
 
@@ -104,6 +113,19 @@ def tell_all(team: Team, numbers: Sequence[int]) -> np.ndarray:
         return row[None]
     with lost_process():
         return np.asarray(multihost_utils.process_allgather(row, tiled=False))
+
+
+def decided(team: Team, number: int) -> int:
+    """Return process 0's number in all processes, which all call this.
+
+    Args:
+      team: The processes.
+      number: Number of this process.
+
+    Raises:
+      UserError: Another process has ended.
+    """
+    return int(tell_all(team, [number])[0, 0])
 
 
 def agree(team: Team, facts: Mapping[str, object], *, problem: str | None = None) -> None:
@@ -174,6 +196,39 @@ def from_leader(team: Team, tree: PyTree[np.ndarray]) -> PyTree[np.ndarray]:
     return jax.tree.unflatten(structure, back)
 
 
+def gather(tree: PyTree) -> PyTree[np.ndarray]:
+    """Return arrays whole, on the host. Where other processes hold parts, all call this.
+
+    Args:
+      tree: Arrays that the devices of one mesh share.
+
+    Raises:
+      UserError: Another process has ended.
+    """
+    arrays = jax.tree.leaves(tree)
+    if all(a.is_fully_addressable for a in arrays if isinstance(a, jax.Array)):
+        return jax.device_get(tree)
+    # One after another, because several at once may cross each other on their way.
+    with lost_process():
+        return jax.tree.map(lambda a: multihost_utils.process_allgather(a, tiled=True), tree)
+
+
+def gather_rows(team: Team, rows: np.ndarray) -> np.ndarray:
+    """Return the rows of all processes, in order of processes, which all call this.
+
+    Args:
+      team: The processes.
+      rows: Rows of this process, equally many in each.
+
+    Raises:
+      UserError: Another process has ended.
+    """
+    if team.count == 1:
+        return rows
+    with lost_process():
+        return np.asarray(multihost_utils.process_allgather(rows, tiled=True))
+
+
 class LostProcessError(UserError):
     """Another process of the run has ended: nothing more can be computed together."""
 
@@ -190,19 +245,23 @@ def lost_process() -> Iterator[None]:
     except (jax.errors.JaxRuntimeError, ValueError) as error:  # JAX raises either
         if "RESOURCE_EXHAUSTED" in str(error):
             raise
-        _leave_at_exit()
+        leave_at_exit(LOST)
         reason = str(error).splitlines()[0][:200]
         raise LostProcessError(
             f"another process of the run has ended, or does not answer ({reason})"
         ) from error
 
 
-def _leave_at_exit() -> None:
-    """End this process without JAX's own end, which waits for the dead and then aborts."""
+def leave_at_exit(code: int) -> None:
+    """End this process without JAX's own end, which waits for the dead and then aborts.
+
+    Args:
+      code: Exit code of this process.
+    """
 
     def leave() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(LOST)
+        os._exit(code)
 
     atexit.register(leave)  # runs before what was registered earlier

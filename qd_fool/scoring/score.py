@@ -9,6 +9,7 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, PyTree, UInt8
 
 from qd_fool.devices.mesh import AXIS, make_mesh
+from qd_fool.devices.processes import Team, gather_rows
 from qd_fool.models.network import Network, is_on_host
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.host import host_score_function
@@ -59,6 +60,30 @@ def score_function(scorer: Network, *, crops: int, chunk: int) -> ScoreFunction:
         filled = np.concatenate([images, np.repeat(images[:1], -n % step, axis=0)])
         parts = [score(params, filled[i : i + step]) for i in range(0, len(filled), step)]
         return np.concatenate([np.asarray(part) for part in parts])[:n]
+
+    return call
+
+
+def shared_score_function(score: ScoreFunction, team: Team, *, chunk: int) -> ScoreFunction:
+    """Return a score function whose pictures are shared by several processes, in whole chunks.
+
+    All processes call it with the same pictures, and get all scores. A picture has the same place
+    in its chunk as with one process, and so the same scores.
+
+    Args:
+      score: Score function of this process, from `score_function`.
+      team: The processes.
+      chunk: Number of pictures that go through the network at once.
+    """
+    if team.count == 1:
+        return score
+
+    def call(params: PyTree[Array], images: np.ndarray) -> np.ndarray:
+        n = len(images)
+        each = chunk * -(-n // (chunk * team.count))
+        filled = np.concatenate([images, np.repeat(images[:1], each * team.count - n, axis=0)])
+        start = each * team.index
+        return gather_rows(team, score(params, filled[start : start + each]))[:n]
 
     return call
 

@@ -6,51 +6,27 @@ forgetting"): it penalises the divergence of the answers from the first network'
 same crops, in which the new class has probability 0. All functions are pure, over optax.
 """
 
-import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import no_type_check
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, UInt8
 
-from qd_fool.devices.mesh import AXIS
+from qd_fool.devices.mesh import AXIS, replicate
 from qd_fool.models.retrained import head_of, map_named, name_leaves
 from qd_fool.models.scorer import Scorer
 from qd_fool.models.sides import sides_of
 from qd_fool.scoring.crops import crop
-
-
-@dataclasses.dataclass(frozen=True)
-class FinetuneRecipe:
-    """Settings of the training of one more class.
-
-    Attributes:
-      steps: Number of steps of gradient descent.
-      batch_size: Pictures per step: one half photographs, the other half evolved pictures.
-      learning_rate: Learning rate of Adam in the first step; it falls to 0 along a cosine.
-      distillation: Weight of the divergence on photographs, relative to the cross-entropy on
-        evolved pictures. Both are means.
-      chunk: Pictures that go through the network at once, at most about; bounds memory.
-      others: Learning rate of all other arrays, as a share of the rate of the new class's weights
-        in the last layer. With 0, all other logits stay as they were.
-    """
-
-    steps: int
-    batch_size: int = 40
-    learning_rate: float = 1e-3
-    distillation: float = 1.0
-    chunk: int = 4
-    others: float = 1.0
-
-    @property
-    def half(self) -> int:
-        """Number of photographs per step, which is also the number of evolved pictures."""
-        return max(1, self.batch_size // 2)
+from qd_fool.training.finetune_batches import (
+    FinetuneRecipe,
+    chunk_of,
+    rows_of_shares,
+    turns_of,
+)
 
 
 @no_type_check  # leaves are JAX arrays, NumPy arrays on the host, or tracers
@@ -113,6 +89,18 @@ def init_finetune(
     trained = {name: jnp.array(a) for name, a in name_leaves(params).items() if learns(name)}
     optimiser = make_optimiser(recipe).init(trained)
     return FinetuneState(trained, optimiser, jnp.int32(0), jax.random.key(seed))
+
+
+def place_state(state: FinetuneState, mesh: Mesh) -> FinetuneState:
+    """Copy a state to each device of a mesh, as compiled steps return it.
+
+    Steps that got it otherwise would be compiled again at their second call.
+    """
+    words = replicate(jax.random.key_data(state.key), mesh)
+    key = jax.random.wrap_key_data(words)
+    rest = (state.trained, state.optimiser, state.step)
+    trained, optimiser, step = replicate(rest, mesh)
+    return FinetuneState(trained, optimiser, step, key)
 
 
 def with_trained(params: PyTree[Array], trained: dict[str, Array]) -> PyTree[Array]:
@@ -195,13 +183,15 @@ def train_steps(
 ) -> tuple[FinetuneState, FinetuneLog]:
     """Train one step per batch, on one device or on this device's share under `shard_map`.
 
-    Gradients are summed over chunks, so memory does not grow with the batch.
+    Gradients are summed over chunks, so memory does not grow with the batch. The chunks are summed
+    in their order in the batch, so that the number of devices changes no bit.
 
     Args:
       state: State before the first of these steps.
       params: Parameters of the network with its new class, as in `loss`.
       teacher: Parameters of the first network, as in `loss`.
-      images: This device's share of each step's photographs and evolved pictures.
+      images: This device's share of each step's photographs and evolved pictures, from
+        `shares_of_batches`.
       scorer: Facts of the first network.
       recipe: Settings of the training.
       shards: Number of devices.
@@ -211,45 +201,54 @@ def train_steps(
     """
     optimiser = make_optimiser(recipe)
     head = head_of(params, classes=len(scorer.class_names) + 1)
-    n = images.shape[2]
     high, wide = sides_of(scorer.input_size)
     room = (images.shape[3] - high, images.shape[4] - wide)
-    # The largest divisor of n within half of the chunk: a chunk holds pictures of both kinds.
-    chunk = max(c for c in range(1, n + 1) if n % c == 0 and c <= max(1, recipe.chunk // 2))
+    chunk, n = chunk_of(recipe), recipe.half
+    rows = rows_of_shares(recipe, shards)
 
     def in_chunks(a: Array) -> Array:
-        return a.reshape(2, n // chunk, chunk, *a.shape[2:]).swapaxes(0, 1)
+        return a.reshape(2, -1, chunk, *a.shape[2:]).swapaxes(0, 1)
 
     def step(state: FinetuneState, images: Array) -> tuple[FinetuneState, FinetuneLog]:
         # 1. Draw the crops of the whole batch on every device, so that the number of devices does
         # not change them, and take this device's share.
-        places = random_places(jax.random.fold_in(state.key, state.step), n * shards, room=room)
-        if shards > 1:
-            start = jax.lax.axis_index(AXIS) * n
-            places = jax.tree.map(
-                lambda a: jax.lax.dynamic_slice_in_dim(a, start, n, axis=1), places
-            )
+        places = random_places(jax.random.fold_in(state.key, state.step), n, room=room)
+        here = jax.lax.axis_index(AXIS) if shards > 1 else 0
+        places = jax.tree.map(lambda a: a[:, jnp.asarray(rows)[here]], places)
 
-        # 2. Sum the gradient and the log over chunks, then over devices.
-        def add(total: PyTree, part: tuple) -> tuple[PyTree, None]:
-            gradient, log = jax.grad(loss, has_aux=True)(
+        # 2. Sum the gradient and the log over chunks: in each turn, one chunk per device.
+        chunks = jax.tree.map(in_chunks, (images, places))
+
+        def add(turn: Array, total: PyTree) -> PyTree:
+            found = jax.grad(loss, has_aux=True)(
                 state.trained,
                 params,
                 teacher,
-                *part,
+                *jax.tree.map(lambda a: a[turn], chunks),
                 scorer=scorer,
                 recipe=recipe,
             )
-            return jax.tree.map(lambda t, a: t + a, total, (gradient, log)), None
+            # Fused with the sum, gradients might be rounded in another way.
+            found = jax.lax.optimization_barrier(found)
+            if shards == 1:
+                return jax.tree.map(lambda t, a: t + a, total, found)
+            found = jax.lax.all_gather(found, AXIS)
+            for i in range(shards):
+                held = (turn * shards + i) * chunk < n
+                total = jax.tree.map(
+                    lambda t, a, i=i, held=held: jnp.where(held, t + a[i], t), total, found
+                )
+            return total
 
         nothing = (
             jax.tree.map(jnp.zeros_like, state.trained),
             FinetuneLog(*jnp.zeros(4, jnp.float32)),
         )
-        total, _ = jax.lax.scan(add, nothing, jax.tree.map(in_chunks, (images, places)))
-        if shards > 1:
-            total = jax.lax.psum(total, AXIS)
-        gradient, log = jax.tree.map(lambda a: a / (n * shards), total)
+        # XLA must not see how many turns there are: it would dissolve a loop of one turn, and
+        # round in another way.
+        turns = jax.lax.optimization_barrier(jnp.int32(turns_of(recipe, shards)))
+        total = jax.lax.fori_loop(0, turns, add, nothing)
+        gradient, log = jax.tree.map(lambda a: a / n, total)
 
         # 3. Step. Only the new class, the last column of the head, moves at the full rate.
         updates, memory = optimiser.update(gradient, state.optimiser, state.trained)
@@ -264,7 +263,10 @@ def train_steps(
 
 
 def compile_steps(scorer: Scorer, recipe: FinetuneRecipe, mesh: Mesh) -> Callable:
-    """Compile `train_steps` over a mesh: `(state, params, teacher, images) -> (state, log)`."""
+    """Compile `train_steps` over a mesh: `(state, params, teacher, images) -> (state, log)`.
+
+    The images come from `shares_of_batches`.
+    """
     shards = mesh.devices.size
     everywhere, split = PartitionSpec(), PartitionSpec(None, None, AXIS)
 
@@ -283,36 +285,3 @@ def compile_steps(scorer: Scorer, recipe: FinetuneRecipe, mesh: Mesh) -> Callabl
         ),
         donate_argnums=0,
     )
-
-
-def batches(
-    photographs: UInt8[np.ndarray, "photographs height width channels"],
-    evolved: UInt8[np.ndarray, "evolved height width channels"],
-    recipe: FinetuneRecipe,
-    *,
-    steps: int,
-    seed: int,
-) -> Iterator[UInt8[np.ndarray, "steps 2 half height width channels"]]:
-    """Yield the batches of all steps, `steps` of them at a time; the last group may be smaller.
-
-    Each kind of picture is shuffled again when all of its pictures have been used.
-
-    Args:
-      photographs: Photographs to draw from.
-      evolved: Evolved pictures to draw from.
-      recipe: Settings of the training.
-      steps: Number of batches per group.
-      seed: Seed of the order.
-    """
-    rng = np.random.default_rng(seed)
-
-    def shuffled(count: int) -> np.ndarray:
-        total = recipe.steps * recipe.half
-        rounds = [rng.permutation(count) for _ in range(-(-total // count))]
-        return np.concatenate(rounds)[:total].reshape(recipe.steps, recipe.half)
-
-    chosen = [(pictures, shuffled(len(pictures))) for pictures in (photographs, evolved)]
-    for start in range(0, recipe.steps, steps):
-        yield np.stack(
-            [pictures[order[start : start + steps]] for pictures, order in chosen], axis=1
-        )

@@ -6,19 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import NamedSharding, PartitionSpec
 from tiny import linear_scorer
 
 from qd_fool.devices.mesh import make_mesh
 from qd_fool.models.retrained import add_class, name_leaves
 from qd_fool.training.finetune import (
-    FinetuneRecipe,
-    batches,
     compile_steps,
     init_finetune,
+    place_state,
     random_places,
     with_trained,
 )
+from qd_fool.training.finetune_batches import FinetuneRecipe, batches, shares_of_batches
 
 SIDE, SIZE, CLASSES = 8, 6, 5
 HEAD = ("head/kernel", "head/bias")
@@ -67,9 +66,9 @@ def train(scorer, pictures, recipe, *, devices=1, at_once=8):
     state = init_finetune(params, HEAD.__contains__, recipe, seed=0)
     mesh = make_mesh(devices)
     steps = compile_steps(scorer, recipe, mesh)
-    state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
+    state = place_state(state, mesh)
     for images in batches(*pictures, recipe, steps=at_once, seed=0):
-        state, log = steps(state, params, scorer.params, images)
+        state, log = steps(state, params, scorer.params, shares_of_batches(images, recipe, mesh))
         found = jax.tree.map(jnp.asarray, jax.device_get(state.trained))
         yield with_trained(params, found), jax.device_get(log)
     assert steps._cache_size() == 1
@@ -114,11 +113,19 @@ def test_at_first_nothing_diverges_but_by_the_new_class(trained):
     assert log.agreement[0] > 0.5
 
 
-def test_devices_and_chunks_change_no_more_than_rounding(scorer, pictures, blocks):
-    recipe = dataclasses.replace(RECIPE, chunk=2)
-    others = next(train(scorer, pictures, recipe, devices=2))
+def test_chunks_change_no_more_than_rounding(scorer, pictures, blocks):
+    others = next(train(scorer, pictures, dataclasses.replace(RECIPE, chunk=2)))
     for a, b in zip(jax.tree.leaves(blocks[0]), jax.tree.leaves(others), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+@pytest.mark.parametrize("devices", [2, 3, 4])
+def test_devices_change_no_bit(scorer, pictures, devices):
+    """Though three devices share four chunks."""
+    recipe = dataclasses.replace(RECIPE, chunk=2)
+    alone, others = (next(train(scorer, pictures, recipe, devices=n)) for n in (1, devices))
+    for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(others), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_each_kind_is_shown_evenly(pictures):

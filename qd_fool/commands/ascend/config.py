@@ -11,6 +11,7 @@ from qd_fool.commands.common.foreign import Pictured
 from qd_fool.commands.common.imports import Importing
 from qd_fool.commands.common.settings import free
 from qd_fool.commands.common.signals import Stoppable
+from qd_fool.commands.common.together import Together, check_together
 from qd_fool.errors import check_range
 
 Parametrization = Literal["pixels", "cppn"]
@@ -22,7 +23,7 @@ pixel must change more."""
 
 
 @dataclasses.dataclass(frozen=True)
-class AscendConfig(Pictured, Importing, Stoppable):
+class AscendConfig(Pictured, Importing, Stoppable, Together):
     """Climb the network's gradient toward classes, from noise or from a run's elites.
 
     Writes a run directory like an evolution's, with ascent.csv and mean_subtracted/. Ctrl-C keeps
@@ -98,13 +99,14 @@ class AscendConfig(Pictured, Importing, Stoppable):
     """Pictures that are saved together; Ctrl-C loses an unfinished block. Default: about a gigabyte
     of pictures. Does not change the result."""
     devices: int | None = free(None)
-    """Number of devices. Default: all. Does not change the result."""
+    """Number of devices of each process. Default: all. Does not change the result."""
     resume: tyro.conf.FlagCreatePairsOff[bool] = free(False)
     """Continue the run in --run-dir. Settings that are not given are those of the run."""
 
     def __post_init__(self) -> None:
         check_range(self, "starts", "chunk", "block", "devices", least=1)
         check_range(self, "seed", least=0, most=2**32 - 1)
+        check_together(self)
 
 
 USED_WITH: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -16,6 +16,7 @@ from qd_fool.commands.common.pace import next_count
 from qd_fool.commands.common.progress import Bar, Stretch, progress_bar
 from qd_fool.commands.common.record import update_record
 from qd_fool.commands.common.signals import Stop, active_stop
+from qd_fool.devices.lockstep import Lockstep
 from qd_fool.devices.mesh import replicate
 from qd_fool.runs.directory import read_run
 from qd_fool.scoring.confidence import confidence_of
@@ -25,8 +26,9 @@ def climb_blocks(
     planned: AscendPlan,
     ascent: Ascent,
     starts: MakeStarts,
-    run_dir: Path,
+    run_dir: Path | None,
     *,
+    steps: Lockstep,
     console: Console,
     stretch: Stretch | None = None,
 ) -> bool:
@@ -36,7 +38,9 @@ def climb_blocks(
       planned: Plan of the ascent.
       ascent: Compiled parts of the ascent.
       starts: Function that makes the starts of targets.
-      run_dir: Directory of the run, where each finished block is saved.
+      run_dir: Directory of the run, where each finished block is saved; None in a process that
+        follows another one, which saves nothing.
+      steps: Steps of all processes.
       console: Console for the progress.
       stretch: Stretch of a larger command's bar to fill.
 
@@ -44,20 +48,23 @@ def climb_blocks(
       Whether a signal came before all targets were done.
 
     Raises:
-      UserError: The network gave NaN or infinite scores.
+      UserError: The network gave NaN or infinite scores, or another process has ended.
     """
     # Find the targets that are left.
-    finished, _ = read_blocks(run_dir, planned.subject.encoding)
-    left = np.setdiff1d(np.arange(len(planned.classes), dtype=np.int32), finished)
-    if finished.size:
-        console.print(f"{finished.size} targets are done already")
+    waiting = np.ones(len(planned.classes), bool)
+    if run_dir is not None:
+        finished, _ = read_blocks(run_dir, planned.subject.encoding)
+        waiting[finished] = False
+        if finished.size:
+            console.print(f"{finished.size} targets are done already")
+    left = np.flatnonzero(steps.share(waiting)).astype(np.int32)
     if not left.size:
         return False
 
     # Cut them into blocks that fit into memory.
     size = block_size(ascent, *starts(np.arange(1)), targets=len(left), block=planned.config.block)
     params = replicate(planned.subject.scorer.params, ascent.mesh)
-    seconds = float(read_run(run_dir)["seconds"])
+    seconds = 0.0 if run_dir is None else float(read_run(run_dir)["seconds"])
     each = planned.ascent.iterations
     stop = active_stop()
     with progress_bar(console, "iteration", total=len(left) * each, stretch=stretch) as bar:
@@ -73,28 +80,32 @@ def climb_blocks(
                 values,
                 planned.classes[targets],
                 size=size,
-                count=_pace(bar, stop, before=i * each, targets=len(targets)),
+                count=_pace(bar, stop, steps, before=i * each, targets=len(targets)),
             )
             if result is None:
                 return True
 
             # Save the block.
             seconds += time.perf_counter() - begun
-            write_block(run_dir, targets, result)
-            update_record(run_dir, {"seconds": round(seconds, 3)})
-            if stop and i + size < len(left):
+            if run_dir is not None:
+                write_block(run_dir, targets, result)
+                update_record(run_dir, {"seconds": round(seconds, 3)})
+            if i + size < len(left) and steps.stops():
                 return True
     return False
 
 
 def _pace(
-    bar: Bar, stop: Stop, *, before: int, targets: int
+    bar: Bar, stop: Stop, steps: Lockstep, *, before: int, targets: int
 ) -> Callable[[int, np.ndarray | None], int]:
-    """The number of iterations per call of `ascend_block`: about a second's, 0 after a signal.
+    """The iterations per call of `ascend_block`: about a second's, 0 after a signal.
+
+    The number is that of process 0.
 
     Args:
       bar: Progress bar of all blocks.
       stop: True once a signal came.
+      steps: Steps of all processes.
       before: Iterations of the blocks before this one.
       targets: Number of targets in this block.
     """
@@ -109,6 +120,6 @@ def _pace(
             started, last = time.perf_counter(), done
             median = float(np.median(confidence_of(latest[:, -1])))
             bar.update(before + done * targets, f"median {median:.6f}")
-        return 0 if stop else count
+        return steps.next(0 if stop else count)
 
     return ask

@@ -7,16 +7,15 @@ from typing import Any
 from rich.console import Console
 
 from qd_fool.ascent.blocks import evaluations_of
-from qd_fool.ascent.segments import make_ascent
 from qd_fool.commands.ascend.blocks import drop_blocks, read_blocks
 from qd_fool.commands.ascend.config import AscendConfig
 from qd_fool.commands.ascend.loop import climb_blocks
-from qd_fool.commands.ascend.plan import AscendPlan, plan_ascent
+from qd_fool.commands.ascend.plan import AscendPlan
 from qd_fool.commands.ascend.record import ascent_record
 from qd_fool.commands.ascend.results import write_ascent
 from qd_fool.commands.ascend.resume import check_ascent_resumable
-from qd_fool.commands.ascend.starts import make_starts
 from qd_fool.commands.ascend.table import print_table
+from qd_fool.commands.ascend.team import agree_on_ascent, follow_ascent, plan_together
 from qd_fool.commands.common.circumstances import with_parts
 from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.part import Part
@@ -27,7 +26,8 @@ from qd_fool.commands.common.record import (
     update_record,
 )
 from qd_fool.commands.common.signals import stop_on_signal
-from qd_fool.devices.mesh import make_mesh
+from qd_fool.commands.common.team import join, stepping, taking_part
+from qd_fool.devices.processes import LostProcessError
 from qd_fool.errors import UserError
 from qd_fool.files import write_json
 from qd_fool.runs.directory import (
@@ -68,40 +68,50 @@ def ascend_run(config: AscendConfig, *, console: Console, part: Part | None = No
       UserError: Settings are wrong, the directory is in use, or scores are NaN. Nothing is
         overwritten.
     """
+    team = join(config)
+    if not team.leads:
+        interrupted = follow_ascent(config, team, console=console)
+        return AscendResult(config.run_dir or Path(), [], interrupted, 0.0)
+
     # Check the settings before the directory is touched.
-    run_dir = new_directory(config.run_dir, config.model, "ascent")
-    resuming = may_resume(run_dir, resume=config.resume, kind="ascent")
-    planned = plan_ascent(config, console=console, loaded=None if part is None else part.scorer)
-    stored = check_ascent_resumable(run_dir, planned) if resuming else {}
-    if stored.get("status") == "finished":
-        raise UserError(f"{run_dir} is finished: there is nothing to continue")
-    mesh = make_mesh(planned.config.devices)
+    with taking_part(team):
+        run_dir = new_directory(config.run_dir, config.model, "ascent")
+        resuming = may_resume(run_dir, resume=config.resume, kind="ascent")
+        planned, ascent, starts = plan_together(
+            config, team, console=console, loaded=None if part is None else part.scorer
+        )
+        stored = check_ascent_resumable(run_dir, planned) if resuming else {}
+        if stored.get("status") == "finished":
+            raise UserError(f"{run_dir} is finished: there is nothing to continue")
+    agree_on_ascent(team, planned, ascent.mesh, starts)
     subject = planned.subject
-    ascent = make_ascent(subject.scorer, subject.encoding, planned.ascent, mesh=mesh)
-    starts = make_starts(planned)
     console.print(
         f"climbing {planned.ascent.objective} of {subject.scorer.name} "
         f"({subject.scorer.weights}): {len(planned.classes)} targets, "
-        f"{planned.ascent.iterations} iterations, on {devices_in_words(mesh)}, into {run_dir}"
+        f"{planned.ascent.iterations} iterations, on {devices_in_words(ascent.mesh)}, "
+        f"into {run_dir}"
     )
 
-    make_run_dir(run_dir)
-    command = resume_command("ascend", run_dir, subject.networks)
-    with continued_by(command), stop_on_signal(), sole_user(run_dir):
-        imports = imports_record(config.imports) or stored.get("imports", [])
-        record = ascent_record(planned, mesh, seconds=stored.get("seconds", 0.0), imports=imports)
-        done = len(read_blocks(run_dir, subject.encoding)[0])
-        record = with_parts(record, stored, done=done, console=console)
-        write_json(run_dir / "run.json", record)
-        interrupted = climb_blocks(
-            planned,
-            ascent,
-            starts,
-            run_dir,
-            console=console,
-            stretch=None if part is None else part.stretch,
-        )
-        return _finish(planned, run_dir, interrupted=interrupted, console=console)
+    with stepping(team) as steps:
+        make_run_dir(run_dir)
+        command = resume_command("ascend", run_dir, subject.networks)
+        with continued_by(command), stop_on_signal(), sole_user(run_dir):
+            imports = imports_record(config.imports) or stored.get("imports", [])
+            seconds = stored.get("seconds", 0.0)
+            record = ascent_record(planned, ascent.mesh, seconds=seconds, imports=imports)
+            done = len(read_blocks(run_dir, subject.encoding)[0])
+            record = with_parts(record, stored, done=done, console=console)
+            write_json(run_dir / "run.json", record)
+            stretch = None if part is None else part.stretch
+            try:
+                interrupted = climb_blocks(
+                    planned, ascent, starts, run_dir, steps=steps, console=console, stretch=stretch
+                )
+            except LostProcessError as error:
+                update_record(run_dir, {"status": "interrupted"})
+                raise LostProcessError(f"{error}; continue with: {command}") from error
+            steps.end()
+            return _finish(planned, run_dir, interrupted=interrupted, console=console)
 
 
 def _finish(

@@ -1,6 +1,7 @@
 """The settings of a command that several processes run together. This module imports no JAX."""
 
 import dataclasses
+from types import MappingProxyType
 
 import tyro
 
@@ -24,6 +25,10 @@ class Together:
     """Number of this process, from 0. Process 0 writes the run directory."""
     processes: int | None = dataclasses.field(default=None, metadata=UNRECORDED)
     """Number of processes of --coordinator."""
+
+
+WITHOUT_TEAM = MappingProxyType({field.name: None for field in dataclasses.fields(Together)})
+"""Fields that leave several processes out of a command line: one process does the same."""
 
 
 def check_together(settings: Together) -> None:

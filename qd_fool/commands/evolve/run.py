@@ -22,6 +22,7 @@ from qd_fool.commands.common.record import (
     write_archive_and_elites,
 )
 from qd_fool.commands.common.signals import Stop, active_stop, stop_on_signal
+from qd_fool.commands.common.team import join, taking_part
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.explain import explain
 from qd_fool.commands.evolve.loop import History, Job, evolve_segments
@@ -31,16 +32,10 @@ from qd_fool.commands.evolve.resume import check_resumable
 from qd_fool.commands.evolve.sanity import show_sanity
 from qd_fool.commands.evolve.segment import segment_of
 from qd_fool.commands.evolve.start import Start, blank_state, new_start, resumed_start
-from qd_fool.commands.evolve.team import (
-    facts_to_agree,
-    follow_run,
-    join,
-    plan_together,
-    taking_part,
-)
+from qd_fool.commands.evolve.team import facts_to_agree, follow_run, plan_together
 from qd_fool.commands.evolve.words import most_confident, share_of_the_original
 from qd_fool.devices.mesh import make_mesh, replicate
-from qd_fool.devices.processes import LostProcessError, agree
+from qd_fool.devices.processes import LostProcessError, Team, agree
 from qd_fool.errors import BudgetSpentError, PauseError, UserError
 from qd_fool.files import write_json
 from qd_fool.map_elites.segments import Segment, compile_segment
@@ -68,19 +63,22 @@ class EvolveResult:
     rescore_difference: float
 
 
-def evolve_run(config: EvolveConfig, *, console: Console, part: Part | None = None) -> EvolveResult:
+def evolve_run(
+    config: EvolveConfig, *, console: Console, part: Part | None = None, team: Team | None = None
+) -> EvolveResult:
     """Start a run, or continue one, until its generations are done or Ctrl-C.
 
     Args:
       config: Settings of the run.
       console: Console for progress and messages.
       part: What a larger command gives to the run; None for a run of its own.
+      team: Processes of a larger command; by default those that the settings name.
 
     Raises:
       UserError: Settings are wrong, the directory is in use, or scores are NaN. Nothing is
         overwritten.
     """
-    team = join(config)
+    team = join(config) if team is None else team
     if not team.leads:
         return EvolveResult(
             config.run_dir or Path(), None, follow_run(config, team, console=console), 0.0

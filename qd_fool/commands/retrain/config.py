@@ -10,6 +10,7 @@ import tyro
 from qd_fool.commands.common.imports import Importing
 from qd_fool.commands.common.settings import free
 from qd_fool.commands.common.signals import Stoppable
+from qd_fool.commands.common.together import Together, check_together
 from qd_fool.errors import check_range
 
 MNIST, IMAGENET = (MappingProxyType({"networks_of": name}) for name in ("MNIST", "ImageNet"))
@@ -17,7 +18,7 @@ MNIST, IMAGENET = (MappingProxyType({"networks_of": name}) for name in ("MNIST",
 
 
 @dataclasses.dataclass(frozen=True)
-class RetrainConfig(Importing, Stoppable):
+class RetrainConfig(Importing, Stoppable, Together):
     """Retrain a network on fooling images, and fool it again, as in the paper.
 
     Each round evolves pictures against a network, adds them to its training images as a new
@@ -90,6 +91,7 @@ class RetrainConfig(Importing, Stoppable):
         check_range(self, "held_out_seeds", "learning_rate", "distillation", least=0)
         check_range(self, "most_photographs", least=2)
         check_range(self, "seed", least=0, most=2**31 - 1)
+        check_together(self)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from qd_fool.commands.common.imports import refuse_unknown
 from qd_fool.commands.common.settings import config_of, flag
+from qd_fool.commands.common.team import join
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
 from qd_fool.commands.retrain.imagenet.rounds import retrain_imagenet
 from qd_fool.commands.retrain.mnist.rounds import retrain_mnist
@@ -27,7 +28,7 @@ def retrain_run(config: RetrainConfig, *, console: Console) -> RetrainResult:
     _refuse_foreign(config, imagenet=imagenet)
     retrain = retrain_imagenet if imagenet else retrain_mnist
     run_dir = new_directory(config.run_dir, "retrain", config.model, config.encoding)
-    return retrain(config, run_dir, console=console)
+    return retrain(config, run_dir, console=console, team=join(config))
 
 
 def _refuse_foreign(config: RetrainConfig, *, imagenet: bool) -> None:

@@ -8,13 +8,14 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from qd_fool.data.photographs import centre_cut
+from qd_fool.devices.processes import ALONE, Team
 from qd_fool.errors import UserError
 from qd_fool.models.network import SingleNetwork, default_chunk
 from qd_fool.models.sides import sides_of
 from qd_fool.runs.pictures import read_image, to_image
 from qd_fool.scoring.bad import is_bad
 from qd_fool.scoring.crops import check_crops, crop_places
-from qd_fool.scoring.score import SCORE_AT_ONCE, score_function
+from qd_fool.scoring.score import SCORE_AT_ONCE, score_function, shared_score_function
 
 Shape = tuple[int, int, int]
 
@@ -96,6 +97,7 @@ def ask(
     targets: Int[np.ndarray, " images"],
     crops: int,
     count: Callable[[int], None] = lambda _: None,
+    team: Team = ALONE,
 ) -> Answers:
     """Score pictures with one network.
 
@@ -106,14 +108,18 @@ def ask(
       targets: Target class of each picture; -1 stands for the network's top class.
       crops: Crops per picture: 1 (centre) or 10.
       count: Function to call with the number of pictures scored since the last call.
+      team: Processes that share the pictures.
 
     Returns:
       Answers `(images,)`.
 
     Raises:
-      UserError: The network gives NaN or infinite scores, or a picture can't be read any more.
+      UserError: The network gives NaN or infinite scores, a picture can't be read any more, or
+        another process has ended.
     """
-    score = score_function(scorer, crops=crops, chunk=default_chunk(scorer))
+    chunk = default_chunk(scorer)
+    score = score_function(scorer, crops=crops, chunk=chunk)
+    score = shared_score_function(score, team, chunk=chunk)
     n = len(paths)
     log_odds, best = np.empty(n), np.empty(n)
     argmax = np.empty(n, np.int64)

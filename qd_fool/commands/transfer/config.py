@@ -8,10 +8,11 @@ import tyro
 
 from qd_fool.commands.common.foreign import Pictured
 from qd_fool.commands.common.imports import Importing
+from qd_fool.commands.common.together import Together, check_together
 
 
 @dataclasses.dataclass(frozen=True)
-class TransferConfig(Pictured, Importing):
+class TransferConfig(Pictured, Importing, Together):
     """Show pictures that fool one network to others, and count which fool both.
 
     Takes runs (evolved, climbed, or evolved against several networks), which are also shown to the
@@ -36,3 +37,6 @@ class TransferConfig(Pictured, Importing):
     names: tuple[str, ...] = ()
     """Names of the networks of --to, in order. Default: the model, and the weights if that is
     ambiguous."""
+
+    def __post_init__(self) -> None:
+        check_together(self)

@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,29 @@ from rich.console import Console
 from qd_fool.commands.common.foreign import picture_settings
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.common.settings import command_line
-from qd_fool.commands.transfer.answers import Answers, Shape, ask, check_shapes
+from qd_fool.commands.common.team import (
+    join,
+    leaving_at_once,
+    taking_part,
+    words_of_follower,
+)
+from qd_fool.commands.common.together import WITHOUT_TEAM
+from qd_fool.commands.transfer.answers import Answers, ask
 from qd_fool.commands.transfer.config import TransferConfig
 from qd_fool.commands.transfer.figures import Summary, summary_json
-from qd_fool.commands.transfer.networks import Network, all_networks, load_targets, named
+from qd_fool.commands.transfer.networks import Network, load_targets
 from qd_fool.commands.transfer.notes import enlarged, notes_on, pair_line
 from qd_fool.commands.transfer.page import write_page
+from qd_fool.commands.transfer.plan import (
+    TransferPlan,
+    facts_to_agree,
+    first_target,
+    plan_transfer,
+)
 from qd_fool.commands.transfer.plots import write_plots
-from qd_fool.commands.transfer.sources import Source, read_shapes, read_sources
+from qd_fool.commands.transfer.sources import Source, read_sources
 from qd_fool.commands.transfer.summary import Transfer, summarise, write_csv
+from qd_fool.devices.processes import Team, agree, leave_team
 from qd_fool.errors import UserError
 from qd_fool.files import read_json, write_json
 from qd_fool.judge.transfer import SURE
@@ -44,18 +59,32 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
       UserError: There is nothing to score; a network or a picture can't be read or does not fit;
         or the directory holds something else. Nothing is overwritten.
     """
-    if not config.runs:
-        raise UserError("transfer needs at least one run or folder of pictures")
+    team = join(config)
+    with ExitStack() as stack:
+        # Read networks and the shapes of pictures. Nothing is scored yet.
+        said = console if team.leads else Console(quiet=True)
+        with taking_part(team):
+            if not config.runs:
+                raise UserError("transfer needs at least one run or folder of pictures")
+            out = _directory(config)
+            former = _former_files(out) if team.leads else set()
+            picture = picture_settings(config)
+            to = load_targets(config.to, config.weights, mean=config.mean, picture=picture)
+            sources = stack.enter_context(read_sources(config.runs, first_target(to), console=said))
+            planned = plan_transfer(config, sources, to, team=team, console=said)
+        if team.count > 1:
+            agree(team, facts_to_agree(planned))
 
-    # Read networks and the shapes of pictures. Nothing is scored yet.
-    out = _directory(config)
-    former = _former_files(out)
-    picture = picture_settings(config)
-    to = load_targets(config.to, config.weights, mean=config.mean, picture=picture)
-    like = to[0].scorer
-    assert like is not None  # noqa: S101  # all networks of --to are loaded
-    with read_sources(config.runs, like, console=console) as sources:
-        summary = _transfer(config, sources, to, out=out, former=former, console=console)
+        # Score all pictures with all networks.
+        if not team.leads:
+            console.print(words_of_follower(team))
+        with leaving_at_once(team):
+            targets, answers = _ask_all(planned, team=team, console=said)
+        leave_team(team)
+        if not team.leads:
+            console.print(f"process {team.index} is done")
+            return out
+        summary = _write(planned, targets, answers, out=out, former=former, console=console)
 
     # Print the counts.
     for source in summary.sources:
@@ -69,58 +98,41 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
     return out
 
 
-def _transfer(
-    config: TransferConfig,
-    sources: Sequence[Source],
-    to: Sequence[Network],
+def _write(
+    planned: TransferPlan,
+    targets: Int[np.ndarray, " images"],
+    answers: Answers,
     *,
     out: Path,
     former: set[str],
     console: Console,
 ) -> Summary:
-    """Score all pictures with all networks, and write the files.
+    """Write the files.
 
     Args:
-      config: Settings of the command.
-      sources: Runs and folders.
-      to: Networks of `--to`.
+      planned: What was scored.
+      targets: Target class of each picture.
+      answers: Answers of all networks.
       out: Directory to write.
       former: Names of files of a former transfer, which are replaced or deleted.
-      console: Console for progress and notes.
+      console: Console for notes.
     """
-    like = to[0].scorer
-    assert like is not None  # noqa: S101  # all networks of --to are loaded
-    networks, made_against = all_networks(sources, to, console=console)
-    networks = named(networks, to, config.names)
-    shapes = read_shapes(sources, channels=like.image_shape[2])
-    paths = [path for source in sources for path in source.paths]
-    for network in networks:
-        if network.scorer is not None:
-            check_shapes(network.scorer, paths, shapes, crops=config.crops)
-
-    # Score all pictures with all networks.
-    first = next(j for j, network in enumerate(networks) if network.identity == to[0].identity)
-    targets, answers = _ask_all(
-        networks, sources, shapes=shapes, first=first, crops=config.crops, console=console
-    )
-    _stand_in(answers, networks, sources=sources, made_against=made_against)
+    _stand_in(answers, planned.networks, sources=planned.sources, made_against=planned.made_against)
     transfer = Transfer(
-        sources=sources,
-        networks=networks,
-        made_against=made_against,
+        sources=planned.sources,
+        networks=planned.networks,
+        made_against=planned.made_against,
         targets=targets,
         answers=answers,
-        enlarged=[enlarged(network, shapes) for network in networks],
-        class_names=like.class_names,
-        crops=config.crops,
+        enlarged=[enlarged(network, planned.shapes) for network in planned.networks],
+        class_names=planned.class_names,
+        crops=planned.config.crops,
     )
     summary = summarise(
         transfer,
-        notes=notes_on(transfer, first),
-        command=command_line("transfer", config),
+        notes=notes_on(transfer, planned.first),
+        command=command_line("transfer", planned.config, **WITHOUT_TEAM),
     )
-
-    # Write the files.
     for note in summary.notes:
         console.print(f"note: {note}")
     make_run_dir(out, flag="--out")
@@ -168,13 +180,7 @@ def _former_files(out: Path) -> set[str]:
 
 
 def _ask_all(
-    networks: Sequence[Network],
-    sources: Sequence[Source],
-    *,
-    shapes: Sequence[Shape],
-    first: int,
-    crops: int,
-    console: Console,
+    planned: TransferPlan, *, team: Team, console: Console
 ) -> tuple[Int[np.ndarray, " images"], Answers]:
     """The targets `(images,)`, and the answers of all networks `(images, networks)`.
 
@@ -182,24 +188,22 @@ def _ask_all(
     whose name states none.
 
     Args:
-      networks: Networks, in order.
-      sources: Sources, in order.
-      shapes: Shape of each picture.
-      first: Index of the first network of `--to`.
-      crops: Crops per picture: 1 or 10.
+      planned: What is to be scored.
+      team: Processes that share the pictures.
       console: Console for progress.
 
     Raises:
-      UserError: A network gives NaN or infinite scores, or a picture can't be read any more.
+      UserError: A network gives NaN or infinite scores, a picture can't be read any more, or
+        another process has ended.
     """
     # Unknown targets are -1; answers of networks that are not asked stay NaN and -1.
-    paths = [path for source in sources for path in source.paths]
-    targets = np.concatenate([source.targets for source in sources])
+    networks, paths = planned.networks, planned.paths
+    targets = np.concatenate([source.targets for source in planned.sources])
     shape = (len(paths), len(networks))
     log_odds, best = np.full(shape, np.nan), np.full(shape, np.nan)
     argmax = np.full(shape, -1)
 
-    for j in sorted(range(len(networks)), key=lambda j: j != first):
+    for j in sorted(range(len(networks)), key=lambda j: j != planned.first):
         network = networks[j]
         if network.scorer is None:
             continue
@@ -208,10 +212,11 @@ def _ask_all(
             found = ask(
                 network.scorer,
                 paths,
-                shapes=shapes,
+                shapes=planned.shapes,
                 targets=targets,
-                crops=crops,
+                crops=planned.config.crops,
                 count=bar.advance,
+                team=team,
             )
 
         # Keep the answers. The first network decides the unknown targets.

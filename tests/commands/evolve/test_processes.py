@@ -1,47 +1,18 @@
 """Several processes on loopback: the bits of one, a stop that reaches all, and a death."""
 
-import socket
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 from command import evolve, refused
+from processes import ends, start_together, wait_for
 
 FLAGS = ("--batch-size", "20", "--chunk", "5", "--devices", "1")
 
 
-def start(run_dir, *flags, processes=2, each=()):
-    """Processes that run one evolution together; process 0 comes first.
-
-    `each` holds further flags of each process.
-    """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    together = ("--coordinator", address, "--processes", str(processes), "--process-id")
-    command = [sys.executable, "-m", "qd_fool", "evolve", "--run-dir", str(run_dir), *FLAGS, *flags]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    further = each or [()] * processes
-    return [
-        subprocess.Popen([*command, *together, str(i), *further[i]], **pipes)
-        for i in range(processes)
-    ]
-
-
-def ends(processes):
-    """What each process printed, and its exit code."""
-    said = [process.communicate(timeout=300)[0] for process in processes]
-    said = [" ".join(text.split()) for text in said]  # lines are wrapped
-    return list(zip(said, (process.returncode for process in processes), strict=True))
-
-
-def wait_for(path):
-    deadline = time.monotonic() + 300
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+def start(run_dir, *flags, **more):
+    """Processes that run one evolution together; process 0 comes first."""
+    return start_together("evolve", "--run-dir", run_dir, *FLAGS, *flags, **more)
 
 
 def assert_same_archive(a, b):

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 from jaxtyping import PyTree, UInt8
 from rich.console import Console
 
@@ -16,6 +16,7 @@ from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.retrain.config import RetrainConfig
 from qd_fool.data.photograph_sets import PhotographSet
 from qd_fool.devices.mesh import make_mesh, replicate
+from qd_fool.devices.processes import ALONE, Team, decided, lost_process
 from qd_fool.errors import UserError
 from qd_fool.files import write_rows
 from qd_fool.models import Scorer
@@ -23,12 +24,12 @@ from qd_fool.models.network import default_chunk
 from qd_fool.models.retrained import NEW_CLASS, add_class, head_of, name_leaves, save_retrained
 from qd_fool.scoring.score import ScoreFunction
 from qd_fool.training.finetune import (
-    FinetuneRecipe,
-    batches,
     compile_steps,
     init_finetune,
+    place_state,
     with_trained,
 )
+from qd_fool.training.finetune_batches import FinetuneRecipe, batches, shares_of_batches
 
 LAST_BLOCKS = ("/fire9/", "/head/", "/fc7/")
 """Blocks that `--train blocks` trains besides the last layer: SqueezeNet's last fire module,
@@ -106,6 +107,7 @@ def train_new_class(
     *,
     photographs: UInt8[np.ndarray, "photographs height width 3"],
     evolved: UInt8[np.ndarray, "evolved height width 3"],
+    mesh: Mesh,
     console: Console,
 ) -> tuple[PyTree, list[dict[str, Any]]]:
     """Train a new class of the first network. Returns parameters and one row per step.
@@ -115,28 +117,29 @@ def train_new_class(
       config: Settings of the retraining.
       photographs: Photographs on which the network should keep its answers.
       evolved: Pictures that fooled the first network, or one that was trained after it.
+      mesh: Devices that share each batch.
       console: Console for progress.
 
     Raises:
       UserError: The layers to train can't be found, or training went to NaN.
     """
-    # The network with its new class, and the compiled steps, on all devices that share a batch.
+    # The network with its new class, and the compiled steps, on all devices.
     params = add_class(scorer.params, classes=len(scorer.class_names))
     recipe = recipe_of(config, scorer, pictures=max(len(photographs), len(evolved)))
     state = init_finetune(params, what_learns(scorer, config.train), recipe, seed=config.seed)
-    count = len(jax.local_devices())
-    mesh = make_mesh(max(n for n in range(1, count + 1) if recipe.half % n == 0))
     steps = compile_steps(scorer, recipe, mesh)
     student, teacher = replicate(params, mesh), replicate(scorer.params, mesh)
-    # Placed as the steps return it: otherwise the second call compiles them again.
-    state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
+    state = place_state(state, mesh)
 
     # Several steps per call; one row of means per step.
     rows: list[dict[str, Any]] = []
     started = time.perf_counter()
     with progress_bar(console, "step", total=recipe.steps) as bar:
         for images in batches(photographs, evolved, recipe, steps=STEPS_AT_ONCE, seed=config.seed):
-            state, log = steps(state, student, teacher, images)
+            with lost_process():
+                shares = shares_of_batches(images, recipe, mesh)
+                state, log = steps(state, student, teacher, shares)
+                jax.block_until_ready(log)
             log = jax.device_get(log)
             seconds = round(time.perf_counter() - started, 1)
             for i in range(len(images)):
@@ -160,6 +163,7 @@ def train_round(
     evolved: UInt8[np.ndarray, "evolved height width 3"],
     folder: Path,
     console: Console,
+    team: Team = ALONE,
 ) -> None:
     """Write `training.csv` and then `network.safetensors`, unless they exist.
 
@@ -170,24 +174,33 @@ def train_round(
       evolved: Pictures of the class of fooling images.
       folder: Folder of the round.
       console: Console for progress.
+      team: Processes that train together; process 0 writes.
 
     Raises:
-      UserError: The layers to train can't be found, or training went to NaN.
+      UserError: The layers to train can't be found, training went to NaN, or another process has
+        ended.
     """
     path = folder / "network.safetensors"
-    if path.exists():
+    if decided(team, path.exists()):
         console.print(f"{path} is there already")
         return
     console.print(
         f"teaching {scorer.name} the class '{NEW_CLASS}' from {len(evolved):,} evolved pictures "
         f"and {len(photographs.train):,} photographs"
     )
-    folder.mkdir(parents=True, exist_ok=True)
     params, rows = train_new_class(
-        scorer, config, photographs=photographs.train, evolved=evolved, console=console
+        scorer,
+        config,
+        photographs=photographs.train,
+        evolved=evolved,
+        mesh=make_mesh(together=team.count > 1),
+        console=console,
     )
-    write_rows(folder / "training.csv", COLUMNS, rows)
-    save_retrained(path, params, model=scorer.name, classes=len(scorer.class_names))
+    if team.leads:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_rows(folder / "training.csv", COLUMNS, rows)
+        save_retrained(path, params, model=scorer.name, classes=len(scorer.class_names))
+    decided(team, 0)  # the others may read the file now
     last = rows[-len(rows) // 5 - 1 :]
     caught, agreed = (np.mean([row[name] for row in last]) for name in ("caught", "agreement"))
     console.print(

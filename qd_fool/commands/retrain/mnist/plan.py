@@ -1,15 +1,19 @@
 """The plan of a retraining on MNIST: names looked up and defaults filled in."""
 
 import dataclasses
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import UInt32
 
 from qd_fool.commands.common.imports import import_differences
 from qd_fool.commands.common.settings import outcome, record_of, refuse_differences
+from qd_fool.commands.common.team import facts_of_process
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.plan import EvolvePlan, plan
 from qd_fool.commands.retrain.config import RetrainConfig
@@ -134,6 +138,27 @@ def _settings(planned: EvolvePlan) -> dict[str, Any]:
         "chunk": config.chunk,
         "emitters": [[share.name, share.share, vars(share.settings)] for share in config.emitters],
         "encoding": dataclasses.asdict(planned.subject.encoding.settings),
+    }
+
+
+def facts_to_agree(
+    planned: RetrainPlan, mesh: Mesh, *, digits: Sequence[np.ndarray]
+) -> dict[str, Any]:
+    """What must be equal in all processes, by name.
+
+    Args:
+      planned: Settings of the retraining in this process.
+      mesh: Devices of all processes.
+      digits: MNIST, images and labels.
+    """
+    digest = hashlib.sha256()
+    for array in digits:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return {
+        **outcome(RetrainConfig, planned.record),
+        "rounds": planned.rounds,
+        "the SHA-256 of MNIST": digest.hexdigest(),
+        **facts_of_process(mesh, planned.evolutions[planned.config.encoding].subject.networks),
     }
 
 

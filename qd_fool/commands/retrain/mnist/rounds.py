@@ -12,6 +12,7 @@ table.csv, table.json, table.md, retrain.png, contact_sheet.png
 """
 
 import dataclasses
+import functools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 from rich.console import Console
 
@@ -27,7 +29,8 @@ from qd_fool.commands.common.circumstances import with_parts
 from qd_fool.commands.common.imports import imports_record
 from qd_fool.commands.common.progress import progress_bar
 from qd_fool.commands.common.record import continued_by, new_record, resume_command
-from qd_fool.commands.common.signals import Stop, active_stop, stop_on_signal
+from qd_fool.commands.common.signals import stop_on_signal
+from qd_fool.commands.common.team import stepping, taking_part, words_of_follower
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
 from qd_fool.commands.retrain.mnist.files import (
     DIGITS,
@@ -45,15 +48,17 @@ from qd_fool.commands.retrain.mnist.plan import (
     RetrainPlan,
     RoundSeeds,
     check_stored,
+    facts_to_agree,
     plan_mnist,
     round_seeds,
 )
-from qd_fool.commands.retrain.mnist.table import print_rows, words_of, write_tables
+from qd_fool.commands.retrain.mnist.table import columns_of, print_rows, words_of, write_tables
 from qd_fool.commands.retrain.mnist.tools import Tick, Tools, TrainingSet, make_tools
 from qd_fool.data.mnist import load_mnist
+from qd_fool.devices.lockstep import Lockstep
 from qd_fool.devices.mesh import make_mesh
+from qd_fool.devices.processes import ALONE, LostProcessError, Team, agree
 from qd_fool.files import write_json
-from qd_fool.judge.statistics import median_interval
 from qd_fool.runs.directory import make_run_dir, may_resume, read_run, sole_user
 from qd_fool.scoring.confidence import confidence_of
 
@@ -83,13 +88,16 @@ class _Round:
     row: dict[str, Any]
 
 
-def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> RetrainResult:
+def retrain_mnist(
+    config: RetrainConfig, run_dir: Path, *, console: Console, team: Team = ALONE
+) -> RetrainResult:
     """Train, evolve and train again; or continue, until all rounds are done or Ctrl-C.
 
     Args:
       config: Settings of the retraining.
       run_dir: Directory to write.
       console: Console for progress and results.
+      team: Processes that share the work; process 0 writes.
 
     Raises:
       UserError: Settings are wrong, the directory is in use, or MNIST is missing. Nothing is
@@ -97,86 +105,119 @@ def retrain_mnist(config: RetrainConfig, run_dir: Path, *, console: Console) -> 
     """
     # Check the settings, and read the digits.
     say = console.print
-    resuming = may_resume(run_dir, resume=config.resume, kind="retraining")
-    planned = plan_mnist(config)
-    stored = read_run(run_dir) if resuming else None
-    if stored:
-        check_stored(run_dir, stored, planned)
-    data_dir = None if config.data_dir is None else str(config.data_dir)
-    train, test = (load_mnist(split, data_dir=data_dir) for split in ("train", "test"))
-    digits = _Digits(*train, *test)
+    with taking_part(team):
+        resuming = team.leads and may_resume(run_dir, resume=config.resume, kind="retraining")
+        planned = plan_mnist(config)
+        stored = read_run(run_dir) if resuming else None
+        if stored:
+            check_stored(run_dir, stored, planned)
+        data_dir = None if config.data_dir is None else str(config.data_dir)
+        train, test = (load_mnist(split, data_dir=data_dir) for split in ("train", "test"))
+        digits = _Digits(*train, *test)
+        mesh = make_mesh(together=team.count > 1)
+    if team.count > 1:
+        agree(team, facts_to_agree(planned, mesh, digits=[*train, *test]))
+    work = functools.partial(_rounds, planned, digits, mesh=mesh)
+    if not team.leads:
+        say(words_of_follower(team))
+        with stop_on_signal(), stepping(team) as steps:
+            interrupted = work(run_dir=run_dir, steps=steps, console=Console(quiet=True))
+        say(f"process {team.index} is done")
+        return RetrainResult(run_dir, [], interrupted)
 
     say(
         f"retraining LeNet on MNIST and {config.encoding} pictures: {planned.rounds} networks, "
         f"{config.seeds} evolutions against each, into {run_dir}"
     )
-    make_run_dir(run_dir)
     command = resume_command("retrain", run_dir)
-    with continued_by(command), stop_on_signal(), sole_user(run_dir):
-        evolution = planned.evolutions[config.encoding]
-        record = new_record(
-            "retraining",
-            evolution.subject,
-            make_mesh(),
-            config=planned.record,
-            generations=evolution.generations,
-            classes=DIGITS + 1,
-            imports=imports_record(config.imports) or (stored or {}).get("imports", []),
-        )
-        done = finished_rounds(run_dir)
-        record = with_parts(record, stored or {}, done=done, console=console)
-        write_json(run_dir / "run.json", record)
+    with stepping(team) as steps:
+        make_run_dir(run_dir)
+        with continued_by(command), stop_on_signal(), sole_user(run_dir):
+            evolution = planned.evolutions[config.encoding]
+            record = new_record(
+                "retraining",
+                evolution.subject,
+                mesh,
+                config=planned.record,
+                generations=evolution.generations,
+                classes=DIGITS + 1,
+                imports=imports_record(config.imports) or (stored or {}).get("imports", []),
+            )
+            done = finished_rounds(run_dir)
+            record = with_parts(record, stored or {}, done=done, console=console)
+            write_json(run_dir / "run.json", record)
 
-        # Do the rounds.
-        interrupted = _rounds(planned, digits, run_dir=run_dir, console=console)
-        rows = [read_row(run_dir, i + 1) for i in range(finished_rounds(run_dir))]
+            # Do the rounds.
+            try:
+                interrupted = work(run_dir=run_dir, steps=steps, console=console)
+            except LostProcessError as error:
+                facts = {"status": "interrupted", "rounds": finished_rounds(run_dir)}
+                write_json(run_dir / "run.json", record | facts)
+                raise LostProcessError(f"{error}; continue with: {command}") from error
+            steps.end()
+            rows = [read_row(run_dir, i + 1) for i in range(finished_rounds(run_dir))]
 
-        # Write the results.
-        status = "interrupted" if interrupted else "finished"
-        write_json(run_dir / "run.json", record | {"status": status, "rounds": len(rows)})
-        if rows:
-            write_tables(run_dir, rows, planned)
-            write_pictures(run_dir, rows, other=planned.other_encoding)
-            print_rows(console, rows, other=planned.other_encoding)
-            say(f"look at {run_dir / 'table.md'} and {run_dir / 'retrain.png'}")
-        if interrupted:
-            say(f"interrupted, {len(rows)} of {planned.rounds} done; continue with: {command}")
-        return RetrainResult(run_dir, rows, interrupted)
+            # Write the results.
+            status = "interrupted" if interrupted else "finished"
+            write_json(run_dir / "run.json", record | {"status": status, "rounds": len(rows)})
+            if rows:
+                write_tables(run_dir, rows, planned)
+                write_pictures(run_dir, rows, other=planned.other_encoding)
+                print_rows(console, rows, other=planned.other_encoding)
+                say(f"look at {run_dir / 'table.md'} and {run_dir / 'retrain.png'}")
+            if interrupted:
+                say(f"interrupted, {len(rows)} of {planned.rounds} done; continue with: {command}")
+            return RetrainResult(run_dir, rows, interrupted)
 
 
-def _rounds(planned: RetrainPlan, digits: _Digits, *, run_dir: Path, console: Console) -> bool:
+def _rounds(
+    planned: RetrainPlan,
+    digits: _Digits,
+    *,
+    mesh: Mesh,
+    run_dir: Path,
+    steps: Lockstep,
+    console: Console,
+) -> bool:
     """Do rounds until all are done or a signal came; True if a signal came."""
-    done = finished_rounds(run_dir)
+    leads = steps.team.leads
+    done = steps.next(finished_rounds(run_dir) if leads else 0)
     if done:
         console.print(f"{done} rounds are done already")
     if done >= planned.rounds:
         return False
-    tools = make_tools(planned)
+    tools = make_tools(planned, mesh=mesh, team=steps.team)
     earlier = [read_pictures(run_dir, number + 1) for number in range(done)]
-    stop = active_stop()
     for number in range(done + 1, planned.rounds + 1):
-        with _progress(console, stop, number=number, total=tools.pieces) as tick:
+        with _progress(console, steps, number=number, total=tools.pieces) as tick:
             done_round = _round(
-                planned, tools, digits=digits, earlier=earlier, number=number, tick=tick
+                planned,
+                tools,
+                digits=digits,
+                earlier=earlier,
+                number=number,
+                steps=steps,
+                tick=tick,
             )
         if done_round is None:
             return True
-        write_round(run_dir, number, **vars(done_round))
+        if leads:
+            write_round(run_dir, number, **vars(done_round))
         earlier.append(done_round.pictures)
         console.print(words_of(done_round.row))
-        if stop and number < planned.rounds:
+        if number < planned.rounds and steps.stops():
             return True
     return False
 
 
 @contextmanager
-def _progress(console: Console, stop: Stop, *, number: int, total: int) -> Iterator[Tick]:
+def _progress(console: Console, steps: Lockstep, *, number: int, total: int) -> Iterator[Tick]:
     """Show a bar for a round. A piece of work calls the yielded `tick` to know if it must stop."""
     with progress_bar(console, f"DNN_{number}", total=total, transient=True) as bar:
 
         def tick() -> bool:
             bar.advance()
-            return bool(stop)
+            return steps.stops()
 
         yield tick
 
@@ -188,6 +229,7 @@ def _round(
     digits: _Digits,
     earlier: list[Pictures],
     number: int,
+    steps: Lockstep,
     tick: Tick,
 ) -> _Round | None:
     """Train a network, test it on digits and earlier pictures, and evolve pictures against it.
@@ -198,6 +240,7 @@ def _round(
       digits: MNIST.
       earlier: Pictures of each earlier round.
       number: Number of the round, from 1.
+      steps: Steps of all processes.
       tick: Function to call after each piece of work.
 
     Returns:
@@ -213,6 +256,7 @@ def _round(
     params = tools.train(training_set, classes=classes, seed=seeds.training, tick=tick)
     if params is None:
         return None
+    params = steps.share(params)
 
     # Evolve against the new network.
     trained = time.perf_counter()
@@ -228,7 +272,7 @@ def _round(
         "test_error": float(np.mean(guesses != digits.test_labels)),
         "test_images": len(guesses),
         "training_images": training_set.count,
-        **_confidences(pictures),
+        **columns_of(pictures),
         **_caught(tools, params, before=earlier[-1] if earlier else None),
         "training_seconds": round(trained - started, 1),
         "evolution_seconds": round(time.perf_counter() - trained, 1),
@@ -283,25 +327,6 @@ def _evolve(
         seed = np.repeat(group_seeds, DIGITS)
         parts.append((flat, names, seed, cell, confidence, evaluations.reshape(-1)))
     return Pictures(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def _confidences(pictures: Pictures) -> dict[str, Any]:
-    """Columns on the network's confidence in the pictures that were evolved against it."""
-    evolved, other = pictures.in_group(EVOLVED), pictures.in_group(OTHER)
-    median, low, high = median_interval(evolved.confidence)
-    times = np.where(evolved.evaluations_to_99 < 0, np.inf, evolved.evaluations_to_99)
-    middle = float(np.median(times))
-    return {
-        "pictures": len(evolved.confidence),
-        "median_confidence": median,
-        "median_low": low,
-        "median_high": high,
-        "share_99": float(np.mean(evolved.confidence >= 0.99)),
-        "evaluations_to_99": int(middle) if np.isfinite(middle) else None,
-        "other_median_confidence": median_interval(other.confidence)[0]
-        if len(other.confidence)
-        else None,
-    }
 
 
 def _caught(

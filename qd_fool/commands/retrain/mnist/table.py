@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from qd_fool.commands.common.tables import markdown_table, text_table
+from qd_fool.commands.retrain.mnist.files import EVOLVED, OTHER, Pictures
 from qd_fool.commands.retrain.mnist.plan import RetrainPlan
 from qd_fool.files import write_json, write_rows, write_text
+from qd_fool.judge.statistics import median_interval
 from qd_fool.scoring.confidence import percent
 
 COLUMNS = (
@@ -33,6 +36,29 @@ COLUMNS = (
     "training_seed",
 )
 """Columns of table.csv; table.json also lists the seeds of all evolutions."""
+
+
+def columns_of(pictures: Pictures) -> dict[str, Any]:
+    """Columns on the network's confidence in the pictures that were evolved against it.
+
+    Args:
+      pictures: Pictures of a round.
+    """
+    evolved, other = pictures.in_group(EVOLVED), pictures.in_group(OTHER)
+    median, low, high = median_interval(evolved.confidence)
+    times = np.where(evolved.evaluations_to_99 < 0, np.inf, evolved.evaluations_to_99)
+    middle = float(np.median(times))
+    return {
+        "pictures": len(evolved.confidence),
+        "median_confidence": median,
+        "median_low": low,
+        "median_high": high,
+        "share_99": float(np.mean(evolved.confidence >= 0.99)),
+        "evaluations_to_99": int(middle) if np.isfinite(middle) else None,
+        "other_median_confidence": median_interval(other.confidence)[0]
+        if len(other.confidence)
+        else None,
+    }
 
 
 def write_tables(run_dir: Path, rows: Sequence[dict[str, Any]], planned: RetrainPlan) -> None:

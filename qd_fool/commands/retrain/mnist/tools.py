@@ -14,17 +14,19 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Int, PyTree, UInt8, UInt32
 
 from qd_fool.commands.retrain.mnist.files import DIGITS
 from qd_fool.commands.retrain.mnist.plan import GROUP, RetrainPlan
-from qd_fool.devices.mesh import make_mesh, replicate
+from qd_fool.devices.mesh import make_mesh, replicate, split
+from qd_fool.devices.processes import ALONE, Team, gather
 from qd_fool.map_elites.many_seeds import SeedEvolution, make_seed_evolution
 from qd_fool.map_elites.segments import raise_if_bad
 from qd_fool.models.architectures.lenet import LeNet
 from qd_fool.models.retrained import with_new_class
 from qd_fool.models.scorer import Scorer
-from qd_fool.scoring.score import ScoreFunction
+from qd_fool.scoring.score import ScoreFunction, shared_score_function
 from qd_fool.training.lenet import init_training, train_steps
 
 BLOCK = 100
@@ -88,12 +90,21 @@ class Tools:
     pieces: int
 
 
-def make_tools(planned: RetrainPlan) -> Tools:
+def make_tools(planned: RetrainPlan, *, mesh: Mesh | None = None, team: Team = ALONE) -> Tools:
     """Make the functions of a round with a LeNet. Each is compiled at its first call.
 
+    Several processes call each function at the same time. Each trains the network by itself, since
+    a batch is too small to be shared; evolutions and scores are shared.
+
     `evolve` raises UserError if the network gives NaN or infinite scores.
+
+    Args:
+      planned: Settings of the retraining.
+      mesh: Devices of all processes; all of this process by default.
+      team: The processes.
     """
-    mesh, recipe, config = make_mesh(), planned.recipe, planned.config
+    mesh = make_mesh() if mesh is None else mesh
+    recipe, config = planned.recipe, planned.config
     # The seeds per call are a multiple of those that all devices evolve side by side.
     devices = mesh.devices.size
     per_device = -(-max(1, -(-GROUP // devices)) // planned.at_once) * planned.at_once
@@ -165,16 +176,19 @@ def make_tools(planned: RetrainPlan) -> Tools:
             called = seeds[start : start + group]
             # The last call is filled up with seeds whose pictures are dropped.
             filled = np.resize(called, group)
-            result = jax.device_get(run(everywhere, jnp.asarray(filled)))
-            bad = result.state.bad_generation
-            raise_if_bad(jax.tree.map(lambda a, bad=bad: a[np.argmax(bad)], result.state))
-            images.append(result.images[: len(called), :DIGITS])
-            evaluations.append(costs[result.reached[: len(called), :DIGITS]])
+            result = run(everywhere, split(filled, mesh))
+            bad, drawn, reached = gather(
+                (result.state.bad_generation, result.images, result.reached)
+            )
+            raise_if_bad(dataclasses.replace(result.state, bad_generation=bad.max()))
+            images.append(drawn[: len(called), :DIGITS])
+            evaluations.append(costs[reached[: len(called), :DIGITS]])
             if tick():
                 return None
         return np.concatenate(images), np.concatenate(evaluations)
 
     counts = (config.seeds, config.held_out_seeds, config.held_out_seeds)
     calls = sum(-(-n // group) for n in counts)
-    score = planned.evolutions[config.encoding].subject.score
+    subject = planned.evolutions[config.encoding].subject
+    score = shared_score_function(subject.score, team, chunk=subject.chunk)
     return Tools(train, evolve, score, -(-recipe.steps // block) + calls)

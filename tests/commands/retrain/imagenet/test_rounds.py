@@ -172,7 +172,7 @@ def test_resume_does_only_what_is_not_there(tmp_path, finished, config, monkeypa
     shutil.move(run / "held_out", tmp_path)
     evolved = []
 
-    def brought_back(config, *, console):
+    def brought_back(config, **_):
         evolved.append((config.run_dir.name, config.resume))
         shutil.move(tmp_path / "held_out", run)
         return SimpleNamespace(interrupted=False)
@@ -184,7 +184,7 @@ def test_resume_does_only_what_is_not_there(tmp_path, finished, config, monkeypa
 
 
 def test_ctrl_c_ends_it_and_the_rest_waits(tmp_path, config, monkeypatch):
-    def interrupted(config, *, console):
+    def interrupted(config, **_):
         return SimpleNamespace(interrupted=True)
 
     monkeypatch.setattr("qd_fool.commands.retrain.imagenet.rounds.evolve_run", interrupted)
@@ -198,12 +198,12 @@ def nothing_new(finished, monkeypatch):
     """Trainings and evolutions are copies of the first round's; how they were called for."""
     first_round, calls = finished[0] / "round_1", []
 
-    def train(scorer, config, *, photographs, evolved, folder, console):
+    def train(scorer, config, *, evolved, folder, **_):
         calls.append(len(evolved))
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(first_round / "network.safetensors", folder)
 
-    def evolve(config, *, console):
+    def evolve(config, **_):
         calls.append(config)
         shutil.copytree(first_round / "after", config.run_dir)
         return SimpleNamespace(interrupted=False)

@@ -45,7 +45,7 @@ def stand_ins(monkeypatch):
     parameters = jax.eval_shape(LeNet(classes=11).init, jax.random.key(0), np.zeros((1, 28, 28, 1)))
     weights = jax.tree.map(lambda s: np.zeros(s.shape, np.float32), parameters)
 
-    def make(planned):
+    def make(planned, **_):
         def train(training_set, *, classes, seed, tick):
             count = training_set.count
             fooling = np.asarray(training_set.labels[:count]) == 10
@@ -172,7 +172,7 @@ def test_a_round_that_was_cut_off_is_done_again(tmp_path, stand_ins, monkeypatch
     whole = retrain(tmp_path / "whole")
     make = retrain_mnist.make_tools
 
-    def stopping(planned):
+    def stopping(planned, **_):
         tools = make(planned)
         calls = []
 

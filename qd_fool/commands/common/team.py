@@ -1,0 +1,106 @@
+"""A command in several processes: finding each other, and what they must have in common."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from qd_fool.commands.common.circumstances import circumstances
+from qd_fool.commands.common.networks import Networks
+from qd_fool.commands.common.signals import EXIT_INTERRUPTED, active_stop
+from qd_fool.commands.common.together import Together
+from qd_fool.devices.lockstep import Lockstep, in_lockstep
+from qd_fool.devices.processes import LOST, Team, agree, join_team, leave_at_exit
+from qd_fool.errors import UserError
+from qd_fool.models.network import Network, is_on_host
+
+
+def join(settings: Together) -> Team:
+    """Connect with the other processes that run this command, if there are any.
+
+    Raises:
+      UserError: The processes don't find each other.
+    """
+    if settings.distributed:
+        return join_team()
+    if settings.coordinator is not None:
+        return join_team(settings.coordinator, index=settings.process_id, count=settings.processes)
+    return Team()
+
+
+@contextlib.contextmanager
+def taking_part(team: Team) -> Iterator[None]:
+    """Tell the other processes of an error in the block, so that none waits for this one.
+
+    Raises:
+      UserError: The block has raised it.
+    """
+    try:
+        yield
+    except UserError as error:
+        if team.count > 1:
+            agree(team, {}, problem=str(error))
+        raise
+
+
+def facts_of_process(
+    mesh: Mesh, networks: Networks, *, devices: int | None = None
+) -> dict[str, Any]:
+    """What must be equal in all processes, whatever the command, by name.
+
+    Processors of another instruction set round otherwise, and results would drift apart.
+
+    Args:
+      mesh: Devices of all processes.
+      networks: Networks of the command.
+      devices: Number of devices of this process; all by default.
+    """
+    found = circumstances(mesh, networks)
+    arithmetic = {name: v for name, v in found["arithmetic"].items() if name != "processor"}
+    return {
+        "the number of devices": devices or jax.local_device_count(),
+        "the device": found["device"]["kind"],
+        **arithmetic,
+        **{f"the version of {name}": version for name, version in found["versions"].items()},
+    }
+
+
+def refuse_host(network: Network, team: Team) -> None:
+    """Check that a network can be asked by several processes.
+
+    Raises:
+      UserError: The network runs outside JAX.
+    """
+    if team.count > 1 and is_on_host(network):
+        raise UserError(
+            f"{network.name} runs outside JAX: expected a network of JAX for {team.count} processes"
+        )
+
+
+def words_of_follower(team: Team) -> str:
+    """What a process prints that writes no file."""
+    return f"process {team.index} of {team.count} follows process 0, which shows progress"
+
+
+@contextlib.contextmanager
+def stepping(team: Team) -> Iterator[Lockstep]:
+    """Work in the same steps as the other processes. A signal to one is heard by all."""
+    stop = active_stop()
+    with in_lockstep(team, heard=lambda: stop.number, hear=stop.hear) as steps:
+        yield steps
+
+
+@contextlib.contextmanager
+def leaving_at_once(team: Team) -> Iterator[None]:
+    """End this process at once if a signal or an error ends the block. The others then notice it.
+
+    For work in which no process says to the others what comes next.
+    """
+    try:
+        yield
+    except BaseException:
+        if team.count > 1:
+            leave_at_exit(EXIT_INTERRUPTED if active_stop() else LOST)
+        raise

@@ -1,0 +1,111 @@
+"""A retraining on MNIST in several processes on loopback: the bits of one, a stop, a death."""
+
+import json
+import subprocess
+
+import pytest
+from command import refused
+from processes import begin_of, ends, start_together, wait_for
+
+from qd_fool.files import read_npz
+
+SMALL = """
+import dataclasses, numpy as np
+from qd_fool.commands.retrain.mnist import rounds
+from qd_fool.training import lenet
+lenet.RECIPES["short"] = dataclasses.replace(lenet.RECIPES["short"], steps=12, batch_size=8)
+def digits(split, data_dir=None):
+    n = {"train": 40, "test": 20}[split]
+    images = np.random.default_rng(n).integers(0, 200, (n, 28, 28, 1), dtype=np.uint8)
+    return images, np.arange(n, dtype=np.int32) % 10
+rounds.load_mnist = digits
+rounds.write_pictures = lambda *_, **__: None
+"""
+"""Few digits and few steps of training; no plots."""
+
+FLAGS = (
+    "--encoding", "direct", "--seeds", 3, "--held-out-seeds", 0, "--evaluations", 60, "--rounds", 2,
+)  # fmt: skip
+
+
+def start(run_dir, *flags, **more):
+    """Processes that run one retraining together; process 0 comes first."""
+    words = ("retrain", "--run-dir", run_dir, *flags)
+    return start_together(*words, code=SMALL, **more)
+
+
+def finish(run_dir, *flags):
+    """Run a retraining in one process, to its end."""
+    words = ["retrain", "--run-dir", run_dir, *flags]
+    subprocess.run([*begin_of(SMALL), *map(str, words)], check=True, capture_output=True)
+
+
+def content(run_dir):
+    """All that does not tell the time."""
+    rows = json.loads((run_dir / "table.json").read_text())["rows"]
+    for row in rows:
+        del row["training_seconds"], row["evolution_seconds"]
+    folders = sorted(run_dir.glob("round_*"))
+    arrays = [{k: v.tolist() for k, v in read_npz(r / "images.npz").items()} for r in folders]
+    return rows, arrays, [(r / "network.safetensors").read_bytes() for r in folders]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("alone") / "run"
+    finish(run_dir, *FLAGS)
+    return run_dir
+
+
+def test_a_signal_to_one_process_saves_the_rounds_and_two_processes_end_it(tmp_path, alone):
+    """And the tables are those of a retraining in one process."""
+    run_dir = tmp_path / "run"
+    processes = start(run_dir, *FLAGS)
+    wait_for(run_dir / "round_01")
+    processes[1].terminate()
+    (leader, code), (follower, follower_code) = ends(processes)
+    assert (code, follower_code) == (130, 130)
+    assert "of 2 done; continue with: qd-fool retrain --resume" in leader
+    assert "process 1 of 2 follows process 0" in follower
+    assert "DNN_" not in follower
+    said = ends(start(run_dir, "--resume"))
+    assert [code for _, code in said] == [0, 0]
+    assert content(run_dir) == content(alone)
+
+
+@pytest.mark.long
+def test_four_processes(tmp_path, alone):
+    run_dir = tmp_path / "run"
+    assert [code for _, code in ends(start(run_dir, *FLAGS, processes=4))] == [0] * 4
+    assert content(run_dir) == content(alone)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dead", [0, 1])
+def test_a_dead_process_ends_the_others_with_a_sentence(tmp_path, alone, dead):
+    run_dir = tmp_path / "run"
+    processes = start(run_dir, *FLAGS)
+    wait_for(run_dir / "round_01")
+    processes[dead].kill()
+    said, code = ends(processes)[1 - dead]
+    assert code == 2
+    assert "qd-fool: another process of the run has ended" in said
+    assert "Traceback" not in said
+    assert dead == 0 or "continue with: qd-fool retrain --resume" in said
+    finish(run_dir, "--resume")
+    assert content(run_dir) == content(alone)
+
+
+def test_processes_that_differ(tmp_path):
+    """Each says what differs, and nothing is written."""
+    run_dir = tmp_path / "run"
+    for said, code in ends(start(run_dir, *FLAGS, each=[("--seed", "0"), ("--seed", "1")])):
+        assert code == 2
+        assert "processes of the run differ: seed is 0 in process 0 and 1 in process 1" in said
+    assert not run_dir.exists()
+
+
+def test_flags_that_do_not_fit(capsys, tmp_path):
+    flags = ("--coordinator", "a:1", "--processes", 2, "--process-id", 2)
+    said = refused(capsys, "retrain", "--run-dir", tmp_path / "run", *flags)
+    assert "--process-id is 2: expected 0 to 1" in said

@@ -1,0 +1,51 @@
+"""Commands that several processes on loopback run together, for tests."""
+
+import socket
+import subprocess
+import sys
+import time
+
+
+def begin_of(code=None):
+    """Words that start the command in a process, after some Python code."""
+    if code is None:
+        return [sys.executable, "-m", "qd_fool"]
+    text = f"import sys\nfrom qd_fool.cli import main\n{code}\nsys.exit(main())"
+    return [sys.executable, "-c", text]
+
+
+def start_together(*words, processes=2, each=(), code=None):
+    """Processes that run one command together; process 0 comes first.
+
+    Args:
+      words: Words of the command.
+      processes: Number of processes.
+      each: Further words of each process.
+      code: Python code to run before the command.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    together = ("--coordinator", address, "--processes", str(processes), "--process-id")
+    command = [*begin_of(code), *map(str, words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    further = each or [()] * processes
+    return [
+        subprocess.Popen([*command, *together, str(i), *further[i]], **pipes)
+        for i in range(processes)
+    ]
+
+
+def ends(processes):
+    """What each process printed, and its exit code."""
+    said = [process.communicate(timeout=300)[0] for process in processes]
+    said = [" ".join(text.split()) for text in said]  # lines are wrapped
+    return list(zip(said, (process.returncode for process in processes), strict=True))
+
+
+def wait_for(path):
+    """Wait until a file exists."""
+    deadline = time.monotonic() + 300
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
