@@ -311,6 +311,13 @@ def _not_measured(
         notes.append(
             "Maximum logit and energy: not measured, because the classifier gives probabilities."
         )
+    scorer = subject.scorer
+    if len(scorer.class_names) == 2 and subject.unknown is None and not scorer.multilabel:
+        notes.append(
+            "Every picture claims one of the two classes at 0.5 or more, so that counts of shown "
+            "pictures say little. If one class is the right answer to a picture that shows "
+            "nothing, --unknown names it, and only the other class counts."
+        )
     for method in methods:
         if sanity.report is not None and not method.detectors:
             notes.append(

@@ -7,6 +7,7 @@ import pytest
 from colours import LABELS, colour_photographs, colour_scorer
 
 import qd_fool
+from qd_fool.commands.audit import conduct, searches
 from qd_fool.commands.audit.searches import plan_stages, within_budget
 from qd_fool.commands.audit.subject import make_subject
 from qd_fool.commands.evolve.config import EvolveConfig
@@ -70,6 +71,16 @@ def test_a_class_for_unknown_pictures_is_found_and_is_no_target():
     assert subject_of(scorer, unknown="green").targets == (0, 2, 3)
     with pytest.raises(UserError, match="--unknown 'mauve'"):
         subject_of(scorer, unknown="mauve")
+
+
+@pytest.mark.parametrize(("unknown", "classes"), [(None, (0, 1)), ("green", (0,))])
+def test_two_classes_and_the_one_that_is_right_for_nothing(monkeypatch, unknown, classes):
+    monkeypatch.setitem(searches.SHARES, True, {"gradient": 1.0})
+    monkeypatch.setattr(conduct, "REFERENCES", ())
+    report = qd_fool.audit(colour_scorer(labels=LABELS[:2]), budget=400, unknown=unknown)
+    assert report.method("gradient").classes == classes
+    named = [note for note in report.not_measured if "one of the two classes" in note]
+    assert len(named) == (unknown is None)
 
 
 @pytest.mark.long
