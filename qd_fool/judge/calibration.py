@@ -70,16 +70,26 @@ def expected_calibration_error(
     return float(np.abs(gaps).sum() / len(place))
 
 
-def fit_temperature(logits: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"]) -> float:
+def fit_temperature(
+    logits: Float[np.ndarray, "n classes"],
+    labels: Int[np.ndarray, " n"],
+    *,
+    multilabel: bool = False,
+) -> float:
     """Return the temperature in 0.05..20 with the least cross-entropy on photographs.
 
     Args:
       logits: Logits of the photographs.
       labels: Class of each photograph.
+      multilabel: Whether each class is a label that holds independently of the others. Other labels
+        may hold as well, so only the most confident one counts: is it the photograph's?
     """
     z, rows = np.asarray(logits, np.float64), np.arange(len(labels))
+    top, right = z.max(axis=1), z.argmax(axis=1) == labels
 
     def loss(log_t: float) -> float:
+        if multilabel:
+            return float(np.logaddexp(0.0, np.where(right, -top, top) / np.exp(log_t)).mean())
         return -float(scipy.special.log_softmax(z / np.exp(log_t), axis=1)[rows, labels].mean())
 
     bounds = (np.log(0.05), np.log(20.0))

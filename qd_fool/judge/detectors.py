@@ -1,7 +1,8 @@
 """Detectors of fooling images: numbers from logits that should be higher for photographs.
 
 Sources: Hendrycks & Gimpel (ICLR 2017), maximum softmax probability; Liu et al. (NeurIPS 2020),
-energy; Hendrycks et al. (ICML 2022), maximum logit; Guo et al. (ICML 2017), temperature scaling.
+energy; Hendrycks et al. (ICML 2022), maximum logit; Guo et al. (ICML 2017), temperature scaling;
+Wang et al. (NeurIPS 2021), energy of labels that hold independently.
 """
 
 import numpy as np
@@ -33,6 +34,7 @@ def detector_scores(
     *,
     temperature: float | None = None,
     unknown: int | None = None,
+    multilabel: bool = False,
 ) -> dict[str, Float[np.ndarray, " n"]]:
     """Compute all detectors that can be computed, in float64; higher means more like a photograph.
 
@@ -40,18 +42,24 @@ def detector_scores(
       logits: Logits of the pictures.
       temperature: Temperature of the detectors that end in "-t"; None leaves them out.
       unknown: Index of the class for unknown pictures, if the classifier has one.
+      multilabel: Whether each class is a label that holds independently of the others. Then only
+        "logit", "energy" (the energies of all labels summed up) and "unknown" mean something.
 
     Returns:
       One number per picture, by name of the detector. Maximum softmax probability and "unknown" are
       log-odds, which order pictures as probabilities do and still differ where these round to 1.
     """
     z = np.asarray(logits, np.float64)
-    found = {"logit": z.max(axis=1), **_softmax_scores(z, "")}
-    if temperature is not None:
+    found = {"logit": z.max(axis=1)}
+    if multilabel:
+        found["energy"] = np.logaddexp(0.0, z).sum(axis=1)
+    else:
+        found |= _softmax_scores(z, "")
+    if temperature is not None and not multilabel:
         found |= _softmax_scores(z / temperature, "-t")
         found["energy-t"] = temperature * found["energy-t"]
     if unknown is not None:
-        found["unknown"] = -log_odds_of_logits(z)[:, unknown]
+        found["unknown"] = -log_odds_of_logits(z, multilabel=multilabel)[:, unknown]
     return found
 
 
@@ -67,13 +75,18 @@ def _softmax_scores(z: np.ndarray, ending: str) -> dict[str, np.ndarray]:
     }
 
 
-def log_odds_of_logits(logits: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, "n classes"]:
+def log_odds_of_logits(
+    logits: Float[np.ndarray, "n classes"], *, multilabel: bool = False
+) -> Float[np.ndarray, "n classes"]:
     """Return `log p - log(1 - p)` of the softmax, in float64 and log space.
 
     Args:
       logits: Logits of the pictures.
+      multilabel: Whether each class is a label of its own, whose logit has these log-odds already.
     """
     z = np.asarray(logits, np.float64)
+    if multilabel:
+        return z
     z = z - z.max(axis=1, keepdims=True)
     winner = np.arange(len(z)), z.argmax(axis=1)
 

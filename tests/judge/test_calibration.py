@@ -31,3 +31,17 @@ def test_the_temperature_undoes_a_factor_of_the_logits(factor):
     usual = fit_temperature(logits, labels)
     assert usual == pytest.approx(1.0, abs=0.06)
     assert fit_temperature(factor * logits, labels) == pytest.approx(factor * usual, rel=1e-3)
+
+
+def test_the_temperature_of_labels_that_hold_independently():
+    """The most confident label is right as often as its own confidence says."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (4000, 5))
+    top = logits.max(axis=1)
+    right = rng.random(4000) < 1 / (1 + np.exp(-top))
+    labels = np.where(right, logits.argmax(axis=1), (logits.argmax(axis=1) + 1) % 5)
+    usual = fit_temperature(logits, labels, multilabel=True)
+    assert usual == pytest.approx(1.0, abs=0.06)
+    assert fit_temperature(3 * logits, labels, multilabel=True) == pytest.approx(
+        3 * usual, rel=1e-3
+    )

@@ -46,3 +46,14 @@ def test_only_logit_and_energy_see_a_shift(shift):
     for name, values in before.items():
         moved = shift if name in ("logit", "energy") else 0.0
         np.testing.assert_allclose(after[name], values + moved, atol=1e-9)
+
+
+def test_labels_that_hold_independently():
+    """Each logit is a log-odds of its own; the energies of the labels add up."""
+    found = detector_scores(LOGITS, temperature=2.0, unknown=2, multilabel=True)
+    assert set(found) == {"logit", "energy", "unknown"}
+    np.testing.assert_array_equal(found["logit"], [2, 0, 5])
+    np.testing.assert_allclose(found["energy"], np.log(1 + np.exp(LOGITS)).sum(axis=1))
+    np.testing.assert_array_equal(found["unknown"], [1, 0, -4])
+    np.testing.assert_array_equal(log_odds_of_logits(LOGITS, multilabel=True), LOGITS)
+    assert set(detector_scores(LOGITS[:, :1], multilabel=True)) == {"logit", "energy"}

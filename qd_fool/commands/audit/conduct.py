@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from qd_fool.commands.audit.assembly import make_report
 from qd_fool.commands.audit.fooling import (
     REFERENCES,
     SHOWN,
@@ -18,7 +19,6 @@ from qd_fool.commands.audit.judgement import (
     gives_logits,
     judge_photographs,
     look_at_preprocessings,
-    make_report,
     searched_method,
     shown_method,
 )
@@ -104,15 +104,19 @@ def look(subject: AuditSubject) -> Sanity:
       subject: Classifier that is audited.
     """
     labelled = subject.photographs if isinstance(subject.photographs, Labelled) else None
+    labels, multilabel = subject.scorer.class_names, subject.scorer.multilabel
     probes, answers = [], []
     for name, words, images in probe_pictures(subject.scorer.image_shape, labelled):
         answers.append(subject.logits(images))
-        probes.append(probe(name, words, answers[-1], subject.scorer.class_names))
-    logits = None if labelled is None else subject.logits(labelled.images)
+        probes.append(probe(name, words, answers[-1], labels, multilabel=multilabel))
+    logits = report = None
+    if labelled is not None:
+        logits = subject.logits(labelled.images)
+        report = judge_photographs(labelled, logits, multilabel=multilabel)
     return Sanity(
         photographs=labelled,
         logits=logits,
-        report=None if labelled is None or logits is None else judge_photographs(labelled, logits),
+        report=report,
         preprocessings=() if logits is None else look_at_preprocessings(subject, logits),
         probes=tuple(probes),
         gives_logits=gives_logits(np.concatenate(answers)),

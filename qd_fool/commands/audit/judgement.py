@@ -13,10 +13,9 @@ from qd_fool.commands.audit.fooling import (
     confidence_in_target,
     pictures_of,
     read_pictures,
-    worst_pictures,
 )
 from qd_fool.commands.audit.photographs import Labelled
-from qd_fool.commands.audit.sanity import compare_preprocessings, warning_of
+from qd_fool.commands.audit.sanity import compare_preprocessings
 from qd_fool.commands.audit.searches import Stage, read_search
 from qd_fool.commands.audit.subject import AuditSubject
 from qd_fool.judge.audit.fooled import (
@@ -25,14 +24,11 @@ from qd_fool.judge.audit.fooled import (
     weakest_and_strongest,
 )
 from qd_fool.judge.audit.report import (
-    SCHEMA_VERSION,
-    AuditReport,
     Method,
     Photographs,
     Picture,
     Preprocessing,
     Probe,
-    Settings,
 )
 from qd_fool.judge.calibration import expected_calibration_error, fit_temperature, reliability
 from qd_fool.judge.detectors import (
@@ -83,21 +79,25 @@ class Sanity:
     gives_logits: bool
 
 
-def judge_photographs(labelled: Labelled, logits: Float[np.ndarray, "n classes"]) -> Photographs:
+def judge_photographs(
+    labelled: Labelled, logits: Float[np.ndarray, "n classes"], *, multilabel: bool = False
+) -> Photographs:
     """Judge accuracy and calibration.
 
     Args:
       labelled: Photographs with their classes.
       logits: Answers to them.
+      multilabel: Whether each class is a label that holds independently of the others.
     """
     right = logits.argmax(axis=1) == labelled.labels
-    confidence = confidence_of(log_odds_of_logits(logits).max(axis=1))
+    odds_of = partial(log_odds_of_logits, multilabel=multilabel)
+    confidence = confidence_of(odds_of(logits).max(axis=1))
 
     # Every second photograph fits the temperature, the others measure its effect.
-    temperature = fit_temperature(logits[::2], labelled.labels[::2])
-    scaled = scipy.special.softmax(np.asarray(logits[1::2], np.float64) / temperature, axis=1)
+    temperature = fit_temperature(logits[::2], labelled.labels[::2], multilabel=multilabel)
+    scaled = confidence_of(odds_of(np.float64(logits[1::2]) / temperature).max(axis=1))
     ece = expected_calibration_error(confidence, right)
-    after = expected_calibration_error(scaled.max(axis=1), right[1::2]) if len(scaled) else ece
+    after = expected_calibration_error(scaled, right[1::2]) if len(scaled) else ece
     return Photographs(
         words=labelled.words,
         sha256=labelled.sha256,
@@ -202,7 +202,8 @@ def shown_method(shown: FoolingSet, subject: AuditSubject, sanity: Sanity) -> Me
       sanity: The classifier before the searches.
     """
     logits = subject.logits(shown.images)
-    odds = confidence_in_target(log_odds_of_logits(logits), shown, unknown=subject.unknown)
+    odds = log_odds_of_logits(logits, multilabel=subject.scorer.multilabel)
+    odds = confidence_in_target(odds, shown, unknown=subject.unknown)
     fools = odds >= 0.0
     detectors = {}
     if sanity.report is not None:
@@ -242,7 +243,10 @@ def judge_detectors(
         return {}
     assert sanity.report is not None  # noqa: S101  # there are photographs
     detect = partial(
-        detector_scores, temperature=sanity.report.temperature, unknown=subject.unknown
+        detector_scores,
+        temperature=sanity.report.temperature,
+        unknown=subject.unknown,
+        multilabel=subject.scorer.multilabel,
     )
     of_photographs = sanity.logits[1::2]
     right = of_photographs.argmax(axis=1) == sanity.photographs.labels[1::2]
@@ -252,91 +256,3 @@ def judge_detectors(
         for name, scores in accepted.items()
         if sanity.gives_logits or name not in NEED_LOGITS
     }
-
-
-def make_report(
-    subject: AuditSubject,
-    sanity: Sanity,
-    settings: Settings,
-    methods: list[Method],
-    ranked: dict[str, list[tuple[float, Picture]]],
-    notes: list[str],
-) -> AuditReport:
-    """Put the parts of an audit together.
-
-    Args:
-      subject: Classifier that was audited.
-      sanity: The classifier before the searches.
-      settings: Settings of the audit.
-      methods: Results of the methods.
-      ranked: Fooling pictures of the searches with their log-odds, the most confident first.
-      notes: Sentences about what was left out.
-    """
-    warnings = [text for text in [warning_of(sanity.preprocessings)] if text]
-    photos = sanity.report
-    if photos is not None and photos.accuracy.high < 0.5:
-        warnings.append(
-            f"The accuracy on photographs is {photos.accuracy.value:.1%}: check weights, classes "
-            "and preprocessing before anything else."
-        )
-    return AuditReport(
-        schema_version=SCHEMA_VERSION,
-        network=subject.facts(logits=sanity.gives_logits),
-        settings=settings,
-        photographs=photos,
-        preprocessings=sanity.preprocessings,
-        probes=sanity.probes,
-        methods=tuple(methods),
-        worst=worst_pictures(ranked),
-        warnings=tuple(warnings),
-        not_measured=tuple(_not_measured(subject, sanity, methods, settings) + notes),
-    )
-
-
-def _not_measured(
-    subject: AuditSubject, sanity: Sanity, methods: list[Method], settings: Settings
-) -> list[str]:
-    notes = []
-    if isinstance(subject.photographs, str):
-        notes.append(
-            "Accuracy, calibration, preprocessing, shuffled patches and detectors: not measured. "
-            f"{subject.photographs}"
-        )
-    if not subject.gradient:
-        notes.append(
-            "Gradient ascent: not measured, because this classifier gives no gradient. A search "
-            "with the weights at hand may find more than is found here."
-        )
-    if not sanity.gives_logits:
-        notes.append(
-            "Maximum logit and energy: not measured, because the classifier gives probabilities."
-        )
-    scorer = subject.scorer
-    if len(scorer.class_names) == 2 and subject.unknown is None and not scorer.multilabel:
-        notes.append(
-            "Every picture claims one of the two classes at 0.5 or more, so that counts of shown "
-            "pictures say little. If one class is the right answer to a picture that shows "
-            "nothing, --unknown names it, and only the other class counts."
-        )
-    for method in methods:
-        if sanity.report is not None and not method.detectors:
-            notes.append(
-                f"Detectors against {method.name}: not measured, because fewer than "
-                f"{LEAST_PICTURES} of its pictures reach a confidence of 0.5."
-            )
-        tried, known = len(method.classes), len(subject.targets)
-        if method.kind == "search" and tried < known:
-            notes.append(
-                f"The {method.name} method tried {tried} of {known} classes, drawn at random, "
-                "because its share of the budget suffices for no more."
-            )
-    notes.append(
-        f"A class that was not fooled within {settings.budget:,} evaluations may be fooled with "
-        "more. Other encodings, longer searches and pictures near photographs (adversarial "
-        "examples) were not tried."
-    )
-    notes.append(
-        "No person has looked at the pictures: a picture that happens to resemble its class counts "
-        "as fooled, too."
-    )
-    return notes

@@ -84,7 +84,14 @@ def _shuffled(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return result
 
 
-def probe(name: str, words: str, logits: np.ndarray, labels: tuple[str, ...]) -> Probe:
+def probe(
+    name: str,
+    words: str,
+    logits: np.ndarray,
+    labels: tuple[str, ...],
+    *,
+    multilabel: bool = False,
+) -> Probe:
     """Judge the classifier's answers to a probe.
 
     Args:
@@ -92,8 +99,9 @@ def probe(name: str, words: str, logits: np.ndarray, labels: tuple[str, ...]) ->
       words: Description of the pictures.
       logits: `(n, classes)` answers.
       labels: Names of the classes.
+      multilabel: Whether each class is a label that holds independently of the others.
     """
-    odds = log_odds_of_logits(logits)
+    odds = log_odds_of_logits(logits, multilabel=multilabel)
     confidence = confidence_of(odds.max(axis=1))
     at = int(confidence.argmax())
     return Probe(

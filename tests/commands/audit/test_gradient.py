@@ -1,6 +1,7 @@
 """An audit from Python of a network in JAX: gradients, and a class for unknown pictures."""
 
 import dataclasses
+import math
 
 import jax.numpy as jnp
 import pytest
@@ -73,7 +74,10 @@ def test_a_class_for_unknown_pictures_is_found_and_is_no_target():
         subject_of(scorer, unknown="mauve")
 
 
-@pytest.mark.parametrize(("unknown", "classes"), [(None, (0, 1)), ("green", (0,))])
+@pytest.mark.parametrize(
+    ("unknown", "classes"),
+    [(None, (0, 1)), pytest.param("green", (0,), marks=pytest.mark.long)],
+)
 def test_two_classes_and_the_one_that_is_right_for_nothing(monkeypatch, unknown, classes):
     monkeypatch.setitem(searches.SHARES, True, {"gradient": 1.0})
     monkeypatch.setattr(conduct, "REFERENCES", ())
@@ -81,6 +85,25 @@ def test_two_classes_and_the_one_that_is_right_for_nothing(monkeypatch, unknown,
     assert report.method("gradient").classes == classes
     named = [note for note in report.not_measured if "one of the two classes" in note]
     assert len(named) == (unknown is None)
+
+
+def test_labels_that_hold_independently_are_judged_one_by_one(monkeypatch):
+    """Two labels are sure at once, which a softmax would halve."""
+    monkeypatch.setitem(searches.SHARES, True, {"gradient": 1.0})
+    monkeypatch.setattr(conduct, "REFERENCES", ())
+    plain = colour_scorer()
+
+    def apply(params, x):
+        first = plain.apply(params, x)[:, :1]
+        return jnp.concatenate([first, first, jnp.full_like(first, 6.0)], axis=1)
+
+    scorer = dataclasses.replace(plain, apply=apply, multilabel=True)
+    report = qd_fool.audit(scorer, budget=400, photos=colour_photographs())
+    confidence = 1 / (1 + math.exp(-6))
+    assert all(probe.median == pytest.approx(confidence, abs=1e-6) for probe in report.probes)
+    assert report.photographs.confidence.value == pytest.approx(confidence, abs=1e-6)
+    assert set(report.method("gradient").detectors) <= {"logit", "energy"}
+    assert any("each confidence is that of a label" in n.lower() for n in report.not_measured)
 
 
 @pytest.mark.long
