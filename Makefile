@@ -154,7 +154,7 @@ benchmark-imagenet: $(VENV)/.dev ## write the tables about ImageNet's networks, 
 # Each run is one line of benchmarks/efficiency.jsonl and is not repeated. Without that file everything runs again, which takes hours.
 EFFICIENCY := $(BIN)/python benchmarks/efficiency.py
 SQUEEZENET := $(IMAGENET)/weights/squeezenet_v1.1_torchvision_fp16.npz
-FINALISTS := "the same, hsv, young parents, tuned in the last quarter" "tuned, functions redrawn at .01"
+FINALISTS := "the same, hsv, young parents, tuned in the last quarter" "tuned, functions redrawn at .01" "tuned, functions redrawn at .01, unsure cells first"
 benchmark-efficiency: $(VENV)/.dev ## compare settings by confidence gained per evaluation: screening, finals, table (IMAGENET=DIR)
 	$(EFFICIENCY) mnist-direct --evaluations 24000
 	$(EFFICIENCY) mnist-direct --evaluations 40000 --seeds 0 1 2 3 4 --settings paper "batch 20, half by gradient"
