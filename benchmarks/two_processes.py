@@ -33,16 +33,16 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="qd-fool-two-"))
     one, two, bound, same = [], [], [], []
     for i in range(arguments.rounds):
-        single, pair, own = (folder / f"{name}-{i}" for name in ("one", "two", "bound"))
+        single, pair, pinned = (folder / f"{name}-{i}" for name in ("one", "two", "bound"))
         finish(*words, "--devices", 2, "--run-dir", single)
         for process in together(*words, "--run-dir", pair):
             ended(process)
-        for process in together(*words, "--run-dir", own, cores=(0, 1)):
+        for process in together(*words, "--run-dir", pinned, cores=(0, 1)):
             ended(process)
         one.append(seconds_of(single))
         two.append(seconds_of(pair))
         bound.append(seconds_of(own))
-        same += [same_run(single, pair), same_run(single, own)]
+        same += [same_run(single, pair), same_run(single, pinned)]
     rows = [
         {
             "what": "archive, lineage and pictures of both",

@@ -95,7 +95,7 @@ def judge_photographs(
 
     # Every second photograph fits the temperature, the others measure its effect.
     temperature = fit_temperature(logits[::2], labelled.labels[::2], multilabel=multilabel)
-    scaled = confidence_of(odds_of(np.float64(logits[1::2]) / temperature).max(axis=1))
+    scaled = confidence_of(odds_of(np.asarray(logits[1::2], np.float64) / temperature).max(axis=1))
     ece = expected_calibration_error(confidence, right)
     after = expected_calibration_error(scaled, right[1::2]) if len(scaled) else ece
     return Photographs(

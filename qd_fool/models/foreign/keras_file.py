@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from qd_fool.errors import UserError
+from qd_fool.models.foreign.convolutions import with_own_convolutions
 from qd_fool.models.foreign.labels import class_names
 from qd_fool.models.foreign.onnx.picture import Picture
 from qd_fool.models.foreign.outputs import OUTPUTS, Logits, is_multilabel, to_logits
@@ -248,7 +249,11 @@ def _forward(
 ) -> Float[Array, "n numbers"]:
     x = jnp.transpose(x, (0, 3, 1, 2)) if layout == "nchw" else x
     with jax.numpy_rank_promotion("allow"):  # Keras' layers rely on it
-        found = model.stateless_call(params["trained"], params["fixed"], x, training=False)[0]
+
+        def call(params: Any, x: Array) -> Array:
+            return model.stateless_call(params["trained"], params["fixed"], x, training=False)[0]
+
+        found = with_own_convolutions(call)(params, x)
     return jnp.asarray(found, jnp.float32).reshape(len(x), -1)
 
 
