@@ -27,7 +27,7 @@ def write_network(scorer: Scorer, folder: Path, *, classes: int) -> tuple[Path, 
     pictures. Its scale gives these pictures the median top confidence of SqueezeNet's own head.
     """
     features, own = _features(scorer)
-    mean, std = features.mean(axis=0), features.std(axis=0) + 1e-3 * features.std()
+    mean, std = features.mean(axis=0), features.std(axis=0) + features.std()
     rng = np.random.default_rng(0)
     head = rng.standard_normal((features.shape[1], classes), np.float32) / np.sqrt(len(std))
     logits = ((features - mean) / std) @ head

@@ -39,9 +39,7 @@ def render_rows(
     return np.asarray(render(jax.tree.map(lambda leaf: np.asarray(leaf)[rows], genomes)))
 
 
-def equal_genomes(
-    genomes: PyTree[Any], rows: Integer[np.ndarray, " n"]
-) -> list[list[int]]:
+def equal_genomes(genomes: PyTree[Any], rows: Integer[np.ndarray, " n"]) -> list[list[int]]:
     """Group rows whose genomes are equal, byte for byte, in order of each group's first row.
 
     Args:

@@ -39,9 +39,7 @@ LATER = ("graphs", "genomes", "histograms", "pixels", "family", "ancestors")
 """Keys of a run's data that the page needs only where it shows an elite large."""
 
 
-def run_data(
-    run_dir: Path, *, page_dir: Path, budget: int, inside: bool = False
-) -> dict[str, Any]:
+def run_data(run_dir: Path, *, page_dir: Path, budget: int, inside: bool = False) -> dict[str, Any]:
     """Return a run in the form that the page's script reads.
 
     Args:

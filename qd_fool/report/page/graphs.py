@@ -29,8 +29,9 @@ def read_genomes(
       cells: Class indices of the cells.
 
     Returns:
-      One description per cell, the same object where genomes are equal, and no reason. Or no descriptions, and the reason, which is empty if
-      the encoding has none: the page does not need them.
+      One description per cell, the same object where genomes are equal, and no reason. Or no
+      descriptions, and the reason, which is empty if the encoding has none: the page does not need
+      them.
 
     Raises:
       UserError: `archive.npz` is damaged.

@@ -165,9 +165,7 @@ def _write_beside(path: Path, later: Sequence[dict[str, Any]]) -> dict[str, str]
     return {"file": script.name, "token": token}
 
 
-def _whole_pictures(
-    run_dirs: Sequence[Path], runs: Sequence[dict[str, Any]]
-) -> list[list[str]]:
+def _whole_pictures(run_dirs: Sequence[Path], runs: Sequence[dict[str, Any]]) -> list[list[str]]:
     """Return the full pictures of each run, as data URIs; none if they are too large for a page."""
     paths = [
         [run_dir / elite["png"] for elite in run["elites"]]
