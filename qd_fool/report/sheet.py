@@ -9,6 +9,9 @@ from qd_fool.files import replacing
 from qd_fool.runs.elites import open_elite, read_elites
 from qd_fool.scoring.confidence import percent
 
+CAPTIONED = 2500
+"""Number of elites from which on a sheet has small pictures without captions."""
+
 
 def write_contact_sheet(
     run_dir: Path, *, out: Path | None = None, cell: int | None = None, margin: int = 8
@@ -28,7 +31,8 @@ def write_contact_sheet(
       UserError: There is no `elites.csv`.
     """
     elites = read_elites(run_dir)
-    cell = cell or (112 if len(elites) < 100 else 80 if len(elites) < 2500 else 32)
+    if cell is None:
+        cell = 32 if len(elites) >= CAPTIONED else 80 if len(elites) >= 100 else 112
     captions = cell >= 50
     margin = margin if captions else margin // 4
     columns = sheet_columns(len(elites))
