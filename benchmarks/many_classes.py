@@ -55,7 +55,7 @@ def main():
     rows = [*costs(run_dir, json.loads(cost.read_text())), *page(run_dir), direct(said)]
     report(
         "many_classes",
-        [{"what": what, "found": found} for what, found in rows],
+        [{"what": name, "found": found} for name, found in rows],
         words=f"A synthetic head of {arguments.classes:,} classes on SqueezeNet 1.1, CPPNs of "
         "256x256 pixels, `--preset fast`. Seconds are those of a machine that also did other work.",
     )

@@ -26,12 +26,12 @@ def write_network(scorer: Scorer, folder: Path, *, classes: int) -> tuple[Path, 
     The head is a random projection of the 512 averaged channels, each standardised over random CPPN
     pictures. Its scale gives these pictures the median top confidence of SqueezeNet's own head.
     """
-    features, own = _features(scorer)
+    features, logits_1000 = _features(scorer)
     mean, std = features.mean(axis=0), features.std(axis=0) + features.std()
     rng = np.random.default_rng(0)
     head = rng.standard_normal((features.shape[1], classes), np.float32) / np.sqrt(len(std))
     logits = ((features - mean) / std) @ head
-    scale = _scale(logits, wanted=float(np.median(_top(own))))
+    scale = _scale(logits, wanted=float(np.median(_top(logits_1000))))
     weight = (head * (scale / std)[:, None]).astype(np.float32)
     bias = (-mean @ weight).astype(np.float32)
     path, labels = folder / "many.onnx", folder / "many.txt"
@@ -43,19 +43,19 @@ def write_network(scorer: Scorer, folder: Path, *, classes: int) -> tuple[Path, 
 def _features(scorer: Scorer) -> tuple[np.ndarray, np.ndarray]:
     """Averaged channels before SqueezeNet's head, and its own logits, of random pictures."""
     encoding = make_encoding("cppn", scorer.image_shape, color="hsv", coords="normalized")
-    side, own = scorer.input_size, scorer.params
+    side, whole = scorer.input_size, scorer.params
     top, left, _ = crop_places(scorer.image_shape, size=side, crops=1)[0]
     # With a head that leaves the channels as they are, the network returns their averages.
-    channels = own["params"]["conv10"]["kernel"].shape[2]
+    channels = whole["params"]["conv10"]["kernel"].shape[2]
     same = {"kernel": jnp.eye(channels)[None, None], "bias": jnp.zeros(channels)}
-    bare = own | {"params": own["params"] | {"conv10": same}}
+    bare = whole | {"params": whole["params"] | {"conv10": same}}
 
     @jax.jit
     def both(keys: jax.Array) -> list[jax.Array]:
         pictures = encoding.render(encoding.init(keys))
         pictures = pictures[:, top : top + side, left : left + side]
         x = scorer.preprocess(pictures.astype(jnp.float32))
-        return [scorer.apply(params, x) for params in (bare, own)]
+        return [scorer.apply(params, x) for params in (bare, whole)]
 
     keys = jax.random.split(run_key(0), PICTURES)
     parts = [both(keys[i : i + AT_ONCE]) for i in range(0, PICTURES, AT_ONCE)]

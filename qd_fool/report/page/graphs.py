@@ -75,13 +75,13 @@ def pack_graphs(graphs: Sequence[dict[str, Any]]) -> dict[str, Any]:
       A dictionary with these keys: `head`, the facts that all graphs have in common; `kinds`, the
       distinct nodes, without ids; `nodes`, one list `id, kind, x, y, id, ...` per graph, where y is
       -1 if a node is not drawn; `edges`, one list `source, target, weight, source, ...` per graph.
-      If an object occurs more than once, it is packed once, and `which` has the row of each graph.
+      If an object occurs more than once, it is packed once, and `rows` has the row of each graph.
     """
     distinct = {id(graph): graph for graph in graphs}
     if len(distinct) < len(graphs):
         place = {key: i for i, key in enumerate(distinct)}
-        which = {"which": [place[id(graph)] for graph in graphs]}
-        return pack_graphs(list(distinct.values())) | which
+        rows = {"rows": [place[id(graph)] for graph in graphs]}
+        return pack_graphs(list(distinct.values())) | rows
     kinds: dict[tuple[tuple[str, Any], ...], int] = {}
     nodes, edges = [], []
     for graph in graphs:

@@ -42,7 +42,8 @@ THUMBNAILS = 5_000_000
 """Characters that all thumbnails of a page may take."""
 
 LATER_INSIDE = 12_000_000
-"""Characters of genomes and ancestors up to which they are in the page, not in a file beside it."""
+"""Characters of genomes and ancestors up to which they are in a page that has thumbnails. Else they
+are in a file beside it, as the pictures are."""
 
 WHOLE_INSIDE = 300_000_000
 """Bytes of PNGs up to which a single file holds the full pictures, not only thumbnails."""
@@ -125,7 +126,8 @@ def _write(
     # Ancestors are in an element of their own, so that the page can open before it reads them. Much
     # of what an elite needs when it is shown large is in a file beside the page.
     later = [{key: run.pop(key) for key in LATER if key in run} for run in runs]
-    beside = None if single_file else _write_beside(path, later)
+    inside = all("thumb" in elite for run in runs for elite in run["elites"])
+    beside = None if single_file else _write_beside(path, later, most=LATER_INSIDE * inside)
     if beside is None:
         ancestors = [part.pop("ancestors", {}) for part in later]
         runs = [run | part for run, part in zip(runs, later, strict=True)]
@@ -149,14 +151,21 @@ def _write(
     return path
 
 
-def _write_beside(path: Path, later: Sequence[dict[str, Any]]) -> dict[str, str] | None:
+def _write_beside(
+    path: Path, later: Sequence[dict[str, Any]], *, most: int
+) -> dict[str, str] | None:
     """Write what the page reads later into a script beside it, if it is too much for the page.
+
+    Args:
+      path: Path of the page.
+      later: Values per run.
+      most: Characters that may stay in the page.
 
     Returns:
       Name of the script, and the text by which the page recognises it; None if there is no script.
     """
     text = json.dumps(later, separators=(",", ":"), allow_nan=False)
-    if len(text) <= LATER_INSIDE:
+    if len(text) <= most:
         return None
     token = hashlib.sha256(text.encode()).hexdigest()[:16]
     script = path.with_name(f"{path.stem}_data.js")

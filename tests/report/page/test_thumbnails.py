@@ -97,6 +97,6 @@ def test_equal_graphs_are_packed_once(tmp_path):
     np.savez_compressed(run_dir / "archive.npz", **arrays)
     graphs, _ = read_genomes(run_dir, read_run(run_dir), [0, 1, 2, 3])
     packed = pack_graphs(graphs)
-    assert packed["which"] == [0, 1, 0, 2]
+    assert packed["rows"] == [0, 1, 0, 2]
     alone = pack_graphs([graphs[0], graphs[1], graphs[3]])
-    assert packed == alone | {"which": packed["which"]}
+    assert packed == alone | {"rows": packed["rows"]}

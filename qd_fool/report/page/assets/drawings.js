@@ -1,7 +1,7 @@
 // Genomes: a CPPN as a graph, a direct picture as a histogram of its pixels.
 
 /** The row of an elite's graph: elites with equal graphs share one. */
-const graphRow = (graphs, i) => graphs.which?.[i] ?? i;
+const graphRow = (graphs, i) => graphs.rows?.[i] ?? i;
 
 /** Undoes `pack_graphs`: the graph as `qd-fool export --format graphs` writes it. */
 function unpackGraph(graphs, i) {
