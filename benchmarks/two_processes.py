@@ -41,7 +41,7 @@ def main():
             ended(process)
         one.append(seconds_of(single))
         two.append(seconds_of(pair))
-        bound.append(seconds_of(own))
+        bound.append(seconds_of(pinned))
         same += [same_run(single, pair), same_run(single, pinned)]
     rows = [
         {

@@ -170,6 +170,12 @@ def write_text(path: Path, lines: Sequence[str]) -> None:
         partial.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write bytes, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_bytes(data)
+
+
 def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write arrays by name into a compressed `.npz` file, whole or not at all."""
     with replacing(path) as partial:

@@ -9,6 +9,9 @@ from qd_fool.files import replacing
 from qd_fool.runs.elites import open_elite, read_elites
 from qd_fool.scoring.confidence import percent
 
+CAPTIONED = 2500
+"""Number of elites from which on a sheet has small pictures without captions."""
+
 
 def write_contact_sheet(
     run_dir: Path, *, out: Path | None = None, cell: int | None = None, margin: int = 8
@@ -20,18 +23,22 @@ def write_contact_sheet(
     Args:
       run_dir: Directory of a run that has ended or was stopped.
       out: Path of the picture. By default `contact_sheet.png` in the directory of the run.
-      cell: Side of a thumbnail in pixels. By default 112, or 80 from 100 elites on.
+      cell: Side of a thumbnail in pixels. By default 112, 80 from 100 elites on, or 32 from 2500
+        on. Thumbnails of less than 50 pixels have no caption.
       margin: Pixels between thumbnails.
 
     Raises:
       UserError: There is no `elites.csv`.
     """
     elites = read_elites(run_dir)
-    cell = cell or (112 if len(elites) < 100 else 80)
+    if cell is None:
+        cell = 32 if len(elites) >= CAPTIONED else 80 if len(elites) >= 100 else 112
+    captions = cell >= 50
+    margin = margin if captions else margin // 4
     columns = sheet_columns(len(elites))
     rows = max(1, math.ceil(len(elites) / columns))
     font = ImageFont.load_default(size=12 if cell > 100 else 10)
-    pitch_x, pitch_y = cell + margin, cell + margin + 32
+    pitch_x, pitch_y = cell + margin, cell + margin + (32 if captions else 0)
     sheet = Image.new("RGB", (columns * pitch_x + margin, rows * pitch_y + margin), "white")
     draw = ImageDraw.Draw(sheet)
     for i, elite in enumerate(elites):
@@ -43,6 +50,8 @@ def write_contact_sheet(
             (cell, cell), Image.Resampling.LANCZOS if smaller else Image.Resampling.NEAREST
         )
         sheet.paste(thumb, (x, y))
+        if not captions:
+            continue
         caption = (
             f"{elite['label'].split(',')[0][: cell // 7]}\n{percent(float(elite['confidence']))}"
         )

@@ -142,7 +142,8 @@ def digest(tree: PyTree) -> str:
     for leaf in jax.tree.leaves(tree):
         array = np.asarray(leaf)
         sha.update(f"{array.dtype}{array.shape}".encode())
-        sha.update(np.ascontiguousarray(array).tobytes())
+        # The bytes as they lie in memory, not a copy: genomes may take gigabytes.
+        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return sha.hexdigest()
 
 

@@ -1,6 +1,7 @@
 """`elites.csv` and `elites/`: the elites' facts and their PNGs."""
 
 import csv
+import io
 import json
 import re
 from collections.abc import Sequence
@@ -15,11 +16,11 @@ from PIL import Image
 from qd_fool.archive import ClassArchive
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
-from qd_fool.files import cell_of, replacing, text_of
+from qd_fool.files import cell_of, replacing, text_of, write_bytes
 from qd_fool.map_elites.state import EvolutionState
 from qd_fool.models.network import Network
 from qd_fool.runs.metrics import is_number
-from qd_fool.runs.pictures import read_image, render_elites, write_image
+from qd_fool.runs.pictures import equal_genomes, read_image, render_rows, to_image
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.score import ScoreFunction, top_classes
 
@@ -35,6 +36,9 @@ ELITES = (
     "png",
     "top5",
 )
+
+AT_ONCE = 1000
+"""Pictures that are drawn, written and scored together, which bounds memory."""
 
 
 def read_elites(directory: Path) -> list[dict[str, str]]:
@@ -102,37 +106,54 @@ def write_elites(
       The largest absolute difference, over elites, between the confidence in the archive and the
       confidence of the PNG as read from disk. It is 0.0 for an empty archive.
     """
-    # Draw the pictures of all cells.
     archive = state.archive
     cells: Integer[np.ndarray, " n"] = np.flatnonzero(np.asarray(archive.fitness) > -np.inf)
     folder = directory / "elites"
     folder.mkdir(exist_ok=True)
-    images = render_elites(archive, encoding, chunk=chunk)
-    names = [png_name(int(k), scorer.class_names[k]) for k in cells]
+    paths = {int(k): folder / png_name(int(k), scorer.class_names[k]) for k in cells}
     channels = encoding.image_shape[2]
 
-    def there_and_back(cell: int, name: str) -> np.ndarray:
-        write_image(folder / name, images[cell])
-        return read_image(folder / name, channels=channels)
+    def there_and_back(image: np.ndarray, members: Sequence[int]) -> np.ndarray:
+        return _write_and_read([paths[cell] for cell in members], image, channels=channels)
 
-    # Write and read the PNGs in threads: packing takes most of the time, and threads can share it.
+    # Cells may hold the same genome: each picture is drawn, packed and scored once. Parts bound the
+    # memory. PNGs are packed in threads: packing takes most of the time, and threads can share it.
+    groups = equal_genomes(archive.genomes, cells)
+    tops: dict[int, list[list[Any]]] = {}
+    difference = 0.0
     with ThreadPoolExecutor() as pool:
-        read = list(pool.map(there_and_back, cells.tolist(), names))
+        for start in range(0, len(groups), AT_ONCE):
+            part = groups[start : start + AT_ONCE]
+            rows = np.array([members[0] for members in part])
+            images = render_rows(archive.genomes, rows, encoding, chunk=chunk)
+            read = list(pool.map(there_and_back, images, part))
+            again = score(scorer.params, np.stack(read))
+            for log_odds, members in zip(again, part, strict=True):
+                archived = confidence_of(np.asarray(archive.fitness)[members])
+                rescored = confidence_of(log_odds[members])
+                difference = max(difference, float(np.abs(archived - rescored).max()))
+                found = top_classes(log_odds, scorer.class_names, count=5)
+                top = [[t["class_index"], t["confidence"]] for t in found]
+                tops |= dict.fromkeys(members, top)
 
-    # Score the PNGs again. Without elites, one blank picture is scored, and no row is written.
-    stack = np.stack(read) if read else images[:1]
-    again = score(scorer.params, stack)
-    archived = np.asarray(archive.fitness)[cells]
-    rescored = again[np.arange(len(cells)), cells]
-    differences = np.abs(confidence_of(archived) - confidence_of(rescored))
+    _write_table(directory, archive, scorer.class_names, [tops[cell] for cell in cells.tolist()])
+    return difference
 
-    # Write the table.
-    tops = [
-        [[t["class_index"], t["confidence"]] for t in top_classes(row, scorer.class_names, count=5)]
-        for row in again[: len(cells)]
-    ]
-    _write_table(directory, archive, scorer.class_names, tops)
-    return float(differences.max(initial=0.0))
+
+def _write_and_read(paths: Sequence[Path], image: np.ndarray, *, channels: int) -> np.ndarray:
+    """Write a picture under each path, and read it back from disk.
+
+    Raises:
+      UserError: A file does not hold what was written.
+    """
+    data = io.BytesIO()
+    to_image(image).save(data, "png")
+    for path in paths:
+        write_bytes(path, data.getvalue())
+    for path in paths[1:]:
+        if path.read_bytes() != data.getvalue():
+            raise UserError(f"{path}: the disk returns other bytes than were written")
+    return read_image(paths[0], channels=channels)
 
 
 def write_unscored_table(

@@ -1,10 +1,12 @@
 """Pictures of genomes, and picture files."""
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Integer, PyTree, UInt8
 from PIL import Image
 
 from qd_fool.archive import ClassArchive
@@ -20,6 +22,38 @@ def render_elites(
     """Draw the picture of every cell; for an empty cell, the picture of a blank genome."""
     render = jax.jit(lambda genomes: map_chunks(encoding.render, genomes, chunk=chunk))
     return np.asarray(render(archive.genomes))
+
+
+def render_rows(
+    genomes: PyTree[Any], rows: Integer[np.ndarray, " n"], encoding: Encoding, *, chunk: int
+) -> UInt8[np.ndarray, "n height width channels"]:
+    """Draw the pictures of some rows of a stack of genomes, as `render_elites` draws them.
+
+    Args:
+      genomes: Genomes on the host, `(cells, ...)`.
+      rows: Rows to draw, one or more.
+      encoding: Encoding of the genomes.
+      chunk: Number of pictures drawn at once.
+    """
+    render = jax.jit(lambda genomes: map_chunks(encoding.render, genomes, chunk=chunk))
+    return np.asarray(render(jax.tree.map(lambda leaf: np.asarray(leaf)[rows], genomes)))
+
+
+def equal_genomes(genomes: PyTree[Any], rows: Integer[np.ndarray, " n"]) -> list[list[int]]:
+    """Group rows whose genomes are equal, byte for byte, in order of each group's first row.
+
+    Args:
+      genomes: Genomes on the host, `(cells, ...)`.
+      rows: Rows to group.
+    """
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(genomes)]
+    groups: dict[bytes, list[int]] = {}
+    for row in rows.tolist():
+        found = hashlib.blake2b()
+        for leaf in leaves:
+            found.update(np.ascontiguousarray(leaf[row]).tobytes())
+        groups.setdefault(found.digest(), []).append(row)
+    return list(groups.values())
 
 
 def read_image(path: Path, *, channels: int) -> UInt8[np.ndarray, "height width channels"]:

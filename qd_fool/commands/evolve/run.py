@@ -26,12 +26,13 @@ from qd_fool.commands.common.team import join, taking_part
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.explain import explain
 from qd_fool.commands.evolve.loop import History, Job, evolve_segments
+from qd_fool.commands.evolve.memory import check_memory
 from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.commands.evolve.results import facts_of
 from qd_fool.commands.evolve.resume import check_resumable
 from qd_fool.commands.evolve.sanity import show_sanity
 from qd_fool.commands.evolve.segment import segment_of
-from qd_fool.commands.evolve.start import Start, blank_state, new_start, resumed_start
+from qd_fool.commands.evolve.start import blank_state, new_start, resumed_start
 from qd_fool.commands.evolve.team import facts_to_agree, follow_run, plan_together
 from qd_fool.commands.evolve.words import most_confident, share_of_the_original
 from qd_fool.devices.mesh import make_mesh, replicate
@@ -95,6 +96,7 @@ def evolve_run(
         planned = plan_together(config, team, loaded=None if part is None else part.scorer)
         stored = _check_stored(run_dir, planned) if resuming else None
         mesh = make_mesh(planned.config.devices, together=team.count > 1)
+        check_memory(planned, mesh)
         segment, length = segment_of(planned, mesh)
     agree(team, facts_to_agree(planned, mesh))
     subject = planned.subject
@@ -124,6 +126,9 @@ def evolve_run(
                 )
             leader.begin(start.state)
             state, params = replicate(start.state, mesh), replicate(subject.scorer.params, mesh)
+            # The devices have copies of the state: this one may be large, and is given up.
+            history, donor, done = start.history, start.donor, int(start.state.generation)
+            del start
             begun = time.perf_counter()
             compiled = compile_segment(segment, state, params)
             compile_seconds = time.perf_counter() - begun
@@ -137,22 +142,22 @@ def evolve_run(
                     mesh,
                     config=planned.record,
                     generations=planned.generations,
-                    init_from_digest=start.donor,
+                    init_from_digest=donor,
                     imports=imports_record(config.imports) or (stored or {}).get("imports", []),
                     feedback=planned.map_elites.feedback,
                 )
-                record = with_parts(
-                    record, stored or {}, done=int(start.state.generation), console=console
-                )
+                record = with_parts(record, stored or {}, done=done, console=console)
                 write_json(run_dir / "run.json", record)
                 job = Job(planned, run_dir, checkpoints, leader.leading(compiled), params, length)
-                state = _evolved(job, state, start, stop=stop, console=console, part=part)
+                state = _evolved(
+                    job, state, history, done=done, stop=stop, console=console, part=part
+                )
                 leader.end()
                 facts = {
-                    "seconds": round(start.history.seconds, 3),
+                    "seconds": round(history.seconds, 3),
                     "compile_seconds": round(compile_seconds, 3),
                 }
-                return _finish(job, state, start.history, facts, stop=stop, console=console)
+                return _finish(job, state, history, facts, stop=stop, console=console)
 
 
 def _explain(planned: EvolvePlan, segment: Segment, mesh: Mesh, *, console: Console) -> None:
@@ -165,18 +170,19 @@ def _explain(planned: EvolvePlan, segment: Segment, mesh: Mesh, *, console: Cons
 def _evolved(
     job: Job,
     state: EvolutionState,
-    start: Start,
+    history: History,
     *,
+    done: int,
     stop: Stop,
     console: Console,
     part: Part | None,
 ) -> EvolutionState:
     """The state on the host after the run's generations; see `evolve_segments`."""
-    total, done = job.planned.generations, max(0, int(start.state.generation) - 1)
+    total, done = job.planned.generations, max(0, done - 1)
     try:
         stretch = None if part is None else part.stretch
         with progress_bar(console, "generation", total=total, done=done, stretch=stretch) as bar:
-            return evolve_segments(job, state, start.history, stop=stop, bar=bar)
+            return evolve_segments(job, state, history, stop=stop, bar=bar)
     except LostProcessError as error:
         job.checkpoints.wait_until_finished()
         update_record(job.run_dir, {"status": "interrupted"})

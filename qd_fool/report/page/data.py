@@ -35,13 +35,19 @@ SMALL = 4096
 """Most pixels of a direct genome, which is the picture itself, that the page holds as numbers."""
 
 
-def run_data(run_dir: Path, *, page_dir: Path, budget: int) -> dict[str, Any]:
+LATER = ("graphs", "genomes", "histograms", "pixels", "family", "ancestors")
+"""Keys of a run's data that the page needs only where it shows an elite large."""
+
+
+def run_data(run_dir: Path, *, page_dir: Path, budget: int, inside: bool = False) -> dict[str, Any]:
     """Return a run in the form that the page's script reads.
 
     Args:
       run_dir: Directory of a run that has ended or was stopped.
       page_dir: Directory of the page. The paths of full pictures are relative to it.
-      budget: Characters that all thumbnails may take.
+      budget: Characters that all thumbnails may take. If they can't, there are none, and the page
+        shows the full pictures in their place.
+      inside: Whether the page has thumbnails in any case.
 
     Raises:
       UserError: The directory is not a run directory, has no elites, or is damaged.
@@ -55,7 +61,8 @@ def run_data(run_dir: Path, *, page_dir: Path, budget: int) -> dict[str, Any]:
     images = [partial(_open, run_dir, row["png"]) for row in rows]
     labels, wnids = class_labels(run, {e["class"]: e["label"] for e in elites})
     base = Path(os.path.relpath(run_dir.resolve(), page_dir.resolve())).as_posix()
-    for elite, thumbnail in zip(elites, thumbnails(images, budget=budget), strict=True):
+    small = thumbnails(images, budget=budget, inside=inside)
+    for elite, thumbnail in zip(elites, small or (), strict=small is not None):
         elite |= {"thumb": thumbnail}
     return {
         "name": run_dir.resolve().name,

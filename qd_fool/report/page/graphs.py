@@ -12,6 +12,7 @@ from qd_fool.encodings.base import genome_shapes
 from qd_fool.errors import UserError
 from qd_fool.files import read_npz
 from qd_fool.report.graph_layout import places_of, reaching_outputs
+from qd_fool.runs.pictures import equal_genomes
 from qd_fool.runs.stored import encoding_of_run
 
 PREFIX = "archive.genomes"
@@ -28,8 +29,9 @@ def read_genomes(
       cells: Class indices of the cells.
 
     Returns:
-      One description per cell, and no reason. Or no descriptions, and the reason, which is empty if
-      the encoding has none: the page does not need them.
+      One description per cell, the same object where genomes are equal, and no reason. Or no
+      descriptions, and the reason, which is empty if the encoding has none: the page does not need
+      them.
 
     Raises:
       UserError: `archive.npz` is damaged.
@@ -44,7 +46,10 @@ def read_genomes(
         genomes = _genomes(encoding, arrays)
     except UserError as error:
         return [], str(error)
-    return [encoding.describe(genomes, cell) for cell in cells], ""
+    described: dict[int, dict[str, Any]] = {}
+    for members in equal_genomes(genomes, np.array(cells, np.int64)):
+        described |= dict.fromkeys(members, encoding.describe(genomes, members[0]))
+    return [described[cell] for cell in cells], ""
 
 
 def _genomes(encoding: Encoding, arrays: dict[str, np.ndarray]) -> Any:
@@ -70,7 +75,13 @@ def pack_graphs(graphs: Sequence[dict[str, Any]]) -> dict[str, Any]:
       A dictionary with these keys: `head`, the facts that all graphs have in common; `kinds`, the
       distinct nodes, without ids; `nodes`, one list `id, kind, x, y, id, ...` per graph, where y is
       -1 if a node is not drawn; `edges`, one list `source, target, weight, source, ...` per graph.
+      If an object occurs more than once, it is packed once, and `rows` has the row of each graph.
     """
+    distinct = {id(graph): graph for graph in graphs}
+    if len(distinct) < len(graphs):
+        place = {key: i for i, key in enumerate(distinct)}
+        rows = {"rows": [place[id(graph)] for graph in graphs]}
+        return pack_graphs(list(distinct.values())) | rows
     kinds: dict[tuple[tuple[str, Any], ...], int] = {}
     nodes, edges = [], []
     for graph in graphs:

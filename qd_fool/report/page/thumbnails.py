@@ -18,12 +18,17 @@ PACKINGS = ((128, 75), (112, 60), (96, 50), (80, 40), (64, 30))
 HISTOGRAM_BINS = 32
 
 
-def thumbnails(images: Sequence[Look], *, budget: int) -> list[str]:
+def thumbnails(images: Sequence[Look], *, budget: int, inside: bool = False) -> list[str] | None:
     """Return pictures as data URIs: small pictures as they are, others as well as a budget allows.
 
     Args:
       images: Pictures, opened one after another.
-      budget: Characters for all thumbnails. The smallest packing may exceed it.
+      budget: Characters for all thumbnails.
+      inside: Whether the smallest packing may exceed the budget.
+
+    Returns:
+      One data URI per picture; None if all of them exceed the budget, so that the page must show
+      the files beside it.
     """
     # Try the packings on a sample of 25 to 50 pictures, from the best to the smallest.
     sample = [look() for look in images[:: max(1, len(images) // 25)]]
@@ -31,6 +36,9 @@ def thumbnails(images: Sequence[Look], *, budget: int) -> list[str]:
         length = sum(len(packed(image, *packing)) for image in sample)
         if length * len(images) <= budget * len(sample):
             break
+    else:
+        if sample and not inside:
+            return None
     return [packed(look(), *packing) for look in images]
 
 

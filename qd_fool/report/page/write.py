@@ -4,6 +4,7 @@ The page consists of a template, a stylesheet and scripts of this package, with 
 JSON. It loads nothing from outside but the full pictures, by relative path.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from importlib import resources
@@ -15,8 +16,8 @@ import numpy as np
 from markupsafe import Markup
 
 from qd_fool.errors import UserError
-from qd_fool.files import replacing
-from qd_fool.report.page.data import run_data
+from qd_fool.files import replacing, write_bytes
+from qd_fool.report.page.data import LATER, run_data
 from qd_fool.report.page.thumbnails import whole_picture
 from qd_fool.report.sheet import write_contact_sheet
 from qd_fool.runs.directory import read_run
@@ -25,7 +26,9 @@ from qd_fool.scoring.confidence import percent
 
 SCRIPTS = (
     "common.js",
+    "later.js",
     "wall.js",
+    "rows.js",
     "drawings.js",
     "ancestors.js",
     "elite.js",
@@ -38,6 +41,13 @@ SCRIPTS = (
 THUMBNAILS = 5_000_000
 """Characters that all thumbnails of a page may take."""
 
+LATER_INSIDE = 12_000_000
+"""Characters of genomes and ancestors up to which they are in a page that has thumbnails. Else they
+are in a file beside it, as the pictures are."""
+
+WHOLE_INSIDE = 300_000_000
+"""Bytes of PNGs up to which a single file holds the full pictures, not only thumbnails."""
+
 
 def write_report(run_dir: Path, *, out: Path | None = None, single_file: bool = False) -> Path:
     """Write a run's page, and by default the contact sheet that the page links to.
@@ -46,14 +56,15 @@ def write_report(run_dir: Path, *, out: Path | None = None, single_file: bool = 
       run_dir: Directory of a run that has ended or was stopped.
       out: Path of the page. By default `report.html` in the directory of the run, or for a single
         file `report_single.html`. If a path is given, no contact sheet is written.
-      single_file: Whether the page holds the full pictures, too.
+      single_file: Whether the page holds the full pictures, too; only thumbnails if the PNGs take
+        more than 300 MB.
 
     Raises:
       UserError: The directory is not a run directory, or has no elites.
     """
     read_run(run_dir)
     path = out or run_dir / ("report_single.html" if single_file else "report.html")
-    runs = [run_data(run_dir, page_dir=path.parent, budget=THUMBNAILS)]
+    runs = [run_data(run_dir, page_dir=path.parent, budget=THUMBNAILS, inside=single_file)]
     if out is None and not single_file:
         write_contact_sheet(run_dir)
     return _write(path, [run_dir], runs, single_file=single_file)
@@ -80,7 +91,7 @@ def write_comparison(
       UserError: As in `write_report`; or the two runs have no class in common.
     """
     runs = [
-        run_data(run_dir, page_dir=out.parent, budget=THUMBNAILS // 2)
+        run_data(run_dir, page_dir=out.parent, budget=THUMBNAILS // 2, inside=single_file)
         for run_dir in (first, second)
     ]
     if not any(len(pair) == 2 for pair in _in_common(runs)):
@@ -112,6 +123,16 @@ def _write(
 ) -> Path:
     stored = [open_run(run_dir) for run_dir in run_dirs]
     facts = [_facts(run, data["elites"]) for run, data in zip(stored, runs, strict=True)]
+    # Ancestors are in an element of their own, so that the page can open before it reads them. Much
+    # of what an elite needs when it is shown large is in a file beside the page.
+    later = [{key: run.pop(key) for key in LATER if key in run} for run in runs]
+    inside = all("thumb" in elite for run in runs for elite in run["elites"])
+    beside = None if single_file else _write_beside(path, later, most=LATER_INSIDE * inside)
+    if beside is None:
+        ancestors = [part.pop("ancestors", {}) for part in later]
+        runs = [run | part for run, part in zip(runs, later, strict=True)]
+    else:
+        ancestors = []
     page = _template().render(
         runs=runs,
         records=[run.record for run in stored],
@@ -120,18 +141,48 @@ def _write(
         files=_files(path, run_dirs),
         style=asset("page.css"),
         script=Markup("\n").join(asset(name) for name in SCRIPTS),
-        # Ancestors are in an element of their own, so that the page can open before it reads them.
-        ancestors=[_json(run.pop("ancestors", {})) for run in runs],
-        data=_json({"runs": runs, "tiles": _in_common(runs)}),
-        pictures=[
-            [whole_picture(run_dir / elite["png"]) for elite in run["elites"]]
-            for run_dir, run in zip(run_dirs, runs, strict=True)
-            if single_file
-        ],
+        ancestors=[_json(pictures) for pictures in ancestors],
+        data=_json({"runs": runs, "tiles": _in_common(runs), "later": beside}),
+        single_file=single_file,
+        pictures=_whole_pictures(run_dirs, runs) if single_file else [],
     )
     with replacing(path) as partial:
         partial.write_text(page, encoding="utf-8")
     return path
+
+
+def _write_beside(
+    path: Path, later: Sequence[dict[str, Any]], *, most: int
+) -> dict[str, str] | None:
+    """Write what the page reads later into a script beside it, if it is too much for the page.
+
+    Args:
+      path: Path of the page.
+      later: Values per run.
+      most: Characters that may stay in the page.
+
+    Returns:
+      Name of the script, and the text by which the page recognises it; None if there is no script.
+    """
+    text = json.dumps(later, separators=(",", ":"), allow_nan=False)
+    if len(text) <= most:
+        return None
+    token = hashlib.sha256(text.encode()).hexdigest()[:16]
+    script = path.with_name(f"{path.stem}_data.js")
+    # A browser reads a text of JSON faster than a script of the same values.
+    write_bytes(script, f"qdFoolLater({json.dumps(token)}, {json.dumps(text)});\n".encode())
+    return {"file": script.name, "token": token}
+
+
+def _whole_pictures(run_dirs: Sequence[Path], runs: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Return the full pictures of each run, as data URIs; none if they are too large for a page."""
+    paths = [
+        [run_dir / elite["png"] for elite in run["elites"]]
+        for run_dir, run in zip(run_dirs, runs, strict=True)
+    ]
+    if sum(path.stat().st_size for part in paths for path in part) > WHOLE_INSIDE:
+        return []
+    return [[whole_picture(path) for path in part] for part in paths]
 
 
 def _template() -> jinja2.Template:

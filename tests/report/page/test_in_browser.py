@@ -1,40 +1,25 @@
 """The page in a real Chromium, opened from disk: what a person does with it."""
 
 import json
-import os
 import re
 import shutil
 
 import pytest
+from chromium import CHROMIUM, FIRST_PICTURE
 from synthetic_run import write_run
 
 from qd_fool.models.labels import imagenet_labels
 from qd_fool.report.page.write import write_comparison, write_report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = os.environ.get("QD_FOOL_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
-FIRST_PICTURE = """() => {
-  const image = document.querySelector("#wall img");
-  return image && image.complete && image.naturalWidth > 0 && performance.now();
-}"""
 ORDERS = {
     "class": lambda elite: elite["class"],
     "confidence": lambda elite: -elite["fitness"],
     "age": lambda elite: elite["born"],
     "birth": lambda elite: -elite["born"],
 }
-QUIET = (
-    "--no-sandbox",  # CI runs as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @pytest.fixture(scope="module")
@@ -46,35 +31,6 @@ def pages(tmp_path_factory):
     write_run(folder / "b", labels="0123456789", side=28, seed=1, encoding="direct")
     report = write_report(folder / "thousand", out=folder / "report.html")
     return report, write_comparison(folder / "a", folder / "b", out=folder / "compare.html")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as api:
-        opened = api.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def visit(browser):
-    """Opens a page; fails at the end if it complained, or asked for anything but files."""
-    said, asked, contexts = [], [], []
-
-    def open_page(path, *, width=1200, fragment="", **settings):
-        contexts.append(browser.new_context(viewport={"width": width, "height": 800}, **settings))
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{path.as_uri()}#{fragment}")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert said == []
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
 
 
 def labels(page):

@@ -9,6 +9,7 @@ from PIL import Image
 from synthetic_run import picture, write_run
 
 from qd_fool.encodings.cppn.graph_json import read_graph
+from qd_fool.files import read_npz
 from qd_fool.report.page.graphs import pack_graphs, read_genomes
 from qd_fool.report.page.thumbnails import histogram, pixels_of, thumbnails
 from qd_fool.runs.directory import read_run
@@ -75,3 +76,27 @@ def test_a_page_can_do_without_genomes_and_says_why(tmp_path, change, why):
     graphs, found = read_genomes(tmp_path / "r", run, [0])
     assert graphs == []
     assert why in found
+
+
+def test_too_many_pictures_have_no_thumbnails():
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (96, 96, 3), np.uint8))
+    looks = [lambda: image] * 12
+    assert thumbnails(looks, budget=1000) is None
+    smallest = thumbnails(looks, budget=1000, inside=True)
+    assert opened(smallest[0]).size == (64, 64)
+    assert thumbnails([], budget=0) == []
+
+
+def test_equal_graphs_are_packed_once(tmp_path):
+    run_dir = tmp_path / "r"
+    write_run(run_dir, labels="abcd")
+    arrays = read_npz(run_dir / "archive.npz")
+    for leaf in arrays.values():
+        leaf[2] = leaf[0]
+    np.savez_compressed(run_dir / "archive.npz", **arrays)
+    graphs, _ = read_genomes(run_dir, read_run(run_dir), [0, 1, 2, 3])
+    packed = pack_graphs(graphs)
+    assert packed["rows"] == [0, 1, 0, 2]
+    alone = pack_graphs([graphs[0], graphs[1], graphs[3]])
+    assert packed == alone | {"rows": packed["rows"]}

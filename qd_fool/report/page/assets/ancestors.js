@@ -26,6 +26,7 @@ function pictureOf(r, rows) {
 
 function drawChain(run, r, elite) {
   if (elite.row === undefined || elite.parentClass < 0) return [];
+  if (!run.family) return [h("h3", {}, "Ancestors"), h("p", { class: "below" }, missing)];
   const { stretches, outside } = chainOf(run, elite);
   const { family } = run;
   const lineIds = new Set(stretches.flatMap(({ rows }) => rows.map((row) => family.id[row])));
@@ -44,7 +45,7 @@ function drawChain(run, r, elite) {
     // An ancestor may have lost its cell and still hold another.
     const kept = alive.find((e) => e.class === cell) ?? alive[0];
     const moved = kept && kept.class !== cell && kept.id !== elite.id;
-    const thumb = kept?.thumb ?? pictureOf(r, rows);
+    const thumb = kept ? smallAddress(r, run.elites.indexOf(kept)) : pictureOf(r, rows);
     const picture =
       thumb === undefined
         ? h("span", { class: "dot" })

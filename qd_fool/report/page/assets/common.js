@@ -58,3 +58,6 @@ function pictureAddress(r, i) {
   const path = RUNS[r].base + RUNS[r].elites[i].png;
   return path.split("/").map(encodeURIComponent).join("/");
 }
+
+/** Where a small picture of an elite is; in a page of very many elites it is the full one. */
+const smallAddress = (r, i) => RUNS[r].elites[i].thumb ?? pictureAddress(r, i);

@@ -1,14 +1,18 @@
 // Genomes: a CPPN as a graph, a direct picture as a histogram of its pixels.
 
+/** The row of an elite's graph: elites with equal graphs share one. */
+const graphRow = (graphs, i) => graphs.rows?.[i] ?? i;
+
 /** Undoes `pack_graphs`: the graph as `qd-fool export --format graphs` writes it. */
 function unpackGraph(graphs, i) {
-  const [flat, edges] = [graphs.nodes[i], graphs.edges[i]];
+  const k = graphRow(graphs, i);
+  const [flat, edges] = [graphs.nodes[k], graphs.edges[k]];
   const nodes = [];
-  for (let k = 0; k < flat.length; k += 4)
-    nodes.push({ id: flat[k], ...graphs.kinds[flat[k + 1]] });
+  for (let n = 0; n < flat.length; n += 4)
+    nodes.push({ id: flat[n], ...graphs.kinds[flat[n + 1]] });
   const list = [];
-  for (let k = 0; k < edges.length; k += 3)
-    list.push({ source: edges[k], target: edges[k + 1], weight: edges[k + 2] });
+  for (let e = 0; e < edges.length; e += 3)
+    list.push({ source: edges[e], target: edges[e + 1], weight: edges[e + 2] });
   return { ...graphs.head, nodes, edges: list };
 }
 
@@ -16,7 +20,7 @@ const SHORT = { sine: "sin", sigmoid: "sig", gaussian: "gau", linear: "lin" };
 
 function drawGraph(graphs, i) {
   const graph = unpackGraph(graphs, i);
-  const flat = graphs.nodes[i];
+  const flat = graphs.nodes[graphRow(graphs, i)];
   const [pitchX, pitchY, radius] = [76, 70, 19];
   const places = new Map();
   for (let k = 0; k < flat.length; k += 4)

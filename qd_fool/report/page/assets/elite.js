@@ -18,6 +18,7 @@ function openTile(tile) {
       },
       sign,
     );
+  readLater(() => $("elite").open && openTile(opened));
   const sides = h("div", { class: "sides" });
   for (const r of RUNS.keys()) sides.append(drawSide(tile, r));
   dialog.replaceChildren(
@@ -54,7 +55,8 @@ function openTile(tile) {
 
 $("elite").addEventListener("close", () => {
   history.replaceState(null, "", location.pathname + location.search);
-  if (opened?.item.isConnected) opened.button.focus();
+  const at = shown.indexOf(opened);
+  if (at >= 0) focusTile(at);
 });
 $("elite").addEventListener("click", (event) => {
   if (event.target === $("elite")) $("elite").close(); // beside it
@@ -175,6 +177,7 @@ function drawFacts(run, r, elite) {
 }
 
 function drawGenome(run, i) {
+  if (missing !== null) return [h("h3", {}, "Genome"), h("p", { class: "below" }, missing)];
   const drawing = run.graphs
     ? drawGraph(run.graphs, i)
     : run.histograms

@@ -11,6 +11,7 @@ function showTab(name, { focus = false } = {}) {
     if (chosen && focus) button.focus();
   }
   if (name === "charts") drawCharts();
+  if (name === "elites") drawRows();
 }
 
 for (const [i, tab] of TABS.entries()) {

@@ -46,7 +46,7 @@ if (!PAIR && RUNS[0].kind === "ascent") ORDERS.pop();
 
 let shown = TILES;
 
-// Pictures are decoded when their tile comes near the window, not all 1000 at once.
+// Pictures are decoded when their tile comes near the window, not all at once.
 const near = new IntersectionObserver(
   (entries) => {
     for (const { isIntersecting, target } of entries) {
@@ -54,7 +54,7 @@ const near = new IntersectionObserver(
       near.unobserve(target);
       for (const image of target.querySelectorAll("img[data-elite]")) {
         const [r, i] = image.dataset.elite.split(" ");
-        image.src = RUNS[r].elites[i].thumb;
+        image.src = smallAddress(Number(r), Number(i));
       }
     }
   },
@@ -102,18 +102,25 @@ function makeTile(tile) {
   return h("li", {}, button);
 }
 
-function buildWall() {
-  const wall = $("wall");
-  for (const tile of TILES) {
+/** The element of a tile, made when it is first needed. */
+function itemOf(tile) {
+  if (!tile.item) {
     tile.item = makeTile(tile);
+    tile.item.tile = tile;
     near.observe(tile.item);
   }
+  return tile.item;
+}
+
+function buildWall() {
+  const wall = $("wall");
   const sort = $("sort");
   for (const [value, words] of ORDERS) sort.append(h("option", { value }, words));
   for (const id of ["search", "least", "most"]) $(id).addEventListener("input", showWall);
   sort.addEventListener("change", showWall);
   wall.addEventListener("keydown", moveInWall);
   wall.addEventListener("focusin", (event) => setCurrent(event.target.closest(".tile")));
+  followWindow();
   showWall();
 }
 
@@ -133,7 +140,12 @@ function showWall() {
       tile.confidence.some((p) => p !== null && p >= least && p <= most),
   ).sort(order);
   const wall = $("wall");
-  wall.replaceChildren(...shown.map((tile) => tile.item));
+  wall.classList.toggle("rows", inRows());
+  if (inRows()) drawRows();
+  else {
+    wall.style.padding = "";
+    wall.replaceChildren(...shown.map(itemOf));
+  }
   const things = PAIR ? "class" : "elite";
   $("count").textContent =
     shown.length === TILES.length
@@ -155,8 +167,9 @@ function setCurrent(button) {
 function moveInWall(event) {
   const at = shown.findIndex((tile) => tile.button === document.activeElement);
   if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
-  const columns = getComputedStyle($("wall")).gridTemplateColumns.split(" ").length;
-  const rows = Math.max(1, Math.floor(innerHeight / shown[at].item.offsetHeight) - 1);
+  const columns = columnsOf();
+  const height = inRows() ? rowHeight : shown[at].item.offsetHeight;
+  const rows = Math.max(1, Math.floor(innerHeight / height) - 1);
   const steps = {
     ArrowLeft: -1,
     ArrowRight: 1,
@@ -171,5 +184,10 @@ function moveInWall(event) {
   event.preventDefault();
   const to = at + steps[event.key];
   if (to < 0 || to >= shown.length) return;
-  shown[to].button.focus();
+  focusTile(to);
+}
+
+function focusTile(at) {
+  if (inRows()) showRow(at);
+  shown[at].button.focus({ preventScroll: inRows() });
 }
