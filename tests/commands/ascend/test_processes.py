@@ -55,6 +55,7 @@ def test_a_signal_to_one_process_saves_the_ascent_and_one_process_ends_it(tmp_pa
     assert_same_ascent(run_dir, alone)
 
 
+@pytest.mark.long
 def test_processes_that_differ(tmp_path):
     """Each says what differs, and nothing is written."""
     run_dir = tmp_path / "run"

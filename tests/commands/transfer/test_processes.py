@@ -58,6 +58,7 @@ def test_four_processes(tmp_path, pictures, alone):
     assert_files_of_one_process(4, pictures, alone, tmp_path / "out")
 
 
+@pytest.mark.long
 def test_pictures_that_differ(tmp_path, pictures):
     """Each process says so, and nothing is written."""
     others = tmp_path / "others"

@@ -68,6 +68,7 @@ def assert_same_retraining(a, b):
         assert read_elites(a / run) == read_elites(b / run)
 
 
+@pytest.mark.long
 def test_two_processes(tmp_path, flags, alone):
     run_dir = tmp_path / "run"
     (leader, code), (follower, other) = ends(start_together(*words(run_dir, flags), code=TINY))

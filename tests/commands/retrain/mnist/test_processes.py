@@ -96,6 +96,7 @@ def test_a_dead_process_ends_the_others_with_a_sentence(tmp_path, alone, dead):
     assert content(run_dir) == content(alone)
 
 
+@pytest.mark.long
 def test_processes_that_differ(tmp_path):
     """Each says what differs, and nothing is written."""
     run_dir = tmp_path / "run"
