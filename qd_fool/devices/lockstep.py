@@ -65,7 +65,7 @@ class Lockstep:
         self.next()
         return self._signal
 
-    def share(self, tree: PyTree[np.ndarray]) -> PyTree[np.ndarray]:
+    def share(self, tree: PyTree) -> PyTree:
         """Return process 0's arrays in all processes, which call this before the same step.
 
         Args:

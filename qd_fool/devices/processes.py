@@ -169,7 +169,7 @@ def _texts(team: Team, text: str) -> list[str]:
     return [bytes(row[:n]).decode() for row, n in zip(rows, lengths, strict=True)]
 
 
-def from_leader(team: Team, tree: PyTree[np.ndarray]) -> PyTree[np.ndarray]:
+def from_leader(team: Team, tree: PyTree) -> PyTree:
     """Return process 0's tree of arrays in all processes, which all call this.
 
     Args:
