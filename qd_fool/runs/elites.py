@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Integer
 from PIL import Image
@@ -20,7 +21,7 @@ from qd_fool.files import cell_of, replacing, text_of, write_bytes
 from qd_fool.map_elites.state import EvolutionState
 from qd_fool.models.network import Network
 from qd_fool.runs.metrics import is_number
-from qd_fool.runs.pictures import equal_genomes, read_image, render_rows, to_image
+from qd_fool.runs.pictures import equal_genomes, picture_function, read_image, to_image
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.score import ScoreFunction, top_classes
 
@@ -118,14 +119,15 @@ def write_elites(
 
     # Cells may hold the same genome: each picture is drawn, packed and scored once. Parts bound the
     # memory. PNGs are packed in threads: packing takes most of the time, and threads can share it.
-    groups = equal_genomes(archive.genomes, cells)
+    genomes, draw = archive.genomes, picture_function(encoding, chunk=chunk)
+    groups = equal_genomes(genomes, cells)
     tops: dict[int, list[list[Any]]] = {}
     difference = 0.0
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(groups), AT_ONCE):
             part = groups[start : start + AT_ONCE]
             rows = np.array([members[0] for members in part])
-            images = render_rows(archive.genomes, rows, encoding, chunk=chunk)
+            images = draw(jax.tree.map(lambda leaf, rows=rows: np.asarray(leaf)[rows], genomes))
             read = list(pool.map(there_and_back, images, part))
             again = score(scorer.params, np.stack(read))
             for log_odds, members in zip(again, part, strict=True):

@@ -1,6 +1,7 @@
 """Pictures of genomes, and picture files."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +17,24 @@ from qd_fool.errors import UserError
 from qd_fool.files import replacing
 
 
-def render_elites(
-    archive: ClassArchive, encoding: Encoding, *, chunk: int
-) -> UInt8[np.ndarray, "cells height width channels"]:
-    """Draw the picture of every cell; for an empty cell, the picture of a blank genome."""
-    render = jax.jit(lambda genomes: map_chunks(encoding.render, genomes, chunk=chunk))
-    return np.asarray(render(archive.genomes))
-
-
-def render_rows(
-    genomes: PyTree[Any], rows: Integer[np.ndarray, " n"], encoding: Encoding, *, chunk: int
-) -> UInt8[np.ndarray, "n height width channels"]:
-    """Draw the pictures of some rows of a stack of genomes, as `render_elites` draws them.
+def picture_function(
+    encoding: Encoding, *, chunk: int
+) -> Callable[[PyTree[Any]], UInt8[np.ndarray, "n height width channels"]]:
+    """Return the function that draws a stack of genomes; it compiles once per number of genomes.
 
     Args:
-      genomes: Genomes on the host, `(cells, ...)`.
-      rows: Rows to draw, one or more.
       encoding: Encoding of the genomes.
       chunk: Number of pictures drawn at once.
     """
     render = jax.jit(lambda genomes: map_chunks(encoding.render, genomes, chunk=chunk))
-    return np.asarray(render(jax.tree.map(lambda leaf: np.asarray(leaf)[rows], genomes)))
+    return lambda genomes: np.asarray(render(genomes))
+
+
+def render_elites(
+    archive: ClassArchive, encoding: Encoding, *, chunk: int
+) -> UInt8[np.ndarray, "cells height width channels"]:
+    """Draw the picture of every cell; for an empty cell, the picture of a blank genome."""
+    return picture_function(encoding, chunk=chunk)(archive.genomes)
 
 
 def equal_genomes(genomes: PyTree[Any], rows: Integer[np.ndarray, " n"]) -> list[list[int]]:
