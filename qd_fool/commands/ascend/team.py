@@ -1,9 +1,7 @@
 """`qd-fool ascend` in several processes: what they agree on, and the work of those that follow."""
 
-import hashlib
 from typing import Any
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 from rich.console import Console
@@ -25,6 +23,7 @@ from qd_fool.commands.common.team import (
 from qd_fool.devices.mesh import make_mesh
 from qd_fool.devices.processes import Team, agree
 from qd_fool.models.network import Network
+from qd_fool.runs.checkpoints import digest
 
 
 def plan_together(
@@ -66,14 +65,11 @@ def agree_on_ascent(team: Team, planned: AscendPlan, mesh: Mesh, starts: MakeSta
 
 
 def _facts(planned: AscendPlan, mesh: Mesh, starts: MakeStarts) -> dict[str, Any]:
-    first = hashlib.sha256()
-    for leaf in jax.tree.leaves(starts(np.arange(1))):
-        first.update(leaf.tobytes())
     config = planned.config
     return {
         **outcome(AscendConfig, planned.record),
         "block": config.block,
-        "the SHA-256 of the first start": first.hexdigest(),
+        "the SHA-256 of the first start": digest(starts(np.arange(1))),
         **facts_of_process(mesh, planned.subject.networks, devices=config.devices),
     }
 

@@ -1,11 +1,8 @@
 """The plan of a retraining on ImageNet: network, photographs and settings of its evolutions."""
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from qd_fool.commands.common.imports import import_differences, imports_record
 from qd_fool.commands.common.networks import Networks
@@ -24,6 +21,7 @@ from qd_fool.files import read_json
 from qd_fool.map_elites.evaluations import generations_for
 from qd_fool.models import Scorer, load_scorer
 from qd_fool.models.retrained import NEW_CLASS
+from qd_fool.runs.checkpoints import digest
 from qd_fool.runs.directory import may_resume, read_run
 
 EVALUATIONS = 40_000
@@ -100,21 +98,9 @@ def facts_to_agree(planned: ImagenetPlan) -> dict[str, Any]:
     return {
         **outcome(RetrainConfig, planned.settings["config"]),
         "rounds": planned.config.rounds,
-        "the SHA-256 of the photographs": digest_of(photographs.train, photographs.held_out),
+        "the SHA-256 of the photographs": digest([photographs.train, photographs.held_out]),
         **facts_of_process(make_mesh(together=True), Networks(planned.config.model)),
     }
-
-
-def digest_of(*arrays: np.ndarray) -> str:
-    """The SHA-256 of arrays' contents.
-
-    Args:
-      *arrays: The arrays.
-    """
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def trainable(model: str, *, weights: Path | None, mean: Path | None = None) -> Scorer:

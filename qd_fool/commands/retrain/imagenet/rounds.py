@@ -30,7 +30,6 @@ from qd_fool.commands.evolve.run import evolve_run
 from qd_fool.commands.retrain.config import RetrainConfig, RetrainResult
 from qd_fool.commands.retrain.imagenet.plan import (
     ImagenetPlan,
-    digest_of,
     facts_to_agree,
     plan_imagenet,
     trainable,
@@ -50,6 +49,7 @@ from qd_fool.files import write_json
 from qd_fool.models import Scorer
 from qd_fool.models.network import default_chunk
 from qd_fool.models.retrained import NEW_CLASS
+from qd_fool.runs.checkpoints import digest
 from qd_fool.runs.directory import make_run_dir, read_run
 from qd_fool.runs.elites import open_elite, read_elites
 from qd_fool.runs.snapshot import readable
@@ -120,7 +120,7 @@ def _rounds(planned: ImagenetPlan, run_dir: Path, *, team: Team, console: Consol
         # Train.
         evolved = np.concatenate([_pictures(run, scorer) for run in runs])
         if team.count > 1:
-            agree(team, {"the SHA-256 of the evolved pictures": digest_of(evolved)})
+            agree(team, {"the SHA-256 of the evolved pictures": digest(evolved)})
         train_round(
             scorer,
             config,

@@ -1,7 +1,6 @@
 """The plan of a retraining on MNIST: names looked up and defaults filled in."""
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from qd_fool.commands.evolve.plan import EvolvePlan, plan
 from qd_fool.commands.retrain.config import RetrainConfig
 from qd_fool.errors import UserError
 from qd_fool.map_elites.config import MapElitesConfig
+from qd_fool.runs.checkpoints import digest
 from qd_fool.training.lenet import RECIPES, TrainingRecipe
 
 ROUNDS = 15
@@ -151,13 +151,10 @@ def facts_to_agree(
       mesh: Devices of all processes.
       digits: MNIST, images and labels.
     """
-    digest = hashlib.sha256()
-    for array in digits:
-        digest.update(np.ascontiguousarray(array).tobytes())
     return {
         **outcome(RetrainConfig, planned.record),
         "rounds": planned.rounds,
-        "the SHA-256 of MNIST": digest.hexdigest(),
+        "the SHA-256 of MNIST": digest(list(digits)),
         **facts_of_process(mesh, planned.evolutions[planned.config.encoding].subject.networks),
     }
 
