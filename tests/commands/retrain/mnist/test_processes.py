@@ -57,6 +57,19 @@ def alone(tmp_path_factory):
     return run_dir
 
 
+def test_two_processes(tmp_path):
+    """The first round has the bits of one process."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    flags = ("--encoding", "direct", "--seeds", 2, "--held-out-seeds", 0, "--evaluations", 60)
+    finish(one, *flags, "--rounds", 1)
+    (_, code), (follower, other) = ends(start(two, *flags, "--rounds", 1))
+    assert (code, other) == (0, 0)
+    assert "process 1 of 2 follows process 0" in follower
+    assert "DNN_" not in follower
+    assert content(two) == content(one)
+
+
+@pytest.mark.long
 def test_a_signal_to_one_process_saves_the_rounds_and_two_processes_end_it(tmp_path, alone):
     """And the tables are those of a retraining in one process."""
     run_dir = tmp_path / "run"
