@@ -51,7 +51,7 @@ def main():
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         unit = 1 if sys.platform == "darwin" else 1024
         cost.write_text(json.dumps({"wall": time.monotonic() - started, "peak": peak * unit}))
-    said = finish(*words, "--encoding", "direct", "--run-dir", folder / "direct", expected=(0, 2))
+    said = finish(*words, "--encoding", "direct", "--explain", expected=(0, 2))
     rows = [*costs(run_dir, json.loads(cost.read_text())), *page(run_dir), direct(said)]
     report(
         "many_classes",
@@ -120,7 +120,7 @@ def page(run_dir: Path) -> list[tuple[str, str]]:
 def direct(said: str) -> tuple[str, str]:
     """A row about direct genomes: the sentence of the refusal, if there is one."""
     sentence = " ".join(said.split()).split("qd-fool: ")
-    return "`--encoding direct`", sentence[-1] if len(sentence) > 1 else "runs"
+    return "`--encoding direct`", sentence[-1] if len(sentence) > 1 else "not refused"
 
 
 def middle(seconds: list[float]) -> str:
