@@ -11,6 +11,8 @@ Each mutant is one line of the output: its definition, the change, and "killed",
 "timeout". Lines that are there already are not repeated. The tests of a part are those that
 `mutation.py` names and those that import a module of the part, without the tests of whole commands.
 They run once without a fault first. `--everything` shows survivors to all other tests as well.
+`--survivors-of FILE` runs only the mutants that survived there and that this checkout has as well:
+all that another checkout found need no run to show that it finds no fewer.
 """
 
 import argparse
@@ -29,7 +31,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mutation import EACH, PARTS, TESTS, Part, choose, find, with_fault
+from mutation import EACH, PARTS, TESTS, Part, choose, find, mutants_of, with_fault
 
 SLOW = {"experiments", "commands", "report", "test_docs.py", "test_imagenet.py"}
 """Tests of whole commands, pages and large networks: only `--everything` runs them."""
@@ -123,13 +125,25 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def run_part(
-    name: str, checkout: Path, copied: Path, out: Path, *, everything: bool, most: int
+    name: str,
+    checkout: Path,
+    copied: Path,
+    out: Path,
+    *,
+    everything: bool,
+    most: int,
+    elsewhere: set[str] | None,
 ) -> None:
     """Run the mutants of a part that have no outcome yet, or all tests on its survivors."""
     part = PARTS[name]
     outcomes = {line["mutant"]: line for line in read_lines(out)}
     tests = tests_of(checkout, part)
-    mutants = choose(checkout, part)[:most]
+    if elsewhere is None:
+        mutants = choose(checkout, part)[:most]
+    else:
+        definitions = dict.fromkeys(part.definitions.split())
+        every_mutant = (m for wanted in definitions for m in mutants_of(checkout, wanted))
+        mutants = [m for m in every_mutant if m.name in elsewhere]
     if everything:
         mutants = [m for m in mutants if outcomes.get(m.name, {}).get("outcome") == "survived"]
         every = (str(p.relative_to(checkout)) for p in (checkout / TESTS).rglob("test_*.py"))
@@ -200,6 +214,7 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=EACH, help="mutants per part")
     parser.add_argument("--list", action="store_true", help="print mutants and tests, run nothing")
     parser.add_argument("--everything", action="store_true", help="all tests, on survivors")
+    parser.add_argument("--survivors-of", type=Path, metavar="FILE", help="only these mutants")
     parser.add_argument("--compare", nargs="+", type=Path, metavar="FILE", help="count outcomes")
     arguments = parser.parse_args()
     if arguments.compare:
@@ -214,6 +229,10 @@ def main() -> int:
         return 0
     if arguments.out is None:
         parser.error("--out is missing")
+    elsewhere = None
+    if arguments.survivors_of:
+        outcomes = {line["mutant"]: line["outcome"] for line in read_lines(arguments.survivors_of)}
+        elsewhere = {name for name, outcome in outcomes.items() if outcome == "survived"}
     with tempfile.TemporaryDirectory() as temporary:
         copied = Path(temporary) / "checkout"
         shutil.copytree(
@@ -229,6 +248,7 @@ def main() -> int:
                 arguments.out,
                 everything=arguments.everything,
                 most=arguments.most,
+                elsewhere=elsewhere,
             )
     return compare([arguments.out])
 
