@@ -67,6 +67,7 @@ TUNED_DIGITS = DIGITS | {
     "shares": "adaptive",
     "tune_after": 0.25,
 }
+CLIMBED = NINE | {"cppn_activation": 0.03, "chunk": 2, "emitters": "variation:9,gradient:1"}
 WEAK = {"fine_parents": "weak", "edge_parents": "weak", "node_parents": "weak"}
 
 # Gray pictures have no hue, and with ten cells there is little choice of parents.
@@ -122,6 +123,10 @@ MNIST_CPPN = {
     "batch 20, normalized x 2, crossover .6, tuned from .25 on, weak parents, "
     "functions redrawn at .03": TUNED_DIGITS | WEAK | {"cppn_activation": 0.03},
     "batch 20, normalized x 2, crossover .9, structure at half": NINE | HALF,
+    "batch 20, normalized x 2, crossover .9, functions redrawn at .03, a tenth by 4 gradient "
+    "steps": CLIMBED | {"gradient_steps": 4},
+    "batch 20, normalized x 2, crossover .9, functions redrawn at .03, a tenth by 16 gradient "
+    "steps": CLIMBED | {"gradient_steps": 16},
     "batch 40, normalized x 3, crossover .6": THRICE | {"batch_size": 40},
 }
 
