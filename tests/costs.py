@@ -27,7 +27,7 @@ class Costs:
     def __init__(self, path: Path):
         import jax
 
-        self.file = path.open("w", encoding="utf-8")
+        self.file = path.open("w", 1, encoding="utf-8")
         self.counts: collections.Counter[str] = collections.Counter()
         jax.monitoring.register_event_listener(lambda event, **_: self.counts.update([event]))
         jax.monitoring.register_event_duration_secs_listener(

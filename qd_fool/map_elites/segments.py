@@ -3,6 +3,7 @@
 `make_segment` is the one place that decides between the two.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -64,6 +65,8 @@ def make_segment(
     def scan(
         state: EvolutionState, params: PyTree[Array], generations: Array
     ) -> tuple[EvolutionState, GenerationLog]:
+        # A jitted function is traced once, although it is called twice below.
+        @functools.partial(jax.jit, inline=True)
         def run(state: EvolutionState) -> tuple[EvolutionState, GenerationLog]:
             return step(
                 state,

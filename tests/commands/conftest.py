@@ -5,8 +5,28 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from programs import shared
 
+from qd_fool.ascent.segments import make_ascent
+from qd_fool.map_elites.segments import make_segment
 from qd_fool.models import ZOO
+from qd_fool.scoring.score import score_function
+
+SHARED = {
+    "qd_fool.commands.evolve.segment.make_segment": shared(make_segment),
+    "qd_fool.commands.ascend.team.make_ascent": shared(make_ascent),
+    "qd_fool.commands.common.subject.score_function": shared(score_function),
+}
+"""Functions of the commands that make programs."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def shared_programs():
+    """Commands with the same settings run the same program."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, function in SHARED.items():
+            patch.setattr(name, function)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from command import ascend, refused
+from command import DIGITS, ascend, refused
 from processes import ends, start_together, wait_for
 
 FLAGS = (
@@ -39,6 +39,19 @@ def alone(tmp_path_factory):
     return run_dir
 
 
+def test_two_processes(tmp_path, digits):
+    """They climb as one process with two devices does."""
+    run_dir = tmp_path / "run"
+    (leader, code), (follower, other) = ends(start(run_dir, *DIGITS, "--devices", 1))
+    assert (code, other) == (0, 0), leader + follower
+    assert "process 1 of 2 follows process 0" in follower
+    assert "process 1 is done" in follower
+    assert "climbing" in leader
+    assert "climbing" not in follower
+    assert_same_ascent(run_dir, digits)
+
+
+@pytest.mark.long
 def test_a_signal_to_one_process_saves_the_ascent_and_one_process_ends_it(tmp_path, alone):
     """And the pictures are those of an ascent in one process."""
     run_dir = tmp_path / "run"

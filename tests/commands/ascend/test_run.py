@@ -30,9 +30,12 @@ def test_a_command_that_reads_an_evolution_reads_an_ascent(digits, tmp_path, cap
 
 
 def test_elites_are_polished_in_pixels(digits, tmp_path):
-    """From an ascent's own pictures: the first iterate is what the source has."""
+    """From an ascent's own pictures: the first iterate is what the source has.
+
+    With the program of the source.
+    """
     run = tmp_path / "polished"
-    flags = ("--from", digits, "--classes", "2,7", "--iterations", 3, "--chunk", 5, "--devices", 2)
+    flags = ("--from", digits, "--classes", "2,7", "--iterations", 40, "--chunk", 5, "--devices", 2)
     assert ascend(run, *flags) == 0
     trace, old = read_npz(run / "ascent.npz"), rows_of(digits, "elites.csv")
     assert trace["class_index"].tolist() == [2, 7]
@@ -53,10 +56,11 @@ def test_colour_starts_at_the_networks_mean(tmp_path, tiny_network):
 
 
 def test_weights_of_graphs_climb_and_the_rest_of_them_stays(tmp_path, capsys):
+    """Twice, with one program."""
     graphs, run = tmp_path / "graphs", tmp_path / "weights"
-    flags = ("--parametrization", "cppn", "--chunk", 5, "--devices", 1)
-    assert ascend(graphs, *flags, "--iterations", 1) == 0
-    assert ascend(run, *flags, "--iterations", 4, "--from", graphs) == 0
+    flags = ("--parametrization", "cppn", "--chunk", 5, "--devices", 1, "--iterations", 4)
+    assert ascend(graphs, *flags) == 0
+    assert ascend(run, *flags, "--from", graphs) == 0
     old, new = (read_npz(d / "archive.npz") for d in (graphs, run))
     for name in ("source", "target", "activation"):
         key = f"archive.genomes.{name}"
