@@ -1,7 +1,6 @@
 """`elites.csv` and `elites/`: the elites' facts and their PNGs."""
 
 import csv
-import io
 import json
 import re
 from collections.abc import Sequence
@@ -9,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Integer
 from PIL import Image
@@ -17,11 +15,11 @@ from PIL import Image
 from qd_fool.archive import ClassArchive
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
-from qd_fool.files import cell_of, replacing, text_of, write_bytes
+from qd_fool.files import cell_of, replacing, text_of
 from qd_fool.map_elites.state import EvolutionState
 from qd_fool.models.network import Network
 from qd_fool.runs.metrics import is_number
-from qd_fool.runs.pictures import equal_genomes, picture_function, read_image, to_image
+from qd_fool.runs.pictures import distinct_pictures, picture_function, read_image, write_images
 from qd_fool.scoring.confidence import confidence_of
 from qd_fool.scoring.score import ScoreFunction, top_classes
 
@@ -37,9 +35,6 @@ ELITES = (
     "png",
     "top5",
 )
-
-AT_ONCE = 1000
-"""Pictures that are drawn, written and scored together, which bounds memory."""
 
 
 def read_elites(directory: Path) -> list[dict[str, str]]:
@@ -119,15 +114,11 @@ def write_elites(
 
     # Cells may hold the same genome: each picture is drawn, packed and scored once. Parts bound the
     # memory. PNGs are packed in threads: packing takes most of the time, and threads can share it.
-    genomes, draw = archive.genomes, picture_function(encoding, chunk=chunk)
-    groups = equal_genomes(genomes, cells)
+    draw = picture_function(encoding, chunk=chunk)
     tops: dict[int, list[list[Any]]] = {}
     difference = 0.0
     with ThreadPoolExecutor() as pool:
-        for start in range(0, len(groups), AT_ONCE):
-            part = groups[start : start + AT_ONCE]
-            rows = np.array([members[0] for members in part])
-            images = draw(jax.tree.map(lambda leaf, rows=rows: np.asarray(leaf)[rows], genomes))
+        for part, images in distinct_pictures(archive.genomes, cells, draw=draw):
             read = list(pool.map(there_and_back, images, part))
             again = score(scorer.params, np.stack(read))
             for log_odds, members in zip(again, part, strict=True):
@@ -148,12 +139,9 @@ def _write_and_read(paths: Sequence[Path], image: np.ndarray, *, channels: int) 
     Raises:
       UserError: A file does not hold what was written.
     """
-    data = io.BytesIO()
-    to_image(image).save(data, "png")
-    for path in paths:
-        write_bytes(path, data.getvalue())
+    data = write_images(paths, image)
     for path in paths[1:]:
-        if path.read_bytes() != data.getvalue():
+        if path.read_bytes() != data:
             raise UserError(f"{path}: the disk returns other bytes than were written")
     return read_image(paths[0], channels=channels)
 

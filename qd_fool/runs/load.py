@@ -211,7 +211,10 @@ def render_genomes(
     """Draw the pictures of some rows of a stack of genomes."""
     render = jax.jit(encoding.render)
     filled = np.resize(rows, -(-len(rows) // AT_ONCE) * AT_ONCE)
-    parts = [np.zeros((0, *encoding.image_shape), np.uint8)]
-    for group in filled.reshape(-1, AT_ONCE):
-        parts.append(np.asarray(render(jax.tree.map(lambda a, g=group: a[g], genomes))))
-    return np.concatenate(parts)[: len(rows)]
+    # Filled in place: pictures of many classes fit into memory once, but not twice.
+    images = np.empty((len(filled), *encoding.image_shape), np.uint8)
+    for start in range(0, len(filled), AT_ONCE):
+        group = filled[start : start + AT_ONCE]
+        drawn = render(jax.tree.map(lambda a, g=group: a[g], genomes))
+        images[start : start + AT_ONCE] = drawn
+    return images[: len(rows)]

@@ -1,7 +1,8 @@
 """Pictures of genomes, and picture files."""
 
 import hashlib
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from qd_fool.archive import ClassArchive
 from qd_fool.devices.chunks import map_chunks
 from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
-from qd_fool.files import replacing
+from qd_fool.files import replacing, write_bytes
+
+AT_ONCE = 1000
+"""Distinct pictures that are on the host together, which bounds memory."""
 
 
 def picture_function(
@@ -54,6 +58,29 @@ def equal_genomes(genomes: PyTree[Any], rows: Integer[np.ndarray, " n"]) -> list
     return list(groups.values())
 
 
+def distinct_pictures(
+    genomes: PyTree[Any],
+    rows: Integer[np.ndarray, " n"],
+    *,
+    draw: Callable[[PyTree[Any]], UInt8[np.ndarray, "n height width channels"]],
+) -> Iterator[tuple[list[list[int]], UInt8[np.ndarray, "groups height width channels"]]]:
+    """Draw each distinct genome once, in parts that bound memory.
+
+    Args:
+      genomes: Genomes on the host, `(cells, ...)`.
+      rows: Rows to draw.
+      draw: Function that draws a stack of genomes.
+
+    Yields:
+      Groups of rows whose genomes are equal, and one picture per group.
+    """
+    groups = equal_genomes(genomes, rows)
+    for start in range(0, len(groups), AT_ONCE):
+        part = groups[start : start + AT_ONCE]
+        first = np.array([members[0] for members in part])
+        yield part, draw(jax.tree.map(lambda leaf, rows=first: np.asarray(leaf)[rows], genomes))
+
+
 def read_image(path: Path, *, channels: int) -> UInt8[np.ndarray, "height width channels"]:
     """Read a picture's bytes exactly as stored, without conversion or resizing.
 
@@ -88,3 +115,12 @@ def write_image(path: Path, image: UInt8[np.ndarray, "height width channels"]) -
     """Save a picture as PNG, without loss."""
     with replacing(path) as partial:
         to_image(image).save(partial)
+
+
+def write_images(paths: Sequence[Path], image: UInt8[np.ndarray, "height width channels"]) -> bytes:
+    """Save a picture as PNG under each path. Returns the bytes of the file."""
+    data = io.BytesIO()
+    to_image(image).save(data, "png")
+    for path in paths:
+        write_bytes(path, data.getvalue())
+    return data.getvalue()

@@ -8,14 +8,18 @@ directory is not touched.
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
+from jaxtyping import PyTree
 
 from qd_fool.archive import ClassArchive
+from qd_fool.encodings import Encoding
 from qd_fool.errors import UserError
 from qd_fool.files import write_json
 from qd_fool.models.class_names import class_labels
@@ -23,10 +27,10 @@ from qd_fool.runs.archive_npz import write_archive
 from qd_fool.runs.elites import png_name, read_elites, write_unscored_table
 from qd_fool.runs.genomes import write_genome_log
 from qd_fool.runs.lineage import read_lineage, write_lineage
-from qd_fool.runs.load import archive_pictures, load_archive, render_genomes
+from qd_fool.runs.load import load_archive, render_genomes
 from qd_fool.runs.metrics import evaluations_at, truncate_metrics
 from qd_fool.runs.newest import Newest, archive_is_behind, newest_state
-from qd_fool.runs.pictures import write_image
+from qd_fool.runs.pictures import distinct_pictures, write_images
 from qd_fool.runs.stored import StoredRun, open_run
 
 FILES = ("run.json", "metrics.csv", "lineage.npz", "genomes.npz", "archive.npz", "elites.csv")
@@ -147,10 +151,23 @@ def _draw_all(run: StoredRun, archive: ClassArchive, folder: Path) -> None:
         raise UserError(f"{run.path} has no elites yet")
     names, _ = class_labels(run.record, {})
     (folder / "elites").mkdir()
-    images = render_genomes(run.encoding(), archive.genomes, cells)
-    for cell, image in zip(cells, images, strict=True):
-        write_image(folder / "elites" / png_name(int(cell), names[cell]), image)
+    paths = {cell: folder / "elites" / png_name(cell, names[cell]) for cell in cells.tolist()}
+    _draw(run.encoding(), archive.genomes, paths)
     write_unscored_table(folder, archive, names)
+
+
+def _draw(encoding: Encoding, genomes: PyTree[np.ndarray], paths: Mapping[int, Path]) -> None:
+    """Write the PNG of each cell to its path. PNGs are packed in threads, and once if equal."""
+
+    def draw(part: PyTree[np.ndarray]) -> np.ndarray:
+        return render_genomes(encoding, part, np.arange(len(jax.tree.leaves(part)[0])))
+
+    def write(cells: list[int], image: np.ndarray) -> None:
+        write_images([paths[cell] for cell in cells], image)
+
+    with ThreadPoolExecutor() as pool:
+        for groups, images in distinct_pictures(genomes, np.array([*paths]), draw=draw):
+            list(pool.map(write, groups, images))
 
 
 def _copy_and_draw(run_dir: Path, folder: Path) -> int:
@@ -184,6 +201,7 @@ def draw_missing(run_dir: Path, folder: Path) -> int:
         return 0
     archive = load_archive(run_dir)
     (folder / "elites").mkdir(exist_ok=True)
-    for cell, image in zip(cells, archive_pictures(archive, cells), strict=True):
-        write_image(folder / "elites" / png_name(cell, archive.class_names[cell]), image)
+    names = archive.class_names
+    paths = {cell: folder / "elites" / png_name(cell, names[cell]) for cell in cells}
+    _draw(archive.encoding, archive.archive.genomes, paths)
     return len(cells)

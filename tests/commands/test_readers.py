@@ -110,6 +110,17 @@ def test_a_running_run_is_exported_as_it_was(running, finished, tmp_path):
     assert qd_fool.load_archive(finished).words == ""
 
 
+def test_parts_of_a_running_run_change_nothing(running, tmp_path, monkeypatch):
+    pictures = {}
+    for at_once in (1000, 3):
+        monkeypatch.setattr("qd_fool.runs.pictures.AT_ONCE", at_once)
+        with readable(running) as source:
+            found = sorted((source.path / "elites").iterdir())
+            pictures[at_once] = {path.name: path.read_bytes() for path in found}
+    assert len(pictures[3]) == 10
+    assert pictures[3] == pictures[1000]
+
+
 def test_the_page_of_a_running_run_lies_beside_its_later_one(running, capsys):
     with sole_user(running):
         assert main(["report", str(running)]) == 0

@@ -10,7 +10,7 @@ import tiny
 from PIL import Image
 
 from qd_fool.errors import UserError
-from qd_fool.runs import elites
+from qd_fool.runs import elites, pictures
 from qd_fool.runs.pictures import equal_genomes, render_elites
 from qd_fool.scoring.score import score_function
 
@@ -49,12 +49,12 @@ def test_each_picture_is_scored_once_and_every_cell_has_its_own(evolved, tmp_pat
     assert difference < 1e-6
     distinct = len(np.unique(state.archive.id))
     assert sum(scored) == distinct < 9
-    pictures = render_elites(state.archive, encoding, chunk=4)
+    drawn = render_elites(state.archive, encoding, chunk=4)
     rows = list(csv.DictReader(files["elites.csv"].decode().splitlines()))
     for row in rows:
         cell = int(row["class_index"])
         with Image.open(tmp_path / "r" / row["png"]) as image:
-            np.testing.assert_array_equal(np.asarray(image), pictures[cell, ..., 0])
+            np.testing.assert_array_equal(np.asarray(image), drawn[cell, ..., 0])
         top = dict(map(tuple, json.loads(row["top5"])))
         if cell in top:
             assert top[cell] == pytest.approx(float(row["confidence"]), abs=1e-6)
@@ -62,19 +62,19 @@ def test_each_picture_is_scored_once_and_every_cell_has_its_own(evolved, tmp_pat
 
 def test_parts_change_nothing(evolved, tmp_path, monkeypatch):
     whole = write(evolved, tmp_path / "whole")
-    monkeypatch.setattr(elites, "AT_ONCE", 2)
+    monkeypatch.setattr(pictures, "AT_ONCE", 2)
     assert write(evolved, tmp_path / "parts") == whole
 
 
 def test_a_file_that_holds_something_else_is_an_error(evolved, tmp_path, monkeypatch):
-    plain = elites.write_bytes
+    plain = pictures.write_bytes
     written = []
 
     def careless(path, data):
         written.append(path)
         plain(path, data if len(written) == 1 else data[:-1])
 
-    monkeypatch.setattr(elites, "write_bytes", careless)
+    monkeypatch.setattr(pictures, "write_bytes", careless)
     image = np.zeros((6, 6, 1), np.uint8)
     with pytest.raises(UserError, match=r"b.png: the disk returns other bytes"):
         elites._write_and_read([tmp_path / "a.png", tmp_path / "b.png"], image, channels=1)

@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
+from jaxtyping import Float
 from rich.console import Console
 
 from qd_fool.archive import ClassArchive
+from qd_fool.commands.common.subject import Subject
 from qd_fool.commands.evolve.loop import History
 from qd_fool.commands.evolve.plan import EvolvePlan
 from qd_fool.errors import UserError
@@ -23,7 +25,7 @@ from qd_fool.runs.genomes import empty_log
 from qd_fool.runs.lineage import read_lineage
 from qd_fool.runs.metrics import truncate_metrics
 from qd_fool.runs.newest import archive_is_behind, genomes_in, newest_state
-from qd_fool.runs.pictures import render_elites
+from qd_fool.runs.pictures import distinct_pictures, picture_function
 from qd_fool.runs.stored import StoredRun, open_run
 
 
@@ -189,17 +191,15 @@ def _donated_state(planned: EvolvePlan, source: Path) -> tuple[EvolutionState, s
 
     # Each elite keeps its cell, with the fitness that this run's network gives it there.
     donor = _donor_archive(donor_run, state)
-    images = render_elites(donor, subject.encoding, chunk=subject.chunk)
-    scores = subject.score(subject.scorer.params, images)
-    cells = np.arange(len(scores))
-    fitness = scores[cells, cells]
-    held = np.asarray(donor.occupied) & np.isfinite(fitness)
+    fitness = _fitness_here(donor, subject)
+    held = np.isfinite(fitness)
 
     # Each elite begins a lineage, because ids of another run mean nothing here. An id of
     # -2 - cell names the first cell that the picture holds.
     donor_id = np.asarray(donor.id)
-    first_cell = np.argmax(donor_id[None, :] == donor_id[:, None], axis=1)
-    none = jnp.full(len(cells), -1, jnp.int32)
+    _, first, same = np.unique(donor_id, return_index=True, return_inverse=True)
+    first_cell = first[same]
+    none = jnp.full(len(fitness), -1, jnp.int32)
     archive = dataclasses.replace(
         donor,
         fitness=jnp.where(held, fitness, -jnp.inf),
@@ -209,3 +209,15 @@ def _donated_state(planned: EvolvePlan, source: Path) -> tuple[EvolutionState, s
         born=none,
     )
     return dataclasses.replace(state, archive=archive), digest(donor)
+
+
+def _fitness_here(donor: ClassArchive, subject: Subject) -> Float[np.ndarray, " cells"]:
+    """The fitness that a network gives to the elites of another run; -inf in empty cells."""
+    cells, genomes = np.flatnonzero(np.asarray(donor.occupied)), jax.device_get(donor.genomes)
+    draw = picture_function(subject.encoding, chunk=subject.chunk)
+    fitness = np.full(len(np.asarray(donor.fitness)), -np.inf, np.float32)
+    for groups, images in distinct_pictures(genomes, cells, draw=draw):
+        scores = subject.score(subject.scorer.params, images)
+        for row, members in zip(scores, groups, strict=True):
+            fitness[members] = row[members]
+    return fitness

@@ -61,7 +61,9 @@ def run_data(run_dir: Path, *, page_dir: Path, budget: int, inside: bool = False
     images = [partial(_open, run_dir, row["png"]) for row in rows]
     labels, wnids = class_labels(run, {e["class"]: e["label"] for e in elites})
     base = Path(os.path.relpath(run_dir.resolve(), page_dir.resolve())).as_posix()
-    small = thumbnails(images, budget=budget, inside=inside)
+    # An elite of an evolution may hold many cells.
+    keys = None if ascent else [e["id"] for e in elites]
+    small = thumbnails(images, budget=budget, inside=inside, keys=keys)
     for elite, thumbnail in zip(elites, small or (), strict=small is not None):
         elite |= {"thumb": thumbnail}
     return {

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,20 @@ PACKINGS = ((128, 75), (112, 60), (96, 50), (80, 40), (64, 30))
 HISTOGRAM_BINS = 32
 
 
-def thumbnails(images: Sequence[Look], *, budget: int, inside: bool = False) -> list[str] | None:
+def thumbnails(
+    images: Sequence[Look],
+    *,
+    budget: int,
+    inside: bool = False,
+    keys: Sequence[Hashable] | None = None,
+) -> list[str] | None:
     """Return pictures as data URIs: small pictures as they are, others as well as a budget allows.
 
     Args:
       images: Pictures, opened one after another.
       budget: Characters for all thumbnails.
       inside: Whether the smallest packing may exceed the budget.
+      keys: One key per picture, equal for equal pictures, which are packed once.
 
     Returns:
       One data URI per picture; None if all of them exceed the budget, so that the page must show
@@ -39,7 +46,10 @@ def thumbnails(images: Sequence[Look], *, budget: int, inside: bool = False) -> 
     else:
         if sample and not inside:
             return None
-    return [packed(look(), *packing) for look in images]
+    keys = range(len(images)) if keys is None else keys
+    distinct = dict(zip(keys, images, strict=True))
+    found = {key: packed(look(), *packing) for key, look in distinct.items()}
+    return [found[key] for key in keys]
 
 
 def packed(image: Image.Image, side: int, quality: int) -> str:

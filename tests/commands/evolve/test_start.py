@@ -124,6 +124,15 @@ def test_init_from_seeds_a_new_run(run_dir, tmp_path):
     np.testing.assert_array_equal(seeded["archive.genomes"][kept], donor["archive.genomes"][kept])
 
 
+def test_parts_of_the_donor_change_nothing(run_dir, tmp_path, monkeypatch):
+    """A run of tens of thousands of classes is drawn and scored a part at a time."""
+    flags = (*SMALL, "--generations", 0, "--seed", 7, "--init-from", run_dir)
+    assert evolve(tmp_path / "whole", *flags) == 0
+    monkeypatch.setattr("qd_fool.runs.pictures.AT_ONCE", 3)
+    assert evolve(tmp_path / "parts", *flags) == 0
+    assert_same_archive(tmp_path / "whole", tmp_path / "parts")
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -88,6 +88,15 @@ def test_too_many_pictures_have_no_thumbnails():
     assert thumbnails([], budget=0) == []
 
 
+def test_pictures_of_one_key_are_packed_once():
+    looked = []
+    looks = [lambda k=k: looked.append(k) or picture(28, seed=k) for k in (0, 1, 0)]
+    found = thumbnails(looks, budget=10**6, keys=[5, 6, 5])
+    assert found[0] == found[2] != found[1]
+    assert sorted(looked[3:]) == [0, 1]  # after a sample of all three
+    assert found == thumbnails(looks, budget=10**6)
+
+
 def test_equal_graphs_are_packed_once(tmp_path):
     run_dir = tmp_path / "r"
     write_run(run_dir, labels="abcd")
