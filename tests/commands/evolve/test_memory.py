@@ -1,7 +1,7 @@
 """Genomes that don't fit into memory are refused before anything compiles."""
 
 import pytest
-from command import evolve, refused
+from command import SMALL, evolve, refused
 
 from qd_fool.commands.evolve import memory
 from qd_fool.commands.evolve.config import EvolveConfig
@@ -62,4 +62,4 @@ def test_a_run_is_refused_with_one_sentence(tmp_path, capsys, monkeypatch):
     assert "need about 1.1 GB of memory with 1 CPU device, and 0.1 GB are free" in sentence
     assert not (tmp_path / "r").exists()
     monkeypatch.undo()
-    assert evolve(tmp_path / "r", "--generations", 1, "--batch-size", 4, "--devices", 1) == 0
+    assert evolve(tmp_path / "r", *SMALL, "--generations", 1) == 0

@@ -7,7 +7,7 @@ import pytest
 from command import evolve, refused
 from processes import ends, start_together, wait_for
 
-FLAGS = ("--batch-size", "20", "--chunk", "5", "--devices", "1")
+FLAGS = ("--batch-size", "20", "--chunk", "10", "--devices", "1")
 
 
 def start(run_dir, *flags, **more):
@@ -22,17 +22,11 @@ def assert_same_archive(a, b):
             np.testing.assert_array_equal(one[name], other[name])
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    run_dir = tmp_path_factory.mktemp("alone") / "run"
-    assert evolve(run_dir, *FLAGS, "--generations", 60) == 0
-    return run_dir
-
-
-def test_a_signal_to_one_process_saves_the_run_and_one_process_ends_it(tmp_path, alone):
-    """And the archive is that of a run in one process, whole."""
-    run_dir = tmp_path / "run"
-    processes = start(run_dir, "--generations", "100000")
+def test_a_signal_to_one_process_saves_the_run_and_one_process_ends_it(tmp_path):
+    """And the archive is that of a run in one process, whole, which has the program of
+    `command.SMALL`."""
+    run_dir, straight = tmp_path / "run", tmp_path / "straight"
+    processes = start(run_dir, "--generations", "100000", "--checkpoint-every", "5")
     wait_for(run_dir / "metrics.csv")
     processes[1].terminate()
     (leader, code), (follower, follower_code) = ends(processes)
@@ -42,17 +36,15 @@ def test_a_signal_to_one_process_saves_the_run_and_one_process_ends_it(tmp_path,
     assert "fooling" in leader
     assert "fooling" not in follower
     done = int(follower.split("is done after ")[1].split()[0].replace(",", "")) - 1
-    straight = alone
-    if done > 60:
-        straight = tmp_path / "longer"
-        assert evolve(straight, *FLAGS, "--generations", done) == 0
-    assert evolve(run_dir, "--resume", "--generations", max(done, 60)) == 0
+    both = ("--devices", 2, "--generations", done + 5)
+    assert evolve(run_dir, "--resume", *both) == 0
+    assert evolve(straight, *FLAGS, *both) == 0
     assert_same_archive(run_dir, straight)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("dead", [0, 1])
-def test_a_dead_process_ends_the_others_with_a_sentence(tmp_path, alone, dead):
+def test_a_dead_process_ends_the_others_with_a_sentence(tmp_path, dead):
     run_dir = tmp_path / "run"
     processes = start(run_dir, "--generations", "100000", "--checkpoint-every", "5")
     wait_for(run_dir / "metrics.csv")
@@ -74,7 +66,7 @@ def test_a_dead_process_ends_the_others_with_a_sentence(tmp_path, alone, dead):
 @pytest.mark.long
 def test_four_processes_evolve_graphs(tmp_path):
     run_dir, alone = tmp_path / "run", tmp_path / "alone"
-    graphs = ("--encoding", "cppn", "--generations", "20")
+    graphs = ("--encoding", "cppn", "--generations", "20", "--chunk", "5")
     said = ends(start(run_dir, *graphs, processes=4))
     assert [code for _, code in said] == [0] * 4
     assert evolve(alone, *FLAGS, *graphs) == 0
