@@ -11,7 +11,7 @@ from qd_fool.files import read_npz
 
 SMALL = """
 import dataclasses, numpy as np
-from qd_fool.commands.retrain.mnist import rounds
+from qd_fool.commands.retrain.mnist import rounds, tools
 from qd_fool.training import lenet
 lenet.RECIPES["short"] = dataclasses.replace(lenet.RECIPES["short"], steps=12, batch_size=8)
 def digits(split, data_dir=None):
@@ -20,8 +20,9 @@ def digits(split, data_dir=None):
     return images, np.arange(n, dtype=np.int32) % 10
 rounds.load_mnist = digits
 rounds.write_pictures = lambda *_, **__: None
+tools.GROUP = 2
 """
-"""Few digits and few steps of training; no plots."""
+"""Few digits, few steps of training and few seeds per call; no plots."""
 
 FLAGS = (
     "--encoding", "direct", "--seeds", 3, "--held-out-seeds", 0, "--evaluations", 60, "--rounds", 2,
@@ -60,9 +61,11 @@ def alone(tmp_path_factory):
 def test_two_processes(tmp_path):
     """The first round has the bits of one process."""
     one, two = tmp_path / "one", tmp_path / "two"
-    flags = ("--encoding", "direct", "--seeds", 2, "--held-out-seeds", 0, "--evaluations", 60)
-    finish(one, *flags, "--rounds", 1)
-    (_, code), (follower, other) = ends(start(two, *flags, "--rounds", 1))
+    flags = ("--encoding", "direct", "--seeds", 2, "--held-out-seeds", 0, "--rounds", 1)
+    # Without gradients, which take as long to compile again.
+    flags = (*flags, "--preset", "paper", "--evaluations", 400)
+    finish(one, *flags)
+    (_, code), (follower, other) = ends(start(two, *flags))
     assert (code, other) == (0, 0)
     assert "process 1 of 2 follows process 0" in follower
     assert "DNN_" not in follower
