@@ -41,8 +41,8 @@ of a setting looked good, and the next five did not. So it was, too, with tuning
 its offspring to the weakest cell, which is not kept.
 "First answers" counts the cells whose own class is the network's first answer (not
 counted before 2026-11-29). "paper" is the original's setting. Not tried: duplication of modules,
-graphs made for gradients, gradients late in a CPPN run on ImageNet. Runs shared the machine with other work, so
-evaluations/s do not measure speed.
+graphs made for gradients, gradients late in a CPPN run on ImageNet. Runs shared the machine with
+other work, so evaluations/s do not measure speed.
 
 ![Median confidence over evaluations](efficiency.png)"""
 
