@@ -49,3 +49,32 @@ def wait_for(path):
     while not path.exists():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def finish(*words, code=None, devices=None):
+    """Run a command in one process, to its end.
+
+    Args:
+      words: Words of the command.
+      code: Python code to run before the command.
+      devices: Number of CPU devices; by default one per core.
+    """
+    if devices is not None:
+        # For commands without --devices: JAX gets one device per core.
+        code = f"import os\nos.sched_getaffinity = lambda _: range({devices})\n{code or ''}"
+    done = subprocess.run(
+        [*begin_of(code), *map(str, words)], capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def survivor(processes, dead):
+    """Kill one of two processes: what the other printed, and its exit code.
+
+    It may take a minute to end.
+    """
+    processes[dead].kill()
+    began = time.monotonic()
+    found = ends(processes)[1 - dead]
+    assert time.monotonic() - began < 60
+    return found

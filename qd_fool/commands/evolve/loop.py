@@ -44,6 +44,7 @@ class Job:
       segment: Compiled `(state, params, generations) -> (state, log)`, which donates the state.
       params: Parameters of the network, on all devices.
       length: Highest number of generations in a segment.
+      command: Command line that continues the run, for messages.
     """
 
     planned: EvolvePlan
@@ -52,6 +53,7 @@ class Job:
     segment: Callable[..., tuple[EvolutionState, GenerationLog]]
     params: PyTree[Any]
     length: int
+    command: str
 
 
 @dataclasses.dataclass

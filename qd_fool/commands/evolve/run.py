@@ -65,7 +65,12 @@ class EvolveResult:
 
 
 def evolve_run(
-    config: EvolveConfig, *, console: Console, part: Part | None = None, team: Team | None = None
+    config: EvolveConfig,
+    *,
+    console: Console,
+    part: Part | None = None,
+    team: Team | None = None,
+    command: str | None = None,
 ) -> EvolveResult:
     """Start a run, or continue one, until its generations are done or Ctrl-C.
 
@@ -74,6 +79,7 @@ def evolve_run(
       console: Console for progress and messages.
       part: What a larger command gives to the run; None for a run of its own.
       team: Processes of a larger command; by default those that the settings name.
+      command: Command line that continues a larger command; by default the one of this run.
 
     Raises:
       UserError: Settings are wrong, the directory is in use, or scores are NaN. Nothing is
@@ -114,8 +120,9 @@ def evolve_run(
             show_sanity(subject, console, photos=photos, convert=convert)
 
         make_run_dir(run_dir)
+        command = command or resume_command("evolve", run_dir, subject.networks)
         with (
-            continued_by(resume_command("evolve", run_dir, subject.networks)),
+            continued_by(command),
             sole_user(run_dir),
             open_checkpoints(run_dir / "checkpoints") as checkpoints,
         ):
@@ -148,7 +155,8 @@ def evolve_run(
                 )
                 record = with_parts(record, stored or {}, done=done, console=console)
                 write_json(run_dir / "run.json", record)
-                job = Job(planned, run_dir, checkpoints, leader.leading(compiled), params, length)
+                run = leader.leading(compiled)
+                job = Job(planned, run_dir, checkpoints, run, params, length, command)
                 state = _evolved(
                     job, state, history, done=done, stop=stop, console=console, part=part
                 )
@@ -186,8 +194,8 @@ def _evolved(
     except LostProcessError as error:
         job.checkpoints.wait_until_finished()
         update_record(job.run_dir, {"status": "interrupted"})
-        command = resume_command("evolve", job.run_dir, job.planned.subject.networks)
-        raise UserError(f"{error}; continue from the newest checkpoint with: {command}") from error
+        words = f"continue from the newest checkpoint with: {job.command}"
+        raise UserError(f"{error}; {words}") from error
 
 
 def _finish(
@@ -222,8 +230,7 @@ def _finish(
         facts["status"] = "paused"
     if not int(state.generation):
         update_record(job.run_dir, facts)
-        command = resume_command("evolve", job.run_dir, planned.subject.networks)
-        console.print(f"interrupted before the first generation; start over with: {command}")
+        console.print(f"interrupted before the first generation; start over with: {job.command}")
         return EvolveResult(job.run_dir, state, True, 0.0)
     difference = _write_results(job, state, history, facts, console)
     _print_outcome(job, state, facts, console, failure)
@@ -257,10 +264,9 @@ def _stop_after(failure: UserError, job: Job, facts: dict[str, Any]) -> None:
     """
     status = "paused" if isinstance(failure, PauseError) else "failed"
     update_record(job.run_dir, facts | {"status": status})
-    command = resume_command("evolve", job.run_dir, job.planned.subject.networks)
     done = facts["generations_done"]
     saved = f"the run is saved after generation {done}" if done >= 0 else "no generation was done"
-    raise UserError(f"{failure}; {saved}, continue with: {command}") from failure
+    raise UserError(f"{failure}; {saved}, continue with: {job.command}") from failure
 
 
 def _write_results(
@@ -303,6 +309,4 @@ def _print_outcome(
             why = str(failure)
         elif not paused:
             why = "interrupted, and saved"
-        console.print(
-            f"{why}; continue with: {resume_command('evolve', job.run_dir, subject.networks)}"
-        )
+        console.print(f"{why}; continue with: {job.command}")

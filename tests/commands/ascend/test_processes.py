@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from command import DIGITS, ascend, refused
-from processes import ends, start_together, wait_for
+from processes import ends, finish, start_together, wait_for
 
 FLAGS = (
     "--start", "uniform", "--starts", 4, "--iterations", 200, "--chunk", 2, "--block", 4,
@@ -101,6 +101,15 @@ def test_four_processes_climb_with_graphs(tmp_path):
     assert [code for _, code in said] == [0] * 4
     assert ascend(alone, *GRAPHS) == 0
     assert_same_ascent(run_dir, alone)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("flags", [FLAGS, GRAPHS], ids=["pixels", "graphs"])
+def test_devices_change_no_bit(tmp_path, flags):
+    for devices in (1, 2, 4, 8):
+        words = ("ascend", "--run-dir", tmp_path / str(devices), *flags, "--block", 20)
+        finish(*words, "--devices", devices)
+        assert_same_ascent(tmp_path / "1", tmp_path / str(devices))
 
 
 def test_flags_that_do_not_fit(capsys, tmp_path):

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 from command import evolve, refused
-from processes import ends, start_together, wait_for
+from processes import ends, finish, start_together, wait_for
 
 FLAGS = ("--batch-size", "20", "--chunk", "10", "--devices", "1")
 
@@ -71,6 +71,17 @@ def test_four_processes_evolve_graphs(tmp_path):
     assert [code for _, code in said] == [0] * 4
     assert evolve(alone, *FLAGS, *graphs) == 0
     assert_same_archive(run_dir, alone)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("encoding", ["direct", "cppn"])
+def test_devices_change_no_bit(tmp_path, encoding):
+    """A batch has eight chunks."""
+    flags = ("--encoding", encoding, "--generations", 20, "--batch-size", 40, "--chunk", 5)
+    for devices in (1, 2, 4, 8):
+        words = ("evolve", "--run-dir", tmp_path / str(devices), *flags, "--devices", devices)
+        finish(*words)
+        assert_same_archive(tmp_path / "1", tmp_path / str(devices))
 
 
 def test_processes_that_differ(tmp_path):

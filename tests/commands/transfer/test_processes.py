@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from command import refused
-from processes import ends, start_together
+from processes import ends, finish, start_together
 
 from qd_fool.cli import main
 from qd_fool.runs.pictures import write_image
@@ -43,6 +43,10 @@ def assert_files_of_one_process(processes, pictures, alone, out):
     for follower in followers:
         assert f"of {processes} follows process 0" in follower
         assert "median confidence" not in follower
+    assert_same_files(alone, out)
+
+
+def assert_same_files(alone, out):
     assert {path.name for path in alone.iterdir()} == {path.name for path in out.iterdir()}
     for path in alone.iterdir():
         here, there = (folder.joinpath(path.name).read_bytes() for folder in (alone, out))
@@ -56,6 +60,14 @@ def test_two_processes(tmp_path, pictures, alone):
 @pytest.mark.long
 def test_four_processes(tmp_path, pictures, alone):
     assert_files_of_one_process(4, pictures, alone, tmp_path / "out")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("devices", [1, 2, 8])
+def test_devices_change_no_bit(tmp_path, pictures, alone, devices):
+    """The transfer in one process has four devices."""
+    finish(*words(pictures, tmp_path / "out"), devices=devices)
+    assert_same_files(alone, tmp_path / "out")
 
 
 @pytest.mark.long

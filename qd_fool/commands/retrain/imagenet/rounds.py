@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import UInt8
 from rich.console import Console
 
+from qd_fool.commands.common.record import resume_command
 from qd_fool.commands.common.settings import command_line
 from qd_fool.commands.common.signals import active_stop
 from qd_fool.commands.common.tables import text_table
@@ -43,7 +44,7 @@ from qd_fool.commands.retrain.imagenet.tables import (
 )
 from qd_fool.commands.retrain.imagenet.training import accuracies, recipe_of, train_round
 from qd_fool.data.photograph_sets import PhotographSet
-from qd_fool.devices.processes import ALONE, Team, agree, decided, leave_team
+from qd_fool.devices.processes import ALONE, LostProcessError, Team, agree, decided, leave_team
 from qd_fool.errors import UserError
 from qd_fool.files import write_json
 from qd_fool.models import Scorer
@@ -78,14 +79,20 @@ def retrain_imagenet(
     if not team.leads:
         console.print(words_of_follower(team))
         console = Console(quiet=True)
+    command = resume_command("retrain", run_dir)
     with leaving_at_once(team):
-        result = _rounds(planned, run_dir, team=team, console=console)
-        decided(team, 0)  # process 0 has written everything
+        try:
+            result = _rounds(planned, run_dir, team=team, console=console, command=command)
+            decided(team, 0)  # process 0 has written everything
+        except LostProcessError as error:
+            raise UserError(f"{error}; continue with: {command}") from error
     leave_team(team)
     return result
 
 
-def _rounds(planned: ImagenetPlan, run_dir: Path, *, team: Team, console: Console) -> RetrainResult:
+def _rounds(
+    planned: ImagenetPlan, run_dir: Path, *, team: Team, console: Console, command: str
+) -> RetrainResult:
     """Do what is not there yet: two evolutions, then the rounds."""
     config, scorer, photographs = planned.config, planned.scorer, planned.photographs
     classes = len(scorer.class_names)
@@ -94,7 +101,7 @@ def _rounds(planned: ImagenetPlan, run_dir: Path, *, team: Team, console: Consol
         write_json(run_dir / "settings.json", planned.settings)
     console.print(photographs.words)
     console.print(CAVEAT)
-    evolve = functools.partial(_evolve, team=team, console=console)
+    evolve = functools.partial(_evolve, team=team, console=console, command=command)
 
     # Evolve against the first network: pictures to train on, and held-out ones.
     before, held_out = config.evolved or run_dir / "before", run_dir / "held_out"
@@ -161,7 +168,7 @@ def _rounds(planned: ImagenetPlan, run_dir: Path, *, team: Team, console: Consol
 
 
 def _evolve(
-    config: EvolveConfig, run_dir: Path, *, team: Team, console: Console, name: str
+    config: EvolveConfig, run_dir: Path, *, team: Team, console: Console, command: str, name: str
 ) -> bool:
     """Evolve into a directory, unless it is finished; True if the evolution was interrupted."""
     started, finished = team.leads and (run_dir / "run.json").exists(), False
@@ -175,7 +182,8 @@ def _evolve(
     console.print(f"evolution, {name}")
     wanted = dataclasses.replace(config, run_dir=run_dir, resume=started)
     staying = dataclasses.replace(team, stays=True)
-    if decided(team, evolve_run(wanted, console=console, team=staying).interrupted):
+    result = evolve_run(wanted, console=console, team=staying, command=command)
+    if decided(team, result.interrupted):
         return True
     active_stop().check()
     return False

@@ -1,12 +1,11 @@
 """A retraining on ImageNet's classes in several processes on loopback: the bits of one."""
 
 import json
-import subprocess
 
 import numpy as np
 import pytest
 from PIL import Image
-from processes import begin_of, ends, start_together, wait_for
+from processes import ends, finish, start_together, survivor, wait_for
 
 from qd_fool.models.labels import imagenet_labels
 from qd_fool.runs.elites import read_elites
@@ -55,7 +54,7 @@ def words(run_dir, flags):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory, flags):
     run_dir = tmp_path_factory.mktemp("alone") / "run"
-    subprocess.run([*begin_of(TINY), *words(run_dir, flags)], check=True, capture_output=True)
+    finish(*words(run_dir, flags), code=TINY)
     return run_dir
 
 
@@ -105,6 +104,58 @@ def test_a_signal_to_one_process_saves_the_evolution_and_one_process_ends_it(
     (leader, code), (_, other) = ends(processes)
     assert (code, other) == (130, 130), leader
     assert "interrupted" in leader
-    command = [*begin_of(TINY), *words(run_dir, [*flags, "--resume"])]
-    subprocess.run(command, check=True, capture_output=True)
+    assert f"continue with: qd-fool retrain --resume --run-dir {run_dir}" in leader
+    finish(*words(run_dir, [*flags, "--resume"]), code=TINY)
+    assert_same_retraining(run_dir, alone)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("devices", [1, 4, 8])
+def test_devices_change_no_bit(tmp_path, flags, alone, devices):
+    """The retraining in one process has a device per core."""
+    finish(*words(tmp_path / "run", flags), code=TINY, devices=devices)
+    assert_same_retraining(tmp_path / "run", alone)
+
+
+def with_marks(folder):
+    """Code that saves each segment, and writes files when evolutions and trainings go on."""
+    return (
+        TINY
+        + f"""
+import time
+from pathlib import Path
+from qd_fool.commands.evolve import loop
+from qd_fool.commands.retrain.imagenet import training
+loop.CHECKPOINT_SECONDS = 0
+save, batches = loop._save, training.batches
+def mark(name):
+    Path({str(folder)!r}, name).touch()
+    time.sleep(1)
+def save_and_mark(job, *words, **more):
+    save(job, *words, **more)
+    mark(f"evolved_{{job.run_dir.name}}")
+def marked(*words, **more):
+    for images in batches(*words, **more):
+        yield images
+        mark("trained")
+loop._save, training.batches = save_and_mark, marked
+"""
+    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dead", [0, 1])
+@pytest.mark.parametrize("work", ["evolved_before", "trained", "evolved_after"])
+def test_a_dead_process_ends_the_other_with_a_sentence(tmp_path, flags, alone, work, dead):
+    run_dir = tmp_path / "run"
+    processes = start_together(*words(run_dir, flags), code=with_marks(tmp_path))
+    wait_for(tmp_path / work)
+    said, code = survivor(processes, dead)
+    assert code == 2
+    assert said.count("qd-fool: ") == 1
+    assert "qd-fool: another process of the run has ended" in said
+    assert "Traceback" not in said
+    assert said.count("qd-fool evolve") == 0
+    assert f"with: qd-fool retrain --resume --run-dir {run_dir}" in said
+    finish(*words(run_dir, [*flags, "--resume"]), code=TINY)
     assert_same_retraining(run_dir, alone)
