@@ -18,6 +18,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jaxtyping import PyTree
 
+from qd_fool.devices.abort import end_instead_of_abort
 from qd_fool.errors import UserError
 
 HEARTBEAT_SECONDS = 30
@@ -25,6 +26,8 @@ HEARTBEAT_SECONDS = 30
 
 LOST = 2
 """Exit code of a process that has lost another one."""
+
+LOST_WORDS = "another process of the run has ended, or does not answer"
 
 JOIN_SECONDS = 120
 """Seconds that a process waits for the others at the start."""
@@ -83,6 +86,7 @@ def join_team(
         where = f"at {coordinator}" if coordinator else "through SLURM, Open MPI, Kubernetes or TPU"
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"the processes did not find each other {where}: {reason}") from error
+    end_instead_of_abort(LOST, LOST_WORDS)
     return Team(jax.process_index(), jax.process_count())
 
 
@@ -247,9 +251,7 @@ def lost_process() -> Iterator[None]:
             raise
         leave_at_exit(LOST)
         reason = str(error).splitlines()[0][:200]
-        raise LostProcessError(
-            f"another process of the run has ended, or does not answer ({reason})"
-        ) from error
+        raise LostProcessError(f"{LOST_WORDS} ({reason})") from error
 
 
 def leave_at_exit(code: int) -> None:
