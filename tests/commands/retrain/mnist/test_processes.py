@@ -10,7 +10,8 @@ from processes import begin_of, ends, start_together, wait_for
 from qd_fool.files import read_npz
 
 SMALL = """
-import dataclasses, numpy as np
+import dataclasses, jax, numpy as np
+jax.config.update("jax_disable_most_optimizations", True)
 from qd_fool.commands.retrain.mnist import rounds, tools
 from qd_fool.training import lenet
 lenet.RECIPES["short"] = dataclasses.replace(lenet.RECIPES["short"], steps=12, batch_size=8)
@@ -22,7 +23,7 @@ rounds.load_mnist = digits
 rounds.write_pictures = lambda *_, **__: None
 tools.GROUP = 2
 """
-"""Few digits, few steps of training and few seeds per call; no plots."""
+"""Few digits, few steps of training, few seeds per call; compiled with little effort, no plots."""
 
 FLAGS = (
     "--encoding", "direct", "--seeds", 3, "--held-out-seeds", 0, "--evaluations", 60, "--rounds", 2,
