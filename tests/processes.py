@@ -37,8 +37,12 @@ def start_together(*words, processes=2, each=(), code=None):
 
 
 def ends(processes):
-    """What each process printed, and its exit code."""
-    said = [process.communicate(timeout=300)[0] for process in processes]
+    """What each process printed, and its exit code. None outlives a test that fails here."""
+    try:
+        said = [process.communicate(timeout=300)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()  # does nothing where it has ended
     said = [" ".join(text.split()) for text in said]  # lines are wrapped
     return list(zip(said, (process.returncode for process in processes), strict=True))
 
