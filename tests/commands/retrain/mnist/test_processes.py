@@ -1,11 +1,12 @@
 """A retraining on MNIST in several processes on loopback: the bits of one, a stop, a death."""
 
 import json
-import subprocess
+import signal
 
 import pytest
 from command import refused
-from processes import begin_of, ends, start_together, wait_for
+from processes import ends, start_together, survivor, wait_for
+from processes import finish as finish_alone
 
 from qd_fool.files import read_npz
 
@@ -28,16 +29,15 @@ FLAGS = (
 )  # fmt: skip
 
 
-def start(run_dir, *flags, **more):
+def start(run_dir, *flags, code=SMALL, **more):
     """Processes that run one retraining together; process 0 comes first."""
     words = ("retrain", "--run-dir", run_dir, *flags)
-    return start_together(*words, code=SMALL, **more)
+    return start_together(*words, code=code, **more)
 
 
-def finish(run_dir, *flags):
+def finish(run_dir, *flags, code=SMALL, **more):
     """Run a retraining in one process, to its end."""
-    words = ["retrain", "--run-dir", run_dir, *flags]
-    subprocess.run([*begin_of(SMALL), *map(str, words)], check=True, capture_output=True)
+    finish_alone("retrain", "--run-dir", run_dir, *flags, code=code, **more)
 
 
 def content(run_dir):
@@ -107,6 +107,84 @@ def test_a_dead_process_ends_the_others_with_a_sentence(tmp_path, alone, dead):
     assert dead == 0 or "continue with: qd-fool retrain --resume" in said
     finish(run_dir, "--resume")
     assert content(run_dir) == content(alone)
+
+
+@pytest.mark.long
+def test_one_device_changes_no_bit(tmp_path, alone):
+    """More devices than cores do: XLA then trains with more threads, and rounds otherwise."""
+    finish(tmp_path / "run", *FLAGS, devices=1)
+    assert content(tmp_path / "run") == content(alone)
+
+
+LONGER = SMALL.replace("steps=12", "steps=600")
+LONGER_FLAGS = (*FLAGS, "--evaluations", 600)
+
+
+def with_marks(folder):
+    """Code of longer rounds that writes a file when a training or an evolution begins."""
+    return (
+        LONGER
+        + f"""
+from pathlib import Path
+from qd_fool.commands.retrain.mnist import tools
+make_tools = tools.make_tools
+def with_marks(planned, **more):
+    made = make_tools(planned, **more)
+    def marking(name, function, begun=[]):
+        def run(*words, **more):
+            begun.append(name)
+            Path({str(folder)!r}, f"{{name}}_{{len(begun)}}").touch()
+            return function(*words, **more)
+        return run
+    train, evolve = marking("train", made.train, []), marking("evolve", made.evolve, [])
+    return dataclasses.replace(made, train=train, evolve=evolve)
+rounds.make_tools = with_marks
+"""
+    )
+
+
+@pytest.fixture(scope="module")
+def longer_alone(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("alone") / "run"
+    finish(run_dir, *LONGER_FLAGS, code=LONGER)
+    return run_dir
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dead", [0, 1])
+@pytest.mark.parametrize("work", ["train", "evolve"])
+def test_a_death_during_training_or_evolution(tmp_path, longer_alone, work, dead):
+    """It comes in the second round."""
+    run_dir = tmp_path / "run"
+    processes = start(run_dir, *LONGER_FLAGS, code=with_marks(tmp_path))
+    wait_for(tmp_path / f"{work}_2")
+    said, code = survivor(processes, dead)
+    assert (tmp_path / "evolve_2").exists() == (work == "evolve")
+    assert len(list(run_dir.glob("round_*"))) == 1
+    assert code == 2
+    assert said.count("qd-fool: ") == 1
+    assert "qd-fool: another process of the run has ended" in said
+    assert "Traceback" not in said
+    assert dead == 0 or "continue with: qd-fool retrain --resume" in said
+    finish(run_dir, "--resume", code=LONGER)
+    assert content(run_dir) == content(longer_alone)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("work", ["train", "evolve"])
+def test_a_signal_during_training_or_evolution(tmp_path, longer_alone, work, number):
+    """The leader gets SIGINT and the follower SIGTERM; both end, and all rounds before are kept."""
+    run_dir = tmp_path / "run"
+    processes = start(run_dir, *LONGER_FLAGS, code=with_marks(tmp_path))
+    wait_for(tmp_path / f"{work}_2")
+    processes[number == signal.SIGTERM].send_signal(number)
+    (leader, code), (follower, other) = ends(processes)
+    assert (code, other) == (130, 130), leader + follower
+    assert "interrupted, 1 of 2 done; continue with: qd-fool retrain --resume" in leader
+    assert "Traceback" not in leader + follower
+    finish(run_dir, "--resume", code=LONGER)
+    assert content(run_dir) == content(longer_alone)
 
 
 @pytest.mark.long
