@@ -37,8 +37,8 @@ WORDS = """Confidence per counted evaluation. An evaluation is a forward pass of
 gradient step counts as four. Each setting was screened once; the finalists ran with several seeds
 to a larger budget. The tables show every setting that was tried, and the last table explains the
 names. With CPPNs for the digits, the seeds of one setting differ more than settings do: five seeds
-of a setting looked good, and the next five did not. So it was, too, with tuning that gives half of
-its offspring to the weakest cell, which is not kept.
+of a setting looked good, and the next five did not. The same happened to tuning that gives half of
+its offspring to the weakest cell, a rule that is not kept.
 "First answers" counts the cells whose own class is the network's first answer (not
 counted before 2026-11-29). "paper" is the original's setting. Not tried: duplication of modules,
 graphs made for gradients, gradients late in a CPPN run on ImageNet. Runs shared the machine with

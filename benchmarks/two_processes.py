@@ -63,7 +63,7 @@ def main():
         "two_processes",
         rows,
         words=f"{arguments.model}, {arguments.encoding}, batch {arguments.batch_size}, one crop, "
-        f"{arguments.generations} generations, {arguments.rounds} interleaved rounds. Seconds are "
+        f"{arguments.generations} generations; interleaved rounds: {arguments.rounds}. Seconds are "
         "those after the first generation of `metrics.csv`, and the ratio is the median over "
         "rounds.",
     )
