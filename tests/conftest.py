@@ -194,7 +194,8 @@ def original_lenet() -> Path:
 
 def _shared(*names: str) -> Path:
     """A file or folder that lies beside TFDS_DATA_DIR."""
-    path = Path(os.environ.get("TFDS_DATA_DIR", "")).parent.joinpath(*names)
+    beside = Path(os.environ.get("TFDS_DATA_DIR", "")).absolute()
+    path = beside.parent.joinpath(*names)
     if not path.exists():
         _missing(f"no {'/'.join(names)} beside TFDS_DATA_DIR")
     return path

@@ -1,10 +1,14 @@
 """Training: the optimiser against Caffe's update by hand, and real learning on real digits."""
 
+import os
+import subprocess
+import sys
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from qd_fool.models.architectures.lenet import LeNet
 from qd_fool.training.lenet import (
@@ -46,6 +50,46 @@ def test_a_short_training_learns_real_digits(mnist_test):
     state, losses = run(state, images, spoilt, steps=60, count=jnp.int32(8000))
     assert np.mean(losses[-20:]) < 0.5 * np.mean(losses[:5])
     assert accuracy(state.params, images[9000:], labels[9000:], network=network) > 0.8
+
+
+TRAINING = """
+import hashlib, sys, jax, numpy as np
+from qd_fool.models.architectures.lenet import LeNet
+from qd_fool.training.lenet import RECIPES, init_training, train_steps
+network, recipe, steps = LeNet(for_training=True), RECIPES[sys.argv[1]], int(sys.argv[2])
+rng = np.random.default_rng(0)
+images, labels = rng.integers(0, 256, (300, 28, 28, 1), np.uint8), rng.integers(0, 10, 300)
+state, _ = jax.jit(
+    lambda *all: train_steps(*all, network=network, recipe=recipe, steps=steps)
+)(init_training(network, recipe, seed=0), images, labels)
+for leaf in jax.tree.leaves(state.params):
+    print(leaf.shape, hashlib.sha256(np.asarray(leaf).tobytes()).hexdigest())
+"""
+
+
+def trained_on(cores, recipe, steps):
+    """Shapes and hashes of a LeNet's arrays after some steps, once per number of cores."""
+    command = [sys.executable, "-c", TRAINING, recipe, str(steps)]
+    told = {"stdout": subprocess.PIPE, "text": True}
+    processes = [
+        subprocess.Popen(command, env={**os.environ, "PJRT_NPROC": str(n)}, **told) for n in cores
+    ]
+    said = [process.communicate()[0] for process in processes]
+    assert not any(process.returncode for process in processes)
+    assert all("(5, 5, 20, 50)" in text for text in said)
+    return said
+
+
+def test_the_number_of_cores_changes_no_bit():
+    """XLA cuts one long sum into as many parts as there are threads."""
+    one, eight = trained_on((1, 8), "short", 2)
+    assert one == eight
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("recipe", list(RECIPES))
+def test_any_number_of_cores_changes_no_bit(recipe):
+    assert len(set(trained_on((1, 2, 3, 4, 8, 16, 64), recipe, 40))) == 1
 
 
 def test_same_seed_same_network():
