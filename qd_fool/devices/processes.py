@@ -16,9 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import PyTree
 
 from qd_fool.devices.abort import end_instead_of_abort
+from qd_fool.devices.mesh import AXIS, split
 from qd_fool.errors import UserError
 
 HEARTBEAT_SECONDS = 30
@@ -87,7 +89,9 @@ def join_team(
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"the processes did not find each other {where}: {reason}") from error
     end_instead_of_abort(LOST, LOST_WORDS)
-    return Team(jax.process_index(), jax.process_count())
+    team = Team(jax.process_index(), jax.process_count())
+    tell_all(team, [0])  # the first meeting, while none has work of its own
+    return team
 
 
 def leave_team(team: Team) -> None:
@@ -132,12 +136,19 @@ def decided(team: Team, number: int) -> int:
     return int(tell_all(team, [number])[0, 0])
 
 
-def agree(team: Team, facts: Mapping[str, object], *, problem: str | None = None) -> None:
+def agree(
+    team: Team,
+    facts: Mapping[str, object],
+    *,
+    mesh: Mesh | None = None,
+    problem: str | None = None,
+) -> None:
     """Check that all processes have the same facts, and that none has a problem.
 
     Args:
       team: The processes.
       facts: Plain values by name.
+      mesh: Devices that will compute together, which meet here for the first time.
       problem: Sentence, if this process cannot take part.
 
     Raises:
@@ -159,6 +170,26 @@ def agree(team: Team, facts: Mapping[str, object], *, problem: str | None = None
                     f"the processes of the run differ: {name} is {first.get(name, 'missing')} in "
                     f"process 0 and {other.get(name, 'missing')} in process {index}"
                 )
+    if mesh is not None and mesh.is_multi_process:
+        _meet(mesh)
+
+
+def _meet(mesh: Mesh) -> None:
+    """Let devices exchange a number.
+
+    At their first meeting, a CPU's devices wait for each other for 30 seconds at most, and for 30
+    minutes later on. So the first one must come before each process compiles in its own time.
+    """
+
+    def everyone(x: jax.Array) -> jax.Array:
+        return jax.lax.all_gather(x, AXIS, tiled=True)
+
+    whole, part = PartitionSpec(), PartitionSpec(AXIS)
+    told = jax.jit(
+        jax.shard_map(everyone, mesh=mesh, in_specs=part, out_specs=whole, check_vma=False)
+    )
+    with lost_process():
+        jax.block_until_ready(told(split(np.arange(mesh.devices.size, dtype=np.int32), mesh)))
 
 
 def _texts(team: Team, text: str) -> list[str]:

@@ -61,7 +61,7 @@ def agree_on_ascent(team: Team, planned: AscendPlan, mesh: Mesh, starts: MakeSta
       UserError: They differ, or one of them cannot take part.
     """
     if team.count > 1:
-        agree(team, _facts(planned, mesh, starts))
+        agree(team, _facts(planned, mesh, starts), mesh=mesh)
 
 
 def _facts(planned: AscendPlan, mesh: Mesh, starts: MakeStarts) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def evolve_run(
         mesh = make_mesh(planned.config.devices, together=team.count > 1)
         check_memory(planned, mesh)
         segment, length = segment_of(planned, mesh)
-    agree(team, facts_to_agree(planned, mesh))
+    agree(team, facts_to_agree(planned, mesh), mesh=mesh)
     subject = planned.subject
     console.print(
         f"fooling {subject.scorer.name} ({subject.scorer.weights}) with the "

@@ -67,7 +67,7 @@ def follow_run(config: EvolveConfig, team: Team, *, console: Console) -> bool:
         planned = plan_together(config, team)
         mesh = make_mesh(planned.config.devices, together=True)
         segment, _ = segment_of(planned, mesh)
-    agree(team, facts_to_agree(planned, mesh))
+    agree(team, facts_to_agree(planned, mesh), mesh=mesh)
     console.print(words_of_follower(team))
     with stop_on_signal() as stop:
         done = follow(

@@ -73,6 +73,29 @@ def test_four_processes_evolve_graphs(tmp_path):
     assert_same_archive(run_dir, alone)
 
 
+LATE = """
+import time, jax
+from qd_fool.commands.evolve import team
+def late(function):
+    def wait(*words, **more):
+        time.sleep(40 * jax.process_index())
+        return function(*words, **more)
+    return wait
+team.plan, team.compile_segment = late(team.plan), late(team.compile_segment)
+"""
+
+
+@pytest.mark.long
+def test_a_process_that_is_late_is_waited_for(tmp_path):
+    """One reads its network much longer than the other, and compiles much longer."""
+    run_dir, alone = tmp_path / "run", tmp_path / "alone"
+    flags = ("--generations", "20", "--batch-size", "40", "--devices", "2")
+    said = ends(start(run_dir, *flags, code=LATE))
+    assert [code for _, code in said] == [0] * 2
+    assert evolve(alone, *FLAGS, *flags) == 0
+    assert_same_archive(run_dir, alone)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("encoding", ["direct", "cppn"])
 def test_devices_change_no_bit(tmp_path, encoding):

@@ -44,6 +44,7 @@ from qd_fool.commands.retrain.imagenet.tables import (
 )
 from qd_fool.commands.retrain.imagenet.training import accuracies, recipe_of, train_round
 from qd_fool.data.photograph_sets import PhotographSet
+from qd_fool.devices.mesh import make_mesh
 from qd_fool.devices.processes import ALONE, LostProcessError, Team, agree, decided, leave_team
 from qd_fool.errors import UserError
 from qd_fool.files import write_json
@@ -75,7 +76,7 @@ def retrain_imagenet(
     with taking_part(team):
         planned = plan_imagenet(config, run_dir, team)
     if team.count > 1:
-        agree(team, facts_to_agree(planned))
+        agree(team, facts_to_agree(planned), mesh=make_mesh(together=True))
     if not team.leads:
         console.print(words_of_follower(team))
         console = Console(quiet=True)

@@ -116,7 +116,7 @@ def retrain_mnist(
         digits = _Digits(*train, *test)
         mesh = make_mesh(together=team.count > 1)
     if team.count > 1:
-        agree(team, facts_to_agree(planned, mesh, digits=[*train, *test]))
+        agree(team, facts_to_agree(planned, mesh, digits=[*train, *test]), mesh=mesh)
     work = functools.partial(_rounds, planned, digits, mesh=mesh)
     if not team.leads:
         say(words_of_follower(team))
