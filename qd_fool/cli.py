@@ -194,7 +194,12 @@ def import_extensions(words: Sequence[str]) -> None:
 def _dispatch(config: Any, console: Console) -> int:
     needs_jax = not isinstance(getattr(config, "action", None), WITHOUT_JAX)
     if needs_jax:
-        _make_cores_devices(getattr(config, "devices", None))
+        devices = getattr(config, "devices", None)
+        together = getattr(config, "processes", None) or getattr(config, "distributed", False)
+        if devices and together:
+            # Processes that share a machine would each start threads for all of its cores.
+            os.environ.setdefault("PJRT_NPROC", str(devices))
+        _make_cores_devices(devices)
         check_platforms()
     command = next(command for command in COMMANDS.values() if isinstance(config, command.config))
     consoles = {"console": console}

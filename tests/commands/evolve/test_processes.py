@@ -107,12 +107,19 @@ def test_devices_change_no_bit(tmp_path, encoding):
         assert_same_archive(tmp_path / "1", tmp_path / str(devices))
 
 
+THREADS = """
+import atexit, os
+atexit.register(lambda: print("threads:", os.environ["PJRT_NPROC"]))
+"""
+
+
 def test_processes_that_differ(tmp_path):
-    """Each says what differs, and nothing is written."""
+    """Each says what differs, and nothing is written. Each has as many threads as devices."""
     run_dir = tmp_path / "run"
-    processes = start(run_dir, each=[("--seed", "0"), ("--seed", "1")])
+    processes = start(run_dir, each=[("--seed", "0"), ("--seed", "1")], code=THREADS)
     for said, code in ends(processes):
         assert code == 2
+        assert "threads: 1" in said
         assert "processes of the run differ: seed is 0 in process 0 and 1 in process 1" in said
     assert not run_dir.exists()
 
