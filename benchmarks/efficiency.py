@@ -39,6 +39,12 @@ to a larger budget. The tables show every setting that was tried, and the last t
 names. With CPPNs for the digits, the seeds of one setting differ more than settings do: five seeds
 of a setting looked good, and the next five did not. The same happened to tuning that gives half of
 its offspring to the weakest cell, a rule that is not kept.
+
+Where the limits seem to lie. Against SqueezeNet 1.1, the best settings raise the median by about
+0.006 per 1000 evaluations from 40,000 on until tuning begins, and tuning adds about a tenth. Preset
+fast ("unsure cells first") passed 0.88 after 174,000 of 200,000 evaluations. Against
+EfficientNet-Lite0, all settings that tune end within the seeds' spread, 0.45 to 0.52 at 100,000.
+
 "First answers" counts the cells whose own class is the network's first answer (not
 counted before 2026-11-29). "paper" is the original's setting. Not tried: duplication of modules,
 graphs made for gradients, gradients late in a CPPN run on ImageNet. Runs shared the machine with
