@@ -218,6 +218,7 @@ def plot(kinds):
                 )
         seen = "log-odds of the worst digit" if digits else "median confidence"
         axes.set(title=f"{job}, {budget:,}", xlabel="counted evaluations", ylabel=seen)
+        axes.locator_params(axis="x", nbins=5)
         axes.set(xlim=(0, budget), ylim=(-5, None) if digits else (0, None))
         if digits:
             axes.axhline(CERTAIN, color="#888", linestyle=":")
