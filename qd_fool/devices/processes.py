@@ -185,11 +185,11 @@ def _meet(mesh: Mesh) -> None:
         return jax.lax.all_gather(x, AXIS, tiled=True)
 
     whole, part = PartitionSpec(), PartitionSpec(AXIS)
-    told = jax.jit(
+    program = jax.jit(
         jax.shard_map(everyone, mesh=mesh, in_specs=part, out_specs=whole, check_vma=False)
     )
     with lost_process():
-        jax.block_until_ready(told(split(np.arange(mesh.devices.size, dtype=np.int32), mesh)))
+        jax.block_until_ready(program(split(np.arange(mesh.devices.size, dtype=np.int32), mesh)))
 
 
 def _texts(team: Team, text: str) -> list[str]:

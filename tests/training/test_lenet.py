@@ -71,9 +71,9 @@ def trained_on(cores, recipe, steps):
     """Shapes and hashes of a LeNet's arrays after some steps, once per number of cores."""
     command = [sys.executable, "-c", TRAINING, recipe, str(steps)]
     compiles = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "0"}  # each for its own threads
-    told = {"stdout": subprocess.PIPE, "text": True}
+    pipes = {"stdout": subprocess.PIPE, "text": True}
     processes = [
-        subprocess.Popen(command, env={**compiles, "PJRT_NPROC": str(n)}, **told) for n in cores
+        subprocess.Popen(command, env={**compiles, "PJRT_NPROC": str(n)}, **pipes) for n in cores
     ]
     said = [process.communicate()[0] for process in processes]
     assert not any(process.returncode for process in processes)
