@@ -48,10 +48,12 @@ class Stop:
 
     Attributes:
       number: Number of the first signal; None before it.
+      words: What is said of a signal that is only noted.
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.words = ""
         self._when = 0.0
         self._again = False
         self._deferred = 0
@@ -111,16 +113,22 @@ class Stop:
             raise KeyboardInterrupt
 
     @contextmanager
-    def deferred(self) -> Iterator["Stop"]:
+    def deferred(self, *, words: str = "stopping, and saving") -> Iterator["Stop"]:
         """Only note a first signal while the block runs, which looks whether one came.
 
-        Afterwards the command is about to end, and its exit code is that of the run.
+        Afterwards the command is about to end, and its exit code is that of the run. A block within
+        another one begins even after a signal: only the outer one knows what must be saved.
+
+        Args:
+          words: What is said of a signal, unless an outer block has its own words.
 
         Raises:
-          KeyboardInterrupt: A signal came before the block.
+          KeyboardInterrupt: A signal came before the outer block.
         """
         with self._lock:
-            self.check()
+            if not self._deferred:
+                self.check()
+                self.words = words
             self._deferred += 1
         try:
             yield self
@@ -286,7 +294,7 @@ class _Reader:
                 announced, since = True, time.monotonic()
                 if self._stop.saves and self._announce is not None:
                     name = signal.Signals(self._stop.number or 0).name
-                    self._announce(f"{name}: stopping, and saving; a second signal quits at once")
+                    self._announce(f"{name}: {self._stop.words}; a second signal quits at once")
             if self._stop.saves:
                 since = time.monotonic()
             elif time.monotonic() - since > GRACE:

@@ -1,7 +1,8 @@
 """A command in several processes: finding each other, and what they must have in common."""
 
 import contextlib
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -12,7 +13,15 @@ from qd_fool.commands.common.networks import Networks
 from qd_fool.commands.common.signals import EXIT_INTERRUPTED, active_stop
 from qd_fool.commands.common.together import Together
 from qd_fool.devices.lockstep import Lockstep, in_lockstep
-from qd_fool.devices.processes import LOST, Team, agree, join_team, leave_at_exit
+from qd_fool.devices.processes import (
+    LOST,
+    Team,
+    agree,
+    join_team,
+    leave_at_exit,
+    leave_team,
+    tell_all,
+)
 from qd_fool.errors import UserError
 from qd_fool.models.network import Network, is_on_host
 
@@ -93,14 +102,39 @@ def stepping(team: Team) -> Iterator[Lockstep]:
 
 
 @contextlib.contextmanager
-def leaving_at_once(team: Team) -> Iterator[None]:
-    """End this process at once if a signal or an error ends the block. The others then notice it.
+def ending_together(team: Team) -> Iterator[Callable[[], None]]:
+    """Work that no loop saves, which a signal to one process ends in all of them.
 
-    For work in which no process says to the others what comes next.
+    A process alone ends at once. One of several goes on until all of them call the function that
+    is yielded, between two pieces of work. One that ends otherwise does so without waiting for the
+    others, which then notice it.
+
+    Args:
+      team: The processes.
+
+    Yields:
+      Function without arguments that ends the command if a signal has come to any process.
+
+    Raises:
+      KeyboardInterrupt: A signal has come.
     """
+    if team.count == 1:
+        yield active_stop().check
+        return
+    stop = active_stop()
+
+    def end_if_due() -> None:
+        number = int(tell_all(team, [stop.number or 0]).max())
+        if number:
+            if not stop:  # a second signal would mean "quit at once"
+                stop.hear(number)
+            leave_team(dataclasses.replace(team, stays=False))
+            raise KeyboardInterrupt
+
     try:
-        yield
+        with stop.deferred(words="stopping all processes"):
+            yield end_if_due
+        stop.check()
     except BaseException:
-        if team.count > 1:
-            leave_at_exit(EXIT_INTERRUPTED if active_stop() else LOST)
+        leave_at_exit(EXIT_INTERRUPTED if stop else LOST)
         raise

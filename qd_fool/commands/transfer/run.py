@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from jaxtyping import Int
 from rich.console import Console
 
 from qd_fool.commands.common.foreign import picture_settings
-from qd_fool.commands.common.progress import progress_bar
+from qd_fool.commands.common.progress import Bar, progress_bar
 from qd_fool.commands.common.settings import command_line
 from qd_fool.commands.common.team import (
+    ending_together,
     join,
-    leaving_at_once,
     taking_part,
     words_of_follower,
 )
@@ -78,9 +78,9 @@ def transfer_run(config: TransferConfig, *, console: Console) -> Path:
         # Score all pictures with all networks.
         if not team.leads:
             console.print(words_of_follower(team))
-        with leaving_at_once(team):
-            targets, answers = _ask_all(planned, team=team, console=said)
-        leave_team(team)
+        with ending_together(team) as end_if_due:
+            targets, answers = _ask_all(planned, team=team, console=said, end_if_due=end_if_due)
+            leave_team(team)
         if not team.leads:
             console.print(f"process {team.index} is done")
             return out
@@ -180,7 +180,7 @@ def _former_files(out: Path) -> set[str]:
 
 
 def _ask_all(
-    planned: TransferPlan, *, team: Team, console: Console
+    planned: TransferPlan, *, team: Team, console: Console, end_if_due: Callable[[], None]
 ) -> tuple[Int[np.ndarray, " images"], Answers]:
     """The targets `(images,)`, and the answers of all networks `(images, networks)`.
 
@@ -191,6 +191,7 @@ def _ask_all(
       planned: What is to be scored.
       team: Processes that share the pictures.
       console: Console for progress.
+      end_if_due: Function to call between batches; it raises if the command must end.
 
     Raises:
       UserError: A network gives NaN or infinite scores, a picture can't be read any more, or
@@ -209,13 +210,18 @@ def _ask_all(
             continue
         begun = time.perf_counter()
         with progress_bar(console, network.name, total=len(paths), transient=True) as bar:
+
+            def count(pictures: int, bar: Bar = bar) -> None:
+                bar.advance(pictures)
+                end_if_due()
+
             found = ask(
                 network.scorer,
                 paths,
                 shapes=planned.shapes,
                 targets=targets,
                 crops=planned.config.crops,
-                count=bar.advance,
+                count=count,
                 team=team,
             )
 

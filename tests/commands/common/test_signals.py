@@ -73,6 +73,18 @@ def test_a_signal_after_a_run_was_saved_changes_nothing_unless_the_command_goes_
             send(signal.SIGTERM)
 
 
+def test_a_run_within_other_work_leaves_its_end_to_the_work():
+    with own_signals() as stop:
+        with stop.deferred(words="stopping all"):
+            send(signal.SIGTERM)
+            with stop_on_signal() as inner:
+                assert inner is stop
+                assert (stop.number, stop.words) == (signal.SIGTERM, "stopping all")
+            assert stop.saves
+        with pytest.raises(KeyboardInterrupt):
+            stop.check()
+
+
 def test_a_run_without_a_command_has_signals_of_its_own():
     with stop_on_signal() as stop:
         send(signal.SIGHUP)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from command import refused
-from processes import ends, finish, start_together
+from processes import ends, finish, start_together, wait_for
 
 from qd_fool.cli import main
 from qd_fool.runs.pictures import write_image
@@ -95,6 +95,32 @@ def test_a_dead_process_ends_the_other_with_a_sentence(tmp_path, pictures):
     assert (leader, dead) == (2, 9)
     assert "qd-fool: another process of the run has ended" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_signal_to_one_process_ends_both(tmp_path, pictures, number):
+    """It comes while the other process waits for its scores."""
+    code = (
+        "import time, qd_fool.commands.transfer.run as run\n"
+        "from pathlib import Path\n"
+        f"mark, ask = Path({str(tmp_path / 'asked')!r}), run.ask\n"
+        "def slow(*words, **more):\n"
+        f"    if sys.argv[-1] == '{number}':\n"
+        "        mark.touch()\n"
+        "        time.sleep(3)\n"
+        "    return ask(*words, **more)\n"
+        "run.ask = slow"
+    )
+    out = tmp_path / "out"
+    processes = start_together(*words(pictures, out), code=code)
+    wait_for(tmp_path / "asked")
+    processes[number].terminate()
+    for said, code in ends(processes):
+        assert code == 130, said
+        assert said.endswith("qd-fool: interrupted")
+        assert "Traceback" not in said
+    assert not out.exists()
 
 
 def test_flags_that_do_not_fit(capsys, pictures):

@@ -13,6 +13,7 @@ retrain.json, .csv, .md, retrain_curves.png, retrain_pictures.png
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,8 @@ from rich.console import Console
 
 from qd_fool.commands.common.record import resume_command
 from qd_fool.commands.common.settings import command_line
-from qd_fool.commands.common.signals import active_stop
 from qd_fool.commands.common.tables import text_table
-from qd_fool.commands.common.team import leaving_at_once, taking_part, words_of_follower
+from qd_fool.commands.common.team import ending_together, taking_part, words_of_follower
 from qd_fool.commands.common.together import WITHOUT_TEAM
 from qd_fool.commands.evolve.config import EvolveConfig
 from qd_fool.commands.evolve.run import evolve_run
@@ -81,18 +81,31 @@ def retrain_imagenet(
         console.print(words_of_follower(team))
         console = Console(quiet=True)
     command = resume_command("retrain", run_dir)
-    with leaving_at_once(team):
+    with ending_together(team) as end_if_due:
         try:
-            result = _rounds(planned, run_dir, team=team, console=console, command=command)
+            result = _rounds(
+                planned,
+                run_dir,
+                team=team,
+                console=console,
+                command=command,
+                end_if_due=end_if_due,
+            )
             decided(team, 0)  # process 0 has written everything
         except LostProcessError as error:
             raise UserError(f"{error}; continue with: {command}") from error
-    leave_team(team)
+        leave_team(team)
     return result
 
 
 def _rounds(
-    planned: ImagenetPlan, run_dir: Path, *, team: Team, console: Console, command: str
+    planned: ImagenetPlan,
+    run_dir: Path,
+    *,
+    team: Team,
+    console: Console,
+    command: str,
+    end_if_due: Callable[[], None],
 ) -> RetrainResult:
     """Do what is not there yet: two evolutions, then the rounds."""
     config, scorer, photographs = planned.config, planned.scorer, planned.photographs
@@ -102,7 +115,9 @@ def _rounds(
         write_json(run_dir / "settings.json", planned.settings)
     console.print(photographs.words)
     console.print(CAVEAT)
-    evolve = functools.partial(_evolve, team=team, console=console, command=command)
+    evolve = functools.partial(
+        _evolve, team=team, console=console, command=command, end_if_due=end_if_due
+    )
 
     # Evolve against the first network: pictures to train on, and held-out ones.
     before, held_out = config.evolved or run_dir / "before", run_dir / "held_out"
@@ -137,9 +152,9 @@ def _rounds(
             folder=folder,
             console=console,
             team=team,
+            end_if_due=end_if_due,
         )
-
-        active_stop().check()
+        end_if_due()
 
         # Measure the new network.
         network = folder / "network.safetensors"
@@ -154,7 +169,6 @@ def _rounds(
             return RetrainResult(run_dir, rows, interrupted=True)
 
         # Write the tables after each round.
-        active_stop().check()
         rows = _rows(runs, measured, classes=classes)
         if team.leads:
             write_tables(
@@ -169,7 +183,14 @@ def _rounds(
 
 
 def _evolve(
-    config: EvolveConfig, run_dir: Path, *, team: Team, console: Console, command: str, name: str
+    config: EvolveConfig,
+    run_dir: Path,
+    *,
+    team: Team,
+    console: Console,
+    command: str,
+    end_if_due: Callable[[], None],
+    name: str,
 ) -> bool:
     """Evolve into a directory, unless it is finished; True if the evolution was interrupted."""
     started, finished = team.leads and (run_dir / "run.json").exists(), False
@@ -180,13 +201,14 @@ def _evolve(
     if decided(team, finished):
         console.print(f"{run_dir} is there already")
         return False
+    end_if_due()
     console.print(f"evolution, {name}")
     wanted = dataclasses.replace(config, run_dir=run_dir, resume=started)
     staying = dataclasses.replace(team, stays=True)
     result = evolve_run(wanted, console=console, team=staying, command=command)
     if decided(team, result.interrupted):
         return True
-    active_stop().check()
+    end_if_due()
     return False
 
 

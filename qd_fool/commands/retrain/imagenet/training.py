@@ -109,6 +109,7 @@ def train_new_class(
     evolved: UInt8[np.ndarray, "evolved height width 3"],
     mesh: Mesh,
     console: Console,
+    end_if_due: Callable[[], None],
 ) -> tuple[PyTree, list[dict[str, Any]]]:
     """Train a new class of the first network. Returns parameters and one row per step.
 
@@ -119,6 +120,7 @@ def train_new_class(
       evolved: Pictures that fooled the first network, or one that was trained after it.
       mesh: Devices that share each batch.
       console: Console for progress.
+      end_if_due: Function to call between steps; it raises if the command must end.
 
     Raises:
       UserError: The layers to train can't be found, or training went to NaN.
@@ -145,6 +147,7 @@ def train_new_class(
             for i in range(len(images)):
                 values = {name: float(getattr(log, name)[i]) for name in COLUMNS[2:]}
                 rows.append({"step": len(rows), "seconds": seconds, **values})
+            end_if_due()
             bar.update(len(rows), ", ".join(f"{name} {rows[-1][name]:.3g}" for name in COLUMNS[2:]))
             if not np.isfinite([rows[-1]["divergence"], rows[-1]["cross_entropy"]]).all():
                 raise UserError(
@@ -163,6 +166,7 @@ def train_round(
     evolved: UInt8[np.ndarray, "evolved height width 3"],
     folder: Path,
     console: Console,
+    end_if_due: Callable[[], None],
     team: Team = ALONE,
 ) -> None:
     """Write `training.csv` and then `network.safetensors`, unless they exist.
@@ -174,6 +178,7 @@ def train_round(
       evolved: Pictures of the class of fooling images.
       folder: Folder of the round.
       console: Console for progress.
+      end_if_due: Function to call between steps; it raises if the command must end.
       team: Processes that train together; process 0 writes.
 
     Raises:
@@ -195,6 +200,7 @@ def train_round(
         evolved=evolved,
         mesh=make_mesh(together=team.count > 1),
         console=console,
+        end_if_due=end_if_due,
     )
     if team.leads:
         folder.mkdir(parents=True, exist_ok=True)

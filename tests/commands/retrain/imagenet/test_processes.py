@@ -159,3 +159,29 @@ def test_a_dead_process_ends_the_other_with_a_sentence(tmp_path, flags, alone, w
     assert f"with: qd-fool retrain --resume --run-dir {run_dir}" in said
     finish(*words(run_dir, [*flags, "--resume"]), code=TINY)
     assert_same_retraining(run_dir, alone)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("work", ["read", "trained"])
+def test_a_signal_between_evolutions_ends_both(tmp_path, flags, alone, work, number):
+    """It comes while pictures are read, or during training."""
+    run_dir = tmp_path / "run"
+    slow = """
+from qd_fool.commands.retrain.imagenet import rounds
+pictures = rounds._pictures
+def read(*words):
+    mark("read")
+    time.sleep(2)
+    return pictures(*words)
+rounds._pictures = read
+"""
+    processes = start_together(*words(run_dir, flags), code=with_marks(tmp_path) + slow)
+    wait_for(tmp_path / work)
+    processes[number].terminate()
+    for said, code in ends(processes):
+        assert code == 130, said
+        assert said.endswith("qd-fool: interrupted")
+        assert "Traceback" not in said
+    finish(*words(run_dir, [*flags, "--resume"]), code=TINY)
+    assert_same_retraining(run_dir, alone)
