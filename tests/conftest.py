@@ -152,14 +152,61 @@ with all. Ascents against LeNet are not among them: without optimisations, their
 the devices and on the place in a block."""
 
 
+WITHOUT_EMITTERS = (
+    *LOGIC,
+    "tests/commands/audit/",
+    "tests/commands/common/",
+    "tests/commands/evolve/test_presets.py",
+    "tests/commands/evolve/test_shares.py",
+    "tests/commands/evolve/test_start.py",
+    "tests/commands/retrain/",
+    "tests/commands/test_python_model.py",
+    "tests/commands/test_service_model.py",
+    "tests/encodings/cppn/test_crossover.py",
+    "tests/encodings/cppn/test_encoding.py",
+    "tests/encodings/cppn/test_graph.py",
+    "tests/encodings/cppn/test_graph_json.py",
+    "tests/encodings/cppn/test_mutation.py",
+    "tests/encodings/cppn/test_operators.py",
+    "tests/encodings/test_direct.py",
+    "tests/encodings/test_variation.py",
+    "tests/models/foreign/http/",
+    "tests/models/foreign/onnx/test_runtime.py",
+    "tests/models/test_contract.py",
+    "tests/models/test_joint.py",
+    "tests/models/test_retrained.py",
+    "tests/runs/",
+    "tests/scoring/test_check_scorer.py",
+    "tests/scoring/test_gradients.py",
+    "tests/scoring/test_host.py",
+    "tests/scoring/test_layers.py",
+    "tests/test_archive.py",
+    "tests/test_docs.py",
+    "tests/test_functions_page.py",
+    "tests/training/test_finetune.py",
+)
+"""Files and folders that don't test the rounding of compiled programs against an oracle. XLA's
+fusion emitters take a third of the time that it needs to compile; `make test` does without."""
+
+
 @pytest.fixture(autouse=True, scope="module")
 def quick_programs(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Compile programs of the files in LOGIC faster, unless the long tests run, too."""
+    """Compile programs of some files faster, unless the long tests run, too."""
     import jax
+    from jax._src import compiler  # no public setting holds for all programs of a process
 
-    quick = request.node.nodeid.startswith(LOGIC) and request.config.option.markexpr == "not long"
-    jax.config.update("jax_disable_most_optimizations", quick)
+    node, usual = request.node.nodeid, compiler.get_compile_options
+    short = request.config.option.markexpr == "not long"
+
+    def without_emitters(*words: object, env_options_overrides: object = None, **more: object):
+        options = {"xla_cpu_use_fusion_emitters": False, **dict(env_options_overrides or {})}
+        return usual(*words, env_options_overrides=options, **more)
+
+    jax.config.update("jax_disable_most_optimizations", short and node.startswith(LOGIC))
+    if short and node.startswith(WITHOUT_EMITTERS):
+        compiler.get_compile_options = without_emitters
     yield
+    compiler.get_compile_options = usual
     jax.config.update("jax_disable_most_optimizations", False)
 
 
