@@ -154,6 +154,7 @@ the devices and on the place in a block."""
 
 WITHOUT_EMITTERS = (
     *LOGIC,
+    "tests/commands/ascend/",
     "tests/commands/audit/",
     "tests/commands/common/",
     "tests/commands/evolve/test_presets.py",
@@ -183,7 +184,7 @@ WITHOUT_EMITTERS = (
     "tests/test_archive.py",
     "tests/test_docs.py",
     "tests/test_functions_page.py",
-    "tests/training/test_finetune.py",
+    "tests/training/",
 )
 """Files and folders that don't test the rounding of compiled programs against an oracle. XLA's
 fusion emitters take a third of the time that it needs to compile; `make test` does without."""

@@ -11,7 +11,9 @@ from processes import finish as finish_alone
 from qd_fool.files import read_npz
 
 SMALL = """
-import dataclasses, jax, numpy as np
+import dataclasses, os
+os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false"
+import jax, numpy as np
 jax.config.update("jax_disable_most_optimizations", True)
 from qd_fool.commands.retrain.mnist import rounds, tools
 from qd_fool.training import lenet
