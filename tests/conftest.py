@@ -154,7 +154,6 @@ the devices and on the place in a block."""
 
 WITHOUT_EMITTERS = (
     *LOGIC,
-    "tests/commands/ascend/",
     "tests/commands/audit/",
     "tests/commands/common/",
     "tests/commands/evolve/test_presets.py",
