@@ -75,6 +75,8 @@ FOLDERS = ("tests/commands/ascend", "tests/commands/transfer")
 
 LONGEST = (
     "tests/emitters/test_contract.py",
+    "tests/training/test_lenet.py",
+    "tests/commands/retrain/mnist/test_processes.py",
     "tests/encodings/test_contract.py",
     "tests/commands/evolve/test_imagenet_run.py",
     "tests/commands/evolve/test_shares.py",
