@@ -106,8 +106,8 @@ def ending_together(team: Team) -> Iterator[Callable[[], None]]:
     """Work that no loop saves, which a signal to one process ends in all of them.
 
     A process alone ends at once. One of several goes on until all of them call the function that
-    is yielded, between two pieces of work. One that ends otherwise does so without waiting for the
-    others, which then notice it.
+    is yielded, between two pieces of work, and only notes a signal after the last call. One that
+    ends otherwise does so without waiting for the others, which then notice it.
 
     Args:
       team: The processes.
@@ -134,7 +134,6 @@ def ending_together(team: Team) -> Iterator[Callable[[], None]]:
     try:
         with stop.deferred(words="stopping all processes"):
             yield end_if_due
-        stop.check()
     except BaseException:
         leave_at_exit(EXIT_INTERRUPTED if stop else LOST)
         raise
