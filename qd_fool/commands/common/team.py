@@ -117,6 +117,7 @@ def ending_together(team: Team) -> Iterator[Callable[[], None]]:
 
     Raises:
       KeyboardInterrupt: A signal has come.
+      UserError: Another process has ended.
     """
     if team.count == 1:
         yield active_stop().check
