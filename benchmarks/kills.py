@@ -111,13 +111,18 @@ def main() -> int:
         run = folder / "run"
         words = [*words_of(kind, folder), place(kind), run]
         again = words if kind == "audit" else [*words, "--resume"]
-        while not kill(words, first := moments.uniform(0, seconds)):
-            shutil.rmtree(run, ignore_errors=True)  # it was over before: another moment
-        second = 0.0
-        if trial["trial"] % 2:
-            second = moments.uniform(0, seconds)
-            killed = kill(again, second)
-            second = second if killed else 0.0
+        twice, first, second = trial["trial"] % 2 == 1, 0.0, 0.0
+        while True:  # until no command was over before it was to be killed
+            shutil.rmtree(run, ignore_errors=True)
+            first = moments.uniform(0, seconds)
+            if not kill(words, first):
+                continue
+            if not twice:
+                break
+            # A resumed run needs its start again, and what was not saved.
+            second = moments.uniform(0, seconds - first / 2)
+            if kill(again, second):
+                break
         finish(*again, expected=(0, 2))  # 2: it is finished, and there is nothing to continue
         return {
             "seconds": round(first, 2),

@@ -141,10 +141,13 @@ LOGIC = (
     "tests/ascent/",
     "tests/commands/evolve/test_imagenet_run.py",
     "tests/commands/evolve/test_joint_run.py",
+    "tests/commands/evolve/test_shares.py",
     "tests/commands/retrain/imagenet/",
     "tests/commands/retrain/mnist/test_rounds.py",
     "tests/commands/test_onnx_model.py",
     "tests/emitters/",
+    "tests/encodings/cppn/test_crossover.py",
+    "tests/encodings/cppn/test_operators.py",
     "tests/encodings/test_contract.py",
     "tests/map_elites/",
 )
@@ -158,9 +161,7 @@ WITHOUT_EMITTERS = (
     *LOGIC,
     "tests/commands/audit/",
     "tests/commands/common/",
-    "tests/commands/evolve/test_presets.py",
-    "tests/commands/evolve/test_shares.py",
-    "tests/commands/evolve/test_start.py",
+    "tests/commands/evolve/",
     "tests/commands/retrain/",
     "tests/commands/test_python_model.py",
     "tests/commands/test_service_model.py",
@@ -206,10 +207,12 @@ def quick_programs(request: pytest.FixtureRequest) -> Iterator[None]:
         return usual(*words, env_options_overrides=options, **more)
 
     jax.config.update("jax_disable_most_optimizations", short and node.startswith(LOGIC))
-    if short and node.startswith(WITHOUT_EMITTERS):
-        compiler.get_compile_options = without_emitters
-    yield
-    compiler.get_compile_options = usual
+    with pytest.MonkeyPatch.context() as patch:
+        if short and node.startswith(WITHOUT_EMITTERS):
+            patch.setattr(compiler, "get_compile_options", without_emitters)
+            flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
+            patch.setenv("XLA_FLAGS", flags.strip())  # read by the commands that tests start
+        yield
     jax.config.update("jax_disable_most_optimizations", False)
 
 
