@@ -159,12 +159,15 @@ the devices and on the place in a block."""
 
 WITHOUT_EMITTERS = (
     *LOGIC,
+    "tests/commands/ascend/test_run.py",
     "tests/commands/audit/",
     "tests/commands/common/",
     "tests/commands/evolve/",
+    "tests/commands/reproduce/",
     "tests/commands/retrain/",
-    "tests/commands/test_python_model.py",
-    "tests/commands/test_service_model.py",
+    "tests/commands/test_",
+    "tests/commands/transfer/",
+    "tests/report/",
     "tests/encodings/cppn/test_crossover.py",
     "tests/encodings/cppn/test_encoding.py",
     "tests/encodings/cppn/test_graph.py",
