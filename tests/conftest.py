@@ -193,7 +193,8 @@ WITHOUT_EMITTERS = (
 )
 """Files and folders that don't test the rounding of compiled programs, neither against an oracle
 nor against those of a process with usual settings. XLA's fusion emitters take a third of the time
-that it needs to compile; `make test` does without."""
+that it needs to compile; `make test` does without, in the commands that these tests start as well.
+Ascents stay out: without the emitters, their last bits depend on the number of devices."""
 
 
 @pytest.fixture(autouse=True, scope="module")
