@@ -168,12 +168,10 @@ WITHOUT_EMITTERS = (
     "tests/commands/test_",
     "tests/commands/transfer/",
     "tests/report/",
-    "tests/encodings/cppn/test_crossover.py",
     "tests/encodings/cppn/test_encoding.py",
     "tests/encodings/cppn/test_graph.py",
     "tests/encodings/cppn/test_graph_json.py",
     "tests/encodings/cppn/test_mutation.py",
-    "tests/encodings/cppn/test_operators.py",
     "tests/encodings/test_direct.py",
     "tests/encodings/test_variation.py",
     "tests/models/foreign/http/",
@@ -194,7 +192,7 @@ WITHOUT_EMITTERS = (
 """Files and folders that don't test the rounding of compiled programs, neither against an oracle
 nor against those of a process with usual settings. XLA's fusion emitters take a third of the time
 that it needs to compile; `make test` does without, in the commands that these tests start as well.
-Ascents stay out: without the emitters, their last bits depend on the number of devices."""
+Ascents in pieces stay out: without the emitters, their last bits depend on the devices."""
 
 
 @pytest.fixture(autouse=True, scope="module")
