@@ -145,6 +145,7 @@ LOGIC = (
     "tests/commands/retrain/imagenet/",
     "tests/commands/retrain/mnist/test_rounds.py",
     "tests/commands/test_onnx_model.py",
+    "tests/commands/test_train.py",
     "tests/emitters/",
     "tests/encodings/cppn/test_crossover.py",
     "tests/encodings/cppn/test_operators.py",
